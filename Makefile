@@ -1,0 +1,53 @@
+# make demo   train the quickstart and test its best checkpoint
+# make test   run the tests
+# make lint   check style and types          make format   mend the style
+# make docs   build the documentation        make clean    remove what was built
+#
+# The environment lives in .venv. VENV=<folder> uses another one, PYTHON=<program>
+# makes it with another interpreter, DEMO=<folder> puts the demo's runs elsewhere.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= runs/demo
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.torchgeo-vqa
+
+.PHONY: demo test lint format docs clean
+.DEFAULT_GOAL := test
+
+demo: $(INSTALLED)
+	$(BIN)/torchgeo fit --model tgfnet --trainer.default_root_dir $(DEMO)
+	@checkpoint=$$(ls -t $(DEMO)/lightning_logs/version_*/checkpoints/best.ckpt | head -n 1) && \
+	set -x && \
+	$(BIN)/torchgeo test --model tgfnet --trainer.default_root_dir $(DEMO) --ckpt_path "$$checkpoint" && \
+	{ set +x; } 2> /dev/null && \
+	echo "Checkpoint: $$checkpoint"
+
+# One thread a process: the test processes share the cores.
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(INSTALLED)
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build runs *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+		echo "torchgeo-vqa needs Python 3.12 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.13" >&2; \
+		exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[docs,style,tests]'
+	touch $@

@@ -1,0 +1,37 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Configuration of the documentation builder Sphinx."""
+
+import torchgeo_vqa
+
+project = 'torchgeo-vqa'
+author = 'torchgeo-vqa contributors'
+copyright = author
+release = torchgeo_vqa.__version__
+version = '.'.join(release.split('.')[:2])
+
+# No intersphinx: the build needs no network.
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.napoleon',
+    'sphinx.ext.viewcode',
+]
+exclude_patterns = ['_build']
+
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'description'
+autodoc_typehints_description_target = 'documented_params'
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+myst_enable_extensions = ['colon_fence', 'deflist']
+myst_heading_anchors = 3
+
+html_theme = 'pydata_sphinx_theme'
+html_title = project
+html_static_path = ['_static']
+html_show_copyright = False
+html_show_sourcelink = False

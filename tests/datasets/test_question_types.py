@@ -1,0 +1,486 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Question types: every answer against a slow re-derivation from the text alone."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from itertools import chain, product
+
+import numpy as np
+import pytest
+
+from torchgeo_vqa.datasets.landscape import make_scene
+from torchgeo_vqa.datasets.question import (
+    QUESTION_TYPES,
+    Candidates,
+    Question,
+    QuestionType,
+    draw_balanced,
+    plural,
+    with_article,
+)
+from torchgeo_vqa.datasets.question_types import answer, candidates
+from torchgeo_vqa.datasets.scene import QUADRANTS, Scene, SceneObject
+
+SIXTEEN = {
+    *('land_cover_presence', 'main_land_cover', 'area_share', 'larger_area'),
+    *('land_cover_count', 'rural_urban', 'quadrant_land_cover', 'object_quadrant'),
+    *('object_relation', 'object_surroundings', 'object_presence', 'object_count'),
+    *('more_frequent', 'adjacency', 'objects_near_land_cover', 'modality_quality'),
+}
+
+
+@pytest.fixture(scope='module')
+def scenes() -> list[Scene]:
+    return [make_scene(np.random.default_rng([7, i])) for i in range(100)]
+
+
+# The oracle: one rule per wording, in plain counting, sharing nothing with the package.
+
+
+def pixels(scene: Scene) -> list[tuple[int, int, str]]:
+    return [
+        (r, c, scene.class_names[scene.label[r, c]])
+        for r, c in product(*map(range, scene.label.shape))
+    ]
+
+
+def corner(row: float, column: float, scene: Scene) -> str:
+    height, width = scene.label.shape
+    vertical = 'upper' if row < height / 2 else 'lower'
+    return f'{vertical} {"left" if column < width / 2 else "right"}'
+
+
+def the(kind: str, scene: Scene) -> SceneObject:
+    (obj,) = (o for o in scene.objects if o.kind == kind)
+    return obj
+
+
+def middle(obj: SceneObject) -> tuple[float, float]:
+    return (obj.top + obj.bottom) / 2, (obj.left + obj.right) / 2
+
+
+def singular(kinds: str, scene: Scene) -> str:
+    (kind,) = (k for k in scene.kinds if f'{k}s' == kinds)
+    return kind
+
+
+def areas(scene: Scene) -> Counter[str]:
+    return Counter(name for _, _, name in pixels(scene))
+
+
+def count(kind: str, scene: Scene) -> int:
+    return sum(o.kind == kind for o in scene.objects)
+
+
+def box_distance(obj: SceneObject, row: int, column: int) -> float:
+    """How many pixels the box must grow to hold a pixel."""
+    rows = max(obj.top - row, row + 1 - obj.bottom, 0)
+    return max(rows, obj.left - column, column + 1 - obj.right)
+
+
+def share_of_area(scene: Scene, name: str) -> str:
+    share = 100 * areas(scene)[name] / scene.label.size
+    if share == 0:
+        return 'none'
+    for edge, text in ((25, 'under 25%'), (50, '25% to 50%'), (75, '50% to 75%')):
+        if share < edge:
+            return text
+    return 'over 75%'
+
+
+def side(scene: Scene, a: str, b: str) -> str:
+    (row, column), (other_row, other_column) = (
+        middle(the(a, scene)),
+        middle(the(b, scene)),
+    )
+    down, right = row - other_row, column - other_column
+    if abs(right) > abs(down):
+        return 'left' if right < 0 else 'right'
+    return 'above' if down < 0 else 'below'
+
+
+def is_beside(scene: Scene, a: str, direction: str, b: str) -> str:
+    (row, column), (other_row, other_column) = (
+        middle(the(a, scene)),
+        middle(the(b, scene)),
+    )
+    truth = {
+        'left of': column < other_column,
+        'right of': column > other_column,
+        'above': row < other_row,
+        'below': row > other_row,
+    }
+    return 'yes' if truth[direction] else 'no'
+
+
+def surroundings(scene: Scene, kind: str) -> str:
+    obj = the(kind, scene)
+    ring = Counter(n for r, c, n in pixels(scene) if 0 < box_distance(obj, r, c) <= 4)
+    return ring.most_common(1)[0][0]
+
+
+def borders(scene: Scene, a: str, b: str) -> str:
+    where = {(r, c): name for r, c, name in pixels(scene)}
+    for (r, c), name in where.items():
+        for neighbour in ((r + 1, c), (r, c + 1)):
+            if {name, where.get(neighbour)} == {a, b}:
+                return 'yes'
+    return 'no'
+
+
+def near(scene: Scene, kind: str, name: str) -> str:
+    objects = [o for o in scene.objects if o.kind == kind]
+    spots = [(r, c) for r, c, n in pixels(scene) if n == name]
+    distance = min(box_distance(o, r, c) for o in objects for r, c in spots)
+    assert distance <= 4 or distance > 9
+    return 'yes' if distance <= 4 else 'no'
+
+
+def degraded(scene: Scene) -> str:
+    assert scene.quality is not None
+    return ('nothing', 'clouds', 'darkness')[max(map(int, scene.quality.ravel()))]
+
+
+def reliable(scene: Scene, quadrant: str) -> str:
+    assert scene.quality is not None
+    inside = [
+        bool(scene.quality[r, c])
+        for r, c in product(*map(range, scene.label.shape))
+        if corner(r + 0.5, c + 0.5, scene) == quadrant
+    ]
+    share = sum(inside) / len(inside)
+    assert share <= 0.1 or share >= 0.6
+    return 'SAR' if share > 0.5 else 'optical'
+
+
+def yes(truth: bool) -> str:
+    return 'yes' if truth else 'no'
+
+
+def most_in(scene: Scene, quadrant: str) -> str:
+    inside = Counter(
+        n for r, c, n in pixels(scene) if corner(r + 0.5, c + 0.5, scene) == quadrant
+    )
+    return inside.most_common(1)[0][0]
+
+
+ORACLE: dict[str, Callable[..., str]] = {
+    r'Is there any (.+)\?': lambda s, n: yes(areas(s)[n] > 0),
+    r'What is the main land cover\?': lambda s: areas(s).most_common(1)[0][0],
+    r'How much of the area is (.+)\?': share_of_area,
+    r'Which covers more, (.+) or (.+)\?': lambda s, a, b: max(
+        a, b, key=lambda n: areas(s)[n]
+    ),
+    r'How many land-cover classes are there\?': lambda s: str(len(areas(s))),
+    r'Is this a rural or an urban area\?': lambda s: (
+        'urban' if areas(s)['built-up land'] > 0.2 * s.label.size else 'rural'
+    ),
+    r'What is the main land cover in the (.+)\?': most_in,
+    r'In which quadrant is the (.+)\?': lambda s, k: corner(*middle(the(k, s)), s),
+    r'Is the (.+) (left of|right of|above|below) the (.+)\?': is_beside,
+    r'Where is the (.+) relative to the (.+)\?': side,
+    r'Which land cover is around the (.+)\?': surroundings,
+    r'Is there an? (.+) near (.+)\?': near,
+    r'Is there an? (.+)\?': lambda s, k: yes(count(k, s) > 0),
+    r'How many (.+) are there\?': lambda s, k: str(count(singular(k, s), s)),
+    r'Are there more (.+) or (.+)\?': lambda s, a, b: max(
+        a, b, key=lambda k: count(singular(k, s), s)
+    ),
+    r'Does (.+) border (.+)\?': borders,
+    r'What degrades the optical image\?': degraded,
+    r'Which image is more reliable in the (.+), optical or SAR\?': reliable,
+}
+
+
+def derive(question: str, scene: Scene) -> str:
+    for pattern, rule in ORACLE.items():
+        if found := re.fullmatch(pattern, question):
+            return rule(scene, *found.groups())
+    raise AssertionError(f'no rule for {question!r}')
+
+
+def test_every_answer_is_true(scenes: list[Scene]) -> None:
+    asked: Counter[str] = Counter()
+    for scene in scenes[:25]:
+        for question in candidates(scene):
+            asked[question.question_type] += 1
+            assert question.answer == derive(question.question, scene), question
+    assert set(asked) >= SIXTEEN
+
+
+def test_sixteen_types_by_name() -> None:
+    assert set(QUESTION_TYPES) >= SIXTEEN
+    assert all(QUESTION_TYPES[name].name == name for name in SIXTEEN)
+
+
+def test_a_scene_asks_each_text_once(scenes: list[Scene]) -> None:
+    for scene in scenes[:30]:
+        texts = [q.question for q in candidates(scene)]
+        assert len(texts) == len(set(texts))
+
+
+# Where each number of quarter turns takes the vector (right, down).
+TURNS = [
+    lambda x, y: (x, y),
+    lambda x, y: (y, -x),
+    lambda x, y: (-x, -y),
+    lambda x, y: (-y, x),
+]
+CORNERS = {
+    'upper left': (-1, -1),
+    'upper right': (1, -1),
+    'lower left': (-1, 1),
+    'lower right': (1, 1),
+}
+RELATIONS = {'left of': (-1, 0), 'right of': (1, 0), 'above': (0, -1), 'below': (0, 1)}
+SIDES = {'left': (-1, 0), 'right': (1, 0), 'above': (0, -1), 'below': (0, 1)}
+
+
+def turn_words(text: str, k: int) -> str:
+    """Rewrite the direction words of a question or an answer."""
+    words = CORNERS | (RELATIONS if text.endswith('?') else SIDES)
+
+    def turn(found: re.Match[str]) -> str:
+        x, y = TURNS[k % 4](*words[found[0]])
+        (word,) = (w for w, v in words.items() if v == (-x if k >= 4 else x, y))
+        return word
+
+    return re.sub(rf'\b({"|".join(words)})\b', turn, text)
+
+
+@pytest.mark.parametrize('k', range(8))
+def test_what_is_asked_turns_with_the_scene(k: int, scenes: list[Scene]) -> None:
+    directed = 0
+    for scene in scenes:
+        expected = {
+            (q.question_type, turn_words(q.question, k), turn_words(q.answer, k))
+            for q in candidates(scene)
+        }
+        assert set(candidates(scene.dihedral(k))) == expected
+        directed += sum(
+            turn_words(q.question, 2) != q.question for q in candidates(scene)
+        )
+    assert directed > 500
+
+
+class TestByHand:
+    """A scene small enough to answer by eye, with classes and kinds of its own."""
+
+    @pytest.fixture
+    def scene(self) -> Scene:
+        label = np.zeros((40, 40), np.uint8)
+        label[:, 20:] = 1
+        label[:, 36:] = 2
+        quality = np.zeros((40, 40), np.uint8)
+        quality[:20, :20] = 1
+        return Scene(
+            label,
+            ('vineyards', 'sea', 'ice', 'dunes'),
+            (
+                SceneObject('airport', 4, 2, 8, 8),
+                SceneObject('ferry', 30, 24, 34, 28),
+                SceneObject('ferry', 10, 22, 14, 26),
+            ),
+            ('airport', 'ferry', 'wind turbine'),
+            quality,
+            ('ice',),
+        )
+
+    @pytest.mark.parametrize(
+        ('question_type', 'question', 'truth'),
+        [
+            ('land_cover_presence', 'Is there any sea?', 'yes'),
+            ('land_cover_presence', 'Is there any dunes?', 'no'),
+            ('main_land_cover', 'What is the main land cover?', 'vineyards'),
+            ('area_share', 'How much of the area is sea?', '25% to 50%'),
+            ('area_share', 'How much of the area is dunes?', 'none'),
+            ('larger_area', 'Which covers more, sea or ice?', 'sea'),
+            ('land_cover_count', 'How many land-cover classes are there?', '3'),
+            ('rural_urban', 'Is this a rural or an urban area?', 'rural'),
+            (
+                'quadrant_land_cover',
+                'What is the main land cover in the lower right?',
+                'sea',
+            ),
+            ('object_quadrant', 'In which quadrant is the airport?', 'upper left'),
+            (
+                'object_surroundings',
+                'Which land cover is around the airport?',
+                'vineyards',
+            ),
+            ('object_presence', 'Is there an airport?', 'yes'),
+            ('object_presence', 'Is there a wind turbine?', 'no'),
+            ('object_count', 'How many ferries are there?', '2'),
+            ('object_count', 'How many wind turbines are there?', '0'),
+            ('more_frequent', 'Are there more airports or ferries?', 'ferries'),
+            ('adjacency', 'Does vineyards border sea?', 'yes'),
+            ('adjacency', 'Does vineyards border ice?', 'no'),
+            ('objects_near_land_cover', 'Is there a ferry near vineyards?', 'yes'),
+            ('objects_near_land_cover', 'Is there an airport near sea?', 'no'),
+            ('modality_quality', 'What degrades the optical image?', 'clouds'),
+            (
+                'modality_quality',
+                'Which image is more reliable in the upper left, optical or SAR?',
+                'SAR',
+            ),
+            (
+                'modality_quality',
+                'Which image is more reliable in the lower left, optical or SAR?',
+                'optical',
+            ),
+        ],
+    )
+    def test_answer(
+        self, scene: Scene, question_type: str, question: str, truth: str
+    ) -> None:
+        assert answer(question_type, question, scene) == truth
+
+    @pytest.mark.parametrize(
+        ('question_type', 'question'),
+        [
+            # 50 % lies on the edge of two bins, and vineyards only just beat the rest
+            ('area_share', 'How much of the area is vineyards?'),
+            # two ferries: neither is *the* ferry
+            ('object_quadrant', 'In which quadrant is the ferry?'),
+            ('object_relation', 'Is the airport above the ferry?'),
+            # the nearest ferry is eight pixels away: neither near nor far
+            ('objects_near_land_cover', 'Is there a ferry near ice?'),
+            # as many of one as of the other cannot be
+            ('more_frequent', 'Are there more airports or airports?'),
+        ],
+    )
+    def test_unclear(self, scene: Scene, question_type: str, question: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(question)):
+            answer(question_type, question, scene)
+
+    def test_unknown_type(self, scene: Scene) -> None:
+        with pytest.raises(ValueError, match="got 'colour'"):
+            answer('colour', 'What colour is the sea?', scene)
+
+    def test_unknown_is_not_asked_about(self) -> None:
+        scene = Scene(np.zeros((8, 8), np.uint8), ('sea',))
+        types = {q.question_type for q in candidates(scene)}
+        assert not types & {'modality_quality', 'rural_urban', 'object_presence'}
+
+    def test_small_class_is_neither_present_nor_absent(self) -> None:
+        label = np.zeros((10, 10), np.uint8)
+        label[0, :3] = 1
+        texts = {q.question for q in candidates(Scene(label, ('sea', 'ice')))}
+        assert 'Is there any sea?' in texts
+        assert not any('ice' in text for text in texts)
+        assert 'How many land-cover classes are there?' not in texts
+
+
+class TestRelation:
+    @pytest.mark.parametrize(
+        ('row', 'column', 'truths'),
+        [
+            (0, 20, {'Where': 'right', 'right of': 'yes', 'left of': 'no'}),
+            (
+                -20,
+                -20,
+                {'left of': 'yes', 'right of': 'no', 'above': 'yes', 'below': 'no'},
+            ),
+            (12, 2, {'Where': 'below', 'below': 'yes', 'above': 'no'}),
+            (10, 10, {}),
+        ],
+    )
+    def test_only_where_clear(
+        self, row: int, column: int, truths: dict[str, str]
+    ) -> None:
+        ship = SceneObject('ship', 30 + row, 30 + column, 34 + row, 34 + column)
+        scene = Scene(
+            np.zeros((64, 64), np.uint8),
+            ('sea',),
+            (ship, SceneObject('buoy', 30, 30, 34, 34)),
+            ('ship', 'buoy'),
+        )
+        expected = {
+            'Where is the ship relative to the buoy?'
+            if words == 'Where'
+            else f'Is the ship {words} the buoy?': truth
+            for words, truth in truths.items()
+        }
+        found = {
+            q.question: q.answer
+            for q in candidates(scene, ['object_relation'])
+            if q.question.endswith('buoy?')
+        }
+        assert found == expected
+
+
+def test_a_subclass_with_a_name_is_registered() -> None:
+    class Nothing(QuestionType):
+        name = 'nothing'
+
+        def candidates(self, scene: Scene) -> Candidates:
+            yield 'Is there nothing?', 'no'
+
+    try:
+        scene = Scene(np.zeros((8, 8), np.uint8), ('sea',))
+        assert candidates(scene, ['nothing']) == [
+            Question('nothing', 'Is there nothing?', 'no')
+        ]
+    finally:
+        del QUESTION_TYPES['nothing']
+
+
+@pytest.mark.parametrize(
+    ('noun', 'many', 'one'),
+    [
+        ('storage tank', 'storage tanks', 'a storage tank'),
+        ('bus', 'buses', 'a bus'),
+        ('quarry', 'quarries', 'a quarry'),
+        ('railway', 'railways', 'a railway'),
+        ('airport', 'airports', 'an airport'),
+    ],
+)
+def test_nouns(noun: str, many: str, one: str) -> None:
+    assert plural(noun) == many
+    assert with_article(noun) == one
+
+
+class TestDrawBalanced:
+    def test_no_answer_beats_the_runner_up(self, scenes: list[Scene]) -> None:
+        pools = [candidates(scene) for scene in scenes]
+        # without a limit per scene the balance is exact
+        wide = [
+            [q for q in pool if q.question_type == 'object_presence'] for pool in pools
+        ]
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        drawn = draw_balanced(wide, np.random.default_rng(0))
+        for question in chain.from_iterable(drawn):
+            counts[question.question][question.answer] += 1
+        assert len(counts) == 4
+        for text, answers in counts.items():
+            assert answers['yes'] == answers['no'] > 0, text
+
+    def test_keeps_a_part_of_each_pool(self, scenes: list[Scene]) -> None:
+        pools = [candidates(scene) for scene in scenes]
+        for pool, drawn in zip(
+            pools, draw_balanced(pools, np.random.default_rng(0)), strict=True
+        ):
+            assert set(drawn) <= set(pool)
+            assert len(drawn) == len(set(drawn))
+            for name, number in Counter(q.question_type for q in drawn).items():
+                assert number <= QUESTION_TYPES[name].per_scene
+
+    def test_a_text_with_one_answer_is_dropped(self) -> None:
+        same = Question('object_presence', 'Is there a ship?', 'yes')
+        assert draw_balanced([[same], [same]], np.random.default_rng(0)) == [[], []]
+
+    def test_is_seeded(self, scenes: list[Scene]) -> None:
+        pools = [candidates(scene) for scene in scenes]
+        a, b, c = (draw_balanced(pools, np.random.default_rng(s)) for s in (0, 0, 1))
+        assert a == b != c
+
+
+def test_quadrants_are_the_words_of_the_answers() -> None:
+    assert {
+        corner(r, c, Scene(np.zeros((2, 2), np.uint8), ('a',)))
+        for r in (0, 1)
+        for c in (0, 1)
+    } == set(QUADRANTS)

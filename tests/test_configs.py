@@ -1,0 +1,140 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests that run the configurations, and the README's Python, on a smaller sample."""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torchgeo.main import main
+
+import torchgeo_vqa.datasets.osvqamini
+from torchgeo_vqa.cli import QUICKSTART, with_quickstart
+from torchgeo_vqa.datasets import OSVQAMini
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / 'README.md', ROOT / 'docs' / 'user' / 'quickstart.md')
+BEST = 'lightning_logs/version_0/checkpoints/best.ckpt'
+NUM_SCENES = {'train': 32, 'val': 8, 'test': 8}
+
+pytestmark = pytest.mark.slow
+
+
+def torchgeo(command: str) -> str:
+    """Run a ``torchgeo`` command in this process; return what it prints."""
+    out = StringIO()
+    with redirect_stdout(out):
+        main(with_quickstart(shlex.split(command)[1:]))
+    return out.getvalue()
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Work in an empty folder, with a smaller sample and a cache folder of its own."""
+    folder = tmp_path_factory.mktemp('runs')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv('TORCHGEO_VQA_CACHE', str(folder / 'cache'))
+        monkeypatch.setattr(torchgeo_vqa.datasets.osvqamini, 'NUM_SCENES', NUM_SCENES)
+        monkeypatch.chdir(folder)
+        threads = torch.get_num_threads()
+        yield folder
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def fitted(folder: Path) -> str:
+    """Run the quickstart for an epoch; return what it prints."""
+    return torchgeo('torchgeo fit --model tgfnet --trainer.max_epochs 1')
+
+
+@pytest.fixture(scope='module')
+def num_questions(folder: Path) -> int:
+    """Count the questions of the test split."""
+    return len(OSVQAMini(split='test').table)
+
+
+def test_fit_ends_with_validation_and_command(fitted: str, folder: Path) -> None:
+    assert (folder / BEST).is_file()
+    assert 'Validation' in fitted
+    assert fitted.splitlines()[-1].endswith(BEST)
+
+
+def test_printed_command_tests(fitted: str, folder: Path, num_questions: int) -> None:
+    (command,) = re.findall(r'torchgeo test .*', fitted)
+    check_test(torchgeo(command), num_questions)
+
+
+@pytest.mark.usefixtures('fitted')
+def test_short_command_tests(num_questions: int) -> None:
+    out = torchgeo(f'torchgeo test --model tgfnet --ckpt_path {BEST}')
+    check_test(out, num_questions)
+
+
+def check_test(out: str, num_questions: int) -> None:
+    """Check what a test prints and writes."""
+    (path,) = re.findall(r'\S+test_metrics\.json', out)
+    metrics = json.loads(Path(path).read_text())
+    keys = {'OA', 'AA', 'per_type', 'groups', 'blind_OA', 'coverage', 'num_questions'}
+    assert keys <= set(metrics)
+    assert metrics['num_questions'] == num_questions
+    assert f'{metrics["OA"]:.4f}' in out
+
+
+@pytest.mark.usefixtures('fitted')
+def test_predict(folder: Path, num_questions: int) -> None:
+    config = 'lightning_logs/version_0/config.yaml'
+    torchgeo(f'torchgeo predict --config {config} --ckpt_path {BEST}')
+    (path,) = folder.glob('lightning_logs/*/predictions.parquet')
+    table = pq.read_table(path)
+    assert len(table) == num_questions
+    assert {'place', 'question', 'answer', 'probability'} <= set(table.column_names)
+
+
+@pytest.mark.usefixtures('fitted')
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_python_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(
+        r'^```python\n(.*?)^```', page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert blocks
+    images = {'optical': torch.rand(3, 64, 64) * 255, 'sar': torch.rand(2, 64, 64) - 20}
+    for block in blocks:
+        # one name space a block: each stands by itself
+        exec(block, dict(images))  # noqa: S102  # our own documentation
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize('path', sorted(QUICKSTART.parent.glob('*.yaml')), ids=str)
+def test_configs_run(folder: Path, path: Path) -> None:
+    options = (
+        '--trainer.fast_dev_run 1 --data.batch_size 2 --data.questions_per_sample 2'
+    )
+    if path.stem == 'osvqa':
+        OSVQAMini()
+        (root,) = (folder / 'cache').glob('osvqa_mini*')
+        options += f' --data.root {root} --data.num_workers 0'
+        # the weights cannot be downloaded in a test
+        options += ' --model.pretrained null'
+    torchgeo(f'torchgeo fit --config {path} {options}')
+
+
+def test_real_pairs(folder: Path) -> None:
+    root = ROOT.parent / 'shared' / 'data' / 'ben_in_release_layout'
+    if not root.exists():
+        pytest.skip(f'the real pairs are not at {root}')
+    options = '--trainer.limit_train_batches 1 --trainer.limit_val_batches 1'
+    options += ' --trainer.max_epochs 1 --data.batch_size 2'
+    options += f' --trainer.default_root_dir {folder / "real"}'
+    data = f'--data OSVQADataModule --data.root {root}'
+    out = torchgeo(f'torchgeo fit --model tgfnet {data} {options}')
+    (command,) = re.findall(r'torchgeo test .*', out)
+    assert os.path.exists(shlex.split(command)[-1])

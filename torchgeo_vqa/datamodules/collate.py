@@ -1,0 +1,109 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Batches of pairs that differ in size and in the number of questions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchgeo.datasets.utils import Sample
+
+#: What stands where a pair has fewer questions than others of its batch.
+PADDING = {
+    'question': 0,
+    'question_type': -1,
+    'question_id': -1,
+    'label': -1,
+    'group': -1,
+}
+
+
+def resize(image: Tensor, size: int | None) -> Tensor:
+    """Resize images, bilinearly and, when they shrink, without aliasing.
+
+    Args:
+        image: Images of shape (..., C, H, W).
+        size: Side to resize to, None leaves them as they are.
+
+    Returns:
+        Images of shape (..., C, size, size).
+    """
+    if size is None or image.shape[-2:] == (size, size):
+        return image
+    batch = image.reshape(-1, *image.shape[-3:])
+    batch = F.interpolate(
+        batch, size=(size, size), mode='bilinear', align_corners=False, antialias=True
+    )
+    return batch.reshape(*image.shape[:-2], size, size)
+
+
+@dataclass(frozen=True)
+class PairCollate:
+    """Stacks pairs into a batch.
+
+    Images are resized, questions are padded to the largest number in the batch (at least
+    1), everything else is stacked.
+
+    Args:
+        image_size: Side in pixels that images are resized to, None leaves them as they
+            are.
+    """
+
+    image_size: int | None = None
+
+    def __call__(self, samples: Sequence[Sample]) -> Sample:
+        """Stack samples.
+
+        Args:
+            samples: B samples with the same keys.
+
+        Returns:
+            The batch.
+
+        Raises:
+            ValueError: If images differ in size and *image_size* is None.
+        """
+        batch: Sample = {}
+        for key in samples[0]:
+            values = [sample[key] for sample in samples]
+            if key.startswith('image'):
+                batch[key] = self._stack_images(key, values)
+            elif key in PADDING:
+                batch[key] = _pad(values, PADDING[key])
+            else:
+                batch[key] = torch.stack(values)
+        if 'question_id' in batch:
+            # The dataset pads too, to the most questions of any pair.
+            used = (batch['question_id'] >= 0).any(dim=0).nonzero()
+            num_used = max(int(used.max()) + 1 if len(used) else 0, 1)
+            for key in PADDING.keys() & batch.keys():
+                batch[key] = batch[key][:, :num_used]
+        return batch
+
+    def _stack_images(self, key: str, images: Sequence[Tensor]) -> Tensor:
+        """Resize and stack the images of one modality."""
+        images = [resize(image, self.image_size) for image in images]
+        shapes = sorted({tuple(image.shape) for image in images})
+        if len(shapes) > 1:
+            sizes = ', '.join(' x '.join(map(str, shape)) for shape in shapes)
+            way_out = (
+                'all images of a modality need the same bands'
+                if self.image_size is not None
+                else 'set image_size to bring them to one size'
+            )
+            raise ValueError(
+                f'{key} differs in shape within a batch ({sizes}): {way_out}'
+            )
+        return torch.stack(images)
+
+
+def _pad(values: Sequence[Tensor], fill: int) -> Tensor:
+    """Stack tensors of shape (K, ...) whose K differ, into (B, max K or 1, ...)."""
+    longest = max(1, *(len(value) for value in values))
+    batch = values[0].new_full((len(values), longest, *values[0].shape[1:]), fill)
+    for row, value in zip(batch, values, strict=True):
+        row[: len(value)] = value
+    return batch

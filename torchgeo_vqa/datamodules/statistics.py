@@ -1,0 +1,127 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Mean and standard deviation of each band of each modality."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torchgeo.datasets import GeoDataset
+from torchgeo.datasets.utils import GeoSlice
+from tqdm import tqdm
+
+#: ``{'optical': {'mean': [...], 'std': [...]}, 'sar': {...}}``, one number per band.
+Statistics = dict[str, dict[str, list[float]]]
+
+# Places looked at: enough for two digits, few enough to be read in seconds.
+NUM_PLACES = 512
+
+
+def compute_statistics(
+    dataset: GeoDataset, places: Sequence[GeoSlice], modalities: Sequence[str]
+) -> Statistics:
+    """Compute mean and standard deviation per band from evenly spaced places.
+
+    Pixels that are not finite do not count.
+
+    Args:
+        dataset: Dataset with ``image_<modality>`` in its samples.
+        places: Where to look, at most ``NUM_PLACES`` of them are used.
+        modalities: Modalities.
+
+    Returns:
+        The statistics.
+
+    Raises:
+        ValueError: If a band has no finite pixel.
+    """
+    step = max(1, len(places) / NUM_PLACES)
+    chosen = [places[int(i * step)] for i in range(min(len(places), NUM_PLACES))]
+    sums: dict[str, Tensor] = {}
+    # The dataset draws questions: it must not shift the random numbers of the run.
+    with torch.random.fork_rng(devices=[]):
+        for place in tqdm(chosen, desc='Band statistics', leave=False, delay=2):
+            sample = dataset[place]
+            for modality in modalities:
+                pixels = sample[f'image_{modality}'].double().flatten(1)
+                finite = pixels.isfinite()
+                pixels = pixels.where(finite, 0.0)
+                moments = torch.stack(
+                    [finite.sum(1), pixels.sum(1), (pixels**2).sum(1)]
+                )
+                sums[modality] = sums.get(modality, torch.zeros_like(moments)) + moments
+    statistics: Statistics = {}
+    for modality, (count, total, squares) in sums.items():
+        if not count.all():
+            band = int((count == 0).nonzero()[0])
+            raise ValueError(
+                f'band {band} of the {modality} images has no finite pixel in '
+                f'{len(chosen)} places, check the files'
+            )
+        mean = total / count
+        variance = (squares / count - mean**2).clamp(min=0)
+        # A constant band carries nothing; dividing by 1 leaves it at 0.
+        std = variance.sqrt().where(variance > 1e-12 * (mean**2 + 1e-12), 1.0)
+        statistics[modality] = {'mean': mean.tolist(), 'std': std.tolist()}
+    return statistics
+
+
+def check_statistics(
+    statistics: Mapping[str, Mapping[str, Sequence[float]]], modalities: Sequence[str]
+) -> Statistics:
+    """Bring statistics given by hand into form.
+
+    Args:
+        statistics: The statistics.
+        modalities: Modalities that must be in them.
+
+    Returns:
+        The statistics as plain floats.
+
+    Raises:
+        ValueError: If a modality is missing or a number is impossible.
+    """
+    if missing := [m for m in modalities if m not in statistics]:
+        raise ValueError(
+            f'statistics must hold mean and std of {missing}, got those of '
+            f'{list(statistics)}'
+        )
+    plain: Statistics = {}
+    for modality, numbers in statistics.items():
+        if not {'mean', 'std'} <= set(numbers):
+            raise ValueError(
+                f"statistics of {modality} must hold 'mean' and 'std', got {list(numbers)}"
+            )
+        mean, std = [[float(x) for x in numbers[key]] for key in ('mean', 'std')]
+        if len(mean) != len(std) or not all(s > 0 for s in std):
+            raise ValueError(
+                f'statistics of {modality} need one mean and one positive std per band, '
+                f'got mean={mean}, std={std}'
+            )
+        plain[modality] = {'mean': mean, 'std': std}
+    return plain
+
+
+def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
+    """Bring each band to mean 0 and standard deviation 1.
+
+    Args:
+        image: Images of shape (..., C, H, W).
+        statistics: 'mean' and 'std' of each of the C bands.
+
+    Returns:
+        Images of shape (..., C, H, W). Pixels that are not finite become 0, the mean.
+
+    Raises:
+        ValueError: If the images have another number of bands.
+    """
+    if image.shape[-3] != len(statistics['mean']):
+        raise ValueError(
+            f'statistics are of {len(statistics["mean"])} bands, the images have '
+            f'{image.shape[-3]}'
+        )
+    mean, std = [
+        image.new_tensor(statistics[key]).view(-1, 1, 1) for key in ('mean', 'std')
+    ]
+    return torch.nan_to_num((image - mean) / std, nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,0 +1,138 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Figure of a pair of images and its questions."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+_TITLES = {'optical': 'Optical', 'sar': 'SAR'}
+_COLORS = {None: 'black', True: 'tab:green', False: 'tab:red'}
+
+# Inches
+_PANEL, _LINE = 3.2, 0.18
+
+# Characters on an inch of text
+_CHARACTERS = 13
+
+
+class Answered(NamedTuple):
+    """A question with its answers.
+
+    Attributes:
+        question: The question.
+        answer: The true answer.
+        prediction: The predicted answer, if there is one.
+    """
+
+    question: str
+    answer: str
+    prediction: str | None = None
+
+
+def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Stretch each band to [0, 1], from its 2nd to its 98th percentile.
+
+    Args:
+        image: Array of shape (H, W, C).
+
+    Returns:
+        The stretched image, 0 where it is not finite.
+    """
+    finite = np.where(np.isfinite(image), image, np.nan)
+    low, high = np.zeros(image.shape[-1]), np.ones(image.shape[-1])
+    for band in range(image.shape[-1]):
+        if not np.isnan(finite[..., band]).all():
+            low[band], high[band] = np.nanpercentile(finite[..., band], (2, 98))
+    scale = np.maximum(high - low, 1e-6)
+    return np.nan_to_num(np.clip((finite - low) / scale, 0, 1)).astype(np.float32)
+
+
+def to_rgb(modality: str, image: Tensor) -> NDArray[np.float32]:
+    """Make an image visible.
+
+    Args:
+        modality: 'optical' or 'sar'.
+        image: Image of shape (C, H, W).
+
+    Returns:
+        Array of shape (H, W, 3) in [0, 1].
+    """
+    array = np.moveaxis(image.detach().cpu().float().numpy(), 0, -1)
+    if modality == 'optical':
+        array = array[..., :3]
+        # Not stretched, if it can be helped, so that what is dark looks dark
+        if np.nanmin(array) >= 0 and np.nanmax(array) <= 255:
+            return np.nan_to_num(array / (255 if np.nanmax(array) > 1 else 1))
+    elif array.shape[-1] == 2:
+        # The difference in dB is the ratio of the polarizations
+        array = np.concatenate([array, array[..., :1] - array[..., 1:]], axis=-1)
+    elif array.shape[-1] < 3:
+        array = array[..., :1].repeat(3, axis=-1)
+    return stretch(array[..., :3])
+
+
+def plot_pair(
+    images: Mapping[str, Tensor],
+    answered: Sequence[Answered],
+    num_hidden: int = 0,
+    show_titles: bool = True,
+    suptitle: str | None = None,
+) -> Figure:
+    """Plot images side by side, and questions below.
+
+    Args:
+        images: Image of each modality, (C, H, W).
+        answered: Questions with their answers.
+        num_hidden: Number of questions that are not shown.
+        show_titles: Whether to show titles above the images.
+        suptitle: Title of the figure.
+
+    Returns:
+        A figure.
+    """
+    width = _PANEL * max(len(images), 2)
+    lines: list[tuple[str, str]] = []
+    for question, answer, prediction in answered:
+        right = None if prediction is None else prediction == answer
+        text = f'{question}  {answer}'
+        if prediction is not None:
+            text += f'  (predicted: {prediction})'
+        wrapped = textwrap.wrap(
+            text, int(width * _CHARACTERS), subsequent_indent='    '
+        )
+        lines += [(line, _COLORS[right]) for line in wrapped]
+    if num_hidden:
+        lines.append((f'and {num_hidden} more', 'gray'))
+
+    text_height = _LINE * (len(lines) + 1)
+    top = 0.3 * show_titles + 0.4 * (suptitle is not None)
+    height = _PANEL + text_height + top
+    figure = plt.figure(figsize=(width, height))
+    for i, (modality, image) in enumerate(images.items()):
+        left = (width - _PANEL * len(images)) / 2 + _PANEL * i
+        axes = figure.add_axes(
+            (
+                (left + 0.1) / width,
+                (text_height + 0.1) / height,
+                (_PANEL - 0.2) / width,
+                (_PANEL - 0.2) / height,
+            )
+        )
+        axes.imshow(to_rgb(modality, image), vmin=0, vmax=1)
+        axes.axis('off')
+        if show_titles:
+            axes.set_title(_TITLES[modality])
+    for i, (line, color) in enumerate(lines):
+        y = (text_height - _LINE * i) / height
+        figure.text(0.1 / width, y, line, color=color, fontsize=9, va='top')
+    if suptitle is not None:
+        figure.suptitle(suptitle)
+    return figure

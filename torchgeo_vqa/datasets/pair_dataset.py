@@ -1,0 +1,303 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Base class for datasets of image pairs."""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+import torch
+from geopandas import GeoDataFrame, GeoSeries
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.crs import CRS as RIO_CRS
+from rasterio.transform import from_bounds, from_origin
+from rasterio.warp import calculate_default_transform
+from torchgeo.datasets.utils import GeoSlice, Sample
+
+from .layout import acquisition_time, engineering_crs
+from .pair_union import TileDataset
+from .place_index import PlaceIndex, Rows
+from .tile import Grid, Tile, warp
+from .tile_cache import TileCache
+
+
+class PairDataset(TileDataset):
+    """Base class for datasets of pairs of images.
+
+    A query for a whole tile returns the pixels of its files as they are, others are warped
+    and merged as in :class:`~torchgeo.datasets.RasterDataset`. What else is known of a
+    tile belongs to a query only if the tile lies entirely inside.
+    """
+
+    #: Bytes of decoded images to keep in memory.
+    cache_size = 256 * 2**20
+
+    def __init__(
+        self,
+        root: Path,
+        tiles: Mapping[str, Tile],
+        num_bands: Mapping[str, int],
+        groups: Mapping[str, str],
+        crs: CRS | str | None = None,
+        res: float | tuple[float, float] | None = None,
+        transforms: Callable[[Sample], Sample] | None = None,
+        cache: bool = True,
+    ) -> None:
+        """Initialize a new PairDataset instance.
+
+        Args:
+            root: Folder of the dataset.
+            tiles: Tile of each pair by its name.
+            num_bands: Number of bands of each modality.
+            groups: Group of each pair by its name; some or all may be unknown.
+            crs: :term:`coordinate reference system (CRS)` of the index and of what is
+                warped (defaults to that of the first tile).
+            res: Resolution in units of *crs* (defaults to that of the first tile).
+            transforms: A function/transform that takes an input sample and returns a
+                transformed version.
+            cache: Whether to keep decoded images in memory.
+
+        Raises:
+            ValueError: If *crs* is given for images without one.
+        """
+        self.transforms = transforms
+        self.cache = cache
+        self.tiles = tiles
+        self.num_bands = num_bands
+        #: Names of the groups of pairs, such as clear and cloudy.
+        self.groups = tuple(sorted(set(groups.values())))
+        self._cache = TileCache(self.cache_size if cache else 0)
+
+        names = sorted(tiles)
+        first = tiles[names[0]].grid
+        #: Whether the images have a CRS of their own.
+        self.georeferenced = first.crs is not None
+        if not self.georeferenced:
+            self._refuse(crs)
+            crs = engineering_crs(root)
+        elif crs is None:
+            with rasterio.Env(OSR_WKT_FORMAT='WKT2_2018'):
+                crs = CRS.from_user_input(first.crs)
+        crs = CRS.from_user_input(crs)
+
+        self._native_res = _resolution(first, crs)
+        if isinstance(res, int | float):
+            res = (float(res), float(res))
+        self._res = res or self._native_res
+
+        files = [tiles[name].files for name in names]
+        data: dict[str, list[str | None]] = {
+            'filepath': [next(iter(pair.values())).path for pair in files],
+            'image': list(names),
+            'group': [groups.get(name) for name in names],
+        }
+        if 'sar' in num_bands:
+            data['filepath_sar'] = [pair['sar'].path for pair in files]
+        times = [acquisition_time(name) for name in names]
+        index = pd.IntervalIndex.from_tuples(times, closed='both', name='datetime')
+        # Without an index of its own, which pandas would align
+        geometry = self._footprints(names, crs).array
+        self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)
+        self._places: PlaceIndex | None = None
+
+    @abc.abstractmethod
+    def _annotate(self, rows: Rows) -> Sample:
+        """Return what is known of tiles.
+
+        Args:
+            rows: Rows of the index whose tiles lie entirely inside a query.
+
+        Returns:
+            Further entries of a sample.
+        """
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a pickle what is quickly made again.
+
+        Returns:
+            What is pickled.
+        """
+        return self.__dict__ | {'_places': None}
+
+    # --- where the tiles are ----------------------------------------------------------
+
+    @property
+    def crs(self) -> CRS:
+        """:term:`coordinate reference system (CRS)` of the dataset."""
+        return cast(CRS, self.index.crs)
+
+    @crs.setter
+    def crs(self, new_crs: CRS) -> None:
+        if new_crs == self.crs:
+            return
+        if not self.georeferenced or CRS.from_user_input(new_crs).is_engineering:
+            self._refuse(new_crs)
+        print(f'Converting {self.__class__.__name__} CRS from {self.crs} to {new_crs}')
+        self.index.to_crs(new_crs, inplace=True)
+        self._places = None
+
+    def _refuse(self, crs: CRS | str | None) -> None:
+        """Refuse to move images that are nowhere on Earth."""
+        if crs is not None:
+            name = CRS.from_user_input(crs).name
+            raise ValueError(
+                f'cannot bring the images of {self.__class__.__name__} to the CRS '
+                f'{name!r}: images without a CRS of their own cannot be combined with '
+                'real places, nor with those of another folder; georeference them'
+            )
+
+    @property
+    def bounds(self) -> tuple[slice, slice, slice]:
+        """Bounds of the index: xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres."""
+        x, y, t = self._find().extent
+        return slice(*x, self.res[0]), slice(*y, self.res[1]), slice(*t, 1)
+
+    def _footprints(self, names: Sequence[str], crs: CRS) -> GeoSeries:
+        """Outlines of tiles in a CRS."""
+        grids = [self.tiles[name].grid for name in names]
+        boxes = shapely.box(*np.array([grid.bounds for grid in grids]).T)
+        if not self.georeferenced:
+            return GeoSeries(boxes, crs=crs)
+        zones: dict[str, list[int]] = {}
+        for i, grid in enumerate(grids):
+            zone = '' if grid.crs is None else grid.crs.to_wkt()
+            zones.setdefault(zone, []).append(i)
+        for zone, members in zones.items():
+            boxes[members] = GeoSeries(boxes[members], crs=zone).to_crs(crs).to_numpy()
+        return GeoSeries(boxes, crs=crs)
+
+    @property
+    def _tolerance(self) -> tuple[float, float]:
+        """By how much the bounds of a query for a tile may differ from the tile's."""
+        return self.res[0] / 2, self.res[1] / 2
+
+    def _find(self) -> PlaceIndex:
+        """Search of the index, made anew when the index is another one."""
+        if self._places is None or self._places.index is not self.index:
+            self._places = places = PlaceIndex(self.index)
+            self._names = self.index['image'].to_list()
+            codes = {group: code for code, group in enumerate(self.groups)}
+            self._groups = np.array([codes.get(g, -1) for g in self.index['group']])
+            footprints = self._footprints(self._names, self.crs).bounds.to_numpy()
+            # Rows that TorchGeo's splits cut a piece off are no tiles any more
+            near = np.abs(places.bounds - footprints) < self._tolerance * 2
+            self._is_tile = near.all(axis=1)
+            self._grid_crs = (
+                RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
+            )
+        return self._places
+
+    # --- samples ----------------------------------------------------------------------
+
+    def __getitem__(self, index: GeoSlice) -> Sample:
+        """Retrieve images and what is known of them, indexed by spatiotemporal slice.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            Sample of images and annotations at that index.
+
+        Raises:
+            IndexError: If *index* is not found in the dataset.
+            ValueError: If *index* is a tile of which there are several acquisitions at
+                that time.
+        """
+        x, y, t = self._disambiguate_slice(index)
+        bounds, res = (x.start, y.start, x.stop, y.stop), (x.step, y.step)
+        rows = self._find_tiles((x, y, t))
+        if len(rows) > 1:
+            names = ', '.join(self._names[row] for row in rows)
+            raise ValueError(
+                f'{len(rows)} acquisitions of one tile between {t.start} and {t.stop}: '
+                f'{names}; narrow the time slice, or combine the sampler with a temporal '
+                'one: `TileSampler(dataset) @ SequentialTimestampSampler(dataset)`'
+            )
+        if len(rows) == 1 and res == self._native_res:
+            tile = self.tiles[self._names[rows[0]]]
+            transform = from_bounds(
+                *bounds, width=tile.grid.width, height=tile.grid.height
+            )
+            images = {m: self._read(tile, m) for m in self.num_bands}
+        else:
+            places = self._find()
+            rows = places.overlapping(bounds, 0.01 * res[0] * res[1])
+            rows = places.during(rows, t.start, t.stop)[:: t.step]
+            if not len(rows):
+                raise IndexError(
+                    f'index: {index} not found in dataset with bounds: {self.bounds}'
+                )
+            transform = from_origin(x.start, y.stop, *res)
+            width = max(1, round((x.stop - x.start) / res[0]))
+            height = max(1, round((y.stop - y.start) / res[1]))
+            grid = Grid(self._grid_crs, transform, height, width)
+            images = {m: self._merge(rows, m, grid) for m in self.num_bands}
+            inside = places.inside(rows, bounds, self._tolerance)
+            uncovered = places.uncovered(rows, res[0] * res[1])
+            rows = rows[self._is_tile[rows] & inside & uncovered]
+
+        sample: Sample = {f'image_{m}': torch.from_numpy(images[m]) for m in images}
+        sample |= self._annotate(rows)
+        sample['bounds'] = self._slice_to_tensor((x, y, t))
+        sample['transform'] = torch.tensor(tuple(transform))
+        if self.transforms is not None:
+            sample = self.transforms(sample)
+        return sample
+
+    def _find_tiles(self, index: tuple[slice, slice, slice]) -> Rows:
+        """Find the tiles that a query is for."""
+        x, y, t = index
+        places = self._find()
+        rows = places.equal((x.start, y.start, x.stop, y.stop), self._tolerance)
+        rows = places.during(rows, t.start, t.stop)[:: t.step]
+        return rows[self._is_tile[rows]]
+
+    def holds_tile(self, index: GeoSlice) -> bool:
+        """Tell whether a query is for a whole tile.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            True if it is.
+        """
+        return len(self._find_tiles(self._disambiguate_slice(index))) > 0
+
+    def _decode(self, tile: Tile, modality: str) -> NDArray[Any]:
+        """Read an image of a tile, or take it from the cache."""
+        num_bands = self.num_bands[modality]
+        key = tile.name, modality
+        return self._cache.get(key, lambda: tile.read(modality, num_bands))
+
+    def _read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
+        """Copy an image of a tile."""
+        return self._decode(tile, modality).astype(np.float32)
+
+    def _merge(self, rows: Rows, modality: str, grid: Grid) -> NDArray[np.float32]:
+        """Lay images on a grid, the first on top, 0 where there is none."""
+        shape = self.num_bands[modality], grid.height, grid.width
+        merged = np.zeros(shape, np.float32)
+        for row in rows[::-1]:
+            tile = self.tiles[self._names[row]]
+            nodata = tile.files[modality].nodata
+            layer = warp(self._decode(tile, modality), tile.grid, grid, nodata)
+            np.copyto(merged, layer, where=~np.isnan(layer))
+        return merged
+
+
+def _resolution(grid: Grid, crs: CRS) -> tuple[float, float]:
+    """Pixel size of a grid in a CRS."""
+    a, e = grid.transform.a, grid.transform.e
+    if grid.crs is None or crs == CRS.from_user_input(grid.crs):
+        return a, -e
+    transform, _, _ = calculate_default_transform(
+        grid.crs, RIO_CRS.from_user_input(crs), grid.width, grid.height, *grid.bounds
+    )
+    return transform.a, -transform.e

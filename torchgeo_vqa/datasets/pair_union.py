@@ -1,0 +1,119 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Union of datasets of image pairs."""
+
+import abc
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torchgeo.datasets import GeoDataset, UnionDataset
+from torchgeo.datasets.utils import GeoSlice, Sample
+
+
+class TileDataset(GeoDataset):
+    """Base class for datasets that know which of their queries are whole tiles."""
+
+    @abc.abstractmethod
+    def holds_tile(self, index: GeoSlice) -> bool:
+        """Tell whether a query is for a whole tile.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            True if it is.
+        """
+
+    def __or__(self, other: GeoDataset) -> UnionDataset:
+        """Take the union with another dataset.
+
+        Args:
+            other: Another dataset.
+
+        Returns:
+            A single dataset.
+        """
+        if isinstance(other, TileDataset):
+            return PairUnion(self, other)
+        return super().__or__(other)
+
+
+class PairUnion(TileDataset, UnionDataset):
+    """Union of datasets of image pairs, such as ``train | val``.
+
+    TorchGeo merges samples by their maximum. That is wrong for SAR images in dB, which
+    are below the 0 of missing pixels, and for questions. A tile of one of the datasets is
+    returned as it is; elsewhere the first dataset's pixels are on top, and questions
+    of all are returned.
+
+    ``question_id`` remains the row in the table of the question's own dataset.
+    """
+
+    def __init__(self, dataset1: TileDataset, dataset2: TileDataset) -> None:
+        """Initialize a new PairUnion instance.
+
+        Args:
+            dataset1: The first dataset.
+            dataset2: The second dataset.
+        """
+        super().__init__(dataset1, dataset2, collate_fn=merge_pairs)
+
+    def holds_tile(self, index: GeoSlice) -> bool:
+        """Tell whether a query is for a whole tile of one of the datasets.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            True if it is.
+        """
+        datasets = cast(list[TileDataset], self.datasets)
+        return any(dataset.holds_tile(index) for dataset in datasets)
+
+    def __getitem__(self, index: GeoSlice) -> Sample:
+        """Retrieve images and what is known of them, indexed by spatiotemporal slice.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            Sample of images and annotations at that index.
+
+        Raises:
+            IndexError: If *index* is not found in the datasets.
+        """
+        # Slices that are left open mean the bounds of both datasets
+        index = self._disambiguate_slice(index)
+        for dataset in cast(list[TileDataset], self.datasets):
+            if dataset.holds_tile(index):
+                return dataset[index]
+        return super().__getitem__(index)
+
+
+def merge_pairs(samples: Sequence[Sample]) -> Sample:
+    """Merge samples of the same query.
+
+    Args:
+        samples: Samples whose images have the same shapes.
+
+    Returns:
+        A single sample: the first one's pixels where it has some, everyone's questions.
+    """
+    merged = dict(samples[0])
+    for sample in samples[1:]:
+        kept = [s['question_id'] >= 0 for s in (merged, sample)]
+        num_questions = int(kept[0].sum() + kept[1].sum())
+        size = max(len(kept[0]), len(kept[1]), num_questions)
+        for key, value in sample.items():
+            if key.startswith('image'):
+                empty = (merged[key] == 0).all(dim=0)
+                merged[key] = torch.where(empty, value, merged[key])
+            elif key not in ('bounds', 'transform'):
+                fill = 0 if key == 'question' else -1
+                column = value.new_full((size, *value.shape[1:]), fill)
+                real = torch.cat([merged[key][kept[0]], value[kept[1]]])
+                column[:num_questions] = real
+                merged[key] = column
+    return merged

@@ -1,0 +1,343 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Questions and answers of one split, in Arrow columns."""
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .cache_folder import cache_folder
+from .layout import EXTENSION
+
+Ids = Tensor | NDArray[np.integer] | Sequence[int]
+
+#: Columns of an annotation file, in its order.
+COLUMNS = ('image', 'question_type', 'question', 'answer')
+
+#: Tokens of a question, padding included: what every CLIP text tower takes.
+CONTEXT_LENGTH = 77
+
+# Raise it whenever what is written to the cache changes.
+_CACHE_VERSION = b'1'
+
+
+class QuestionTable:
+    """Questions and answers of one split, a row each.
+
+    A million rows must not become Python objects: every column is an array of codes into
+    the distinct texts of the column, which stay in Arrow.
+    """
+
+    def __init__(self, table: pa.Table, num_malformed: int = 0) -> None:
+        """Initialize a new QuestionTable instance.
+
+        Args:
+            table: Dictionary-encoded columns ``image``, ``question_type``, ``question``
+                and ``answer``.
+            num_malformed: Number of rows of the annotation file that were left out.
+        """
+        self.num_malformed = num_malformed
+        table = table.unify_dictionaries().combine_chunks()
+        #: Distinct texts of each column.
+        self.values: dict[str, pa.StringArray] = {}
+        #: Index of each row's text, (N,) int32.
+        self.codes: dict[str, NDArray[np.int32]] = {}
+        for name in COLUMNS:
+            column = table[name]
+            if column.num_chunks:
+                self.values[name] = column.chunk(0).dictionary
+                self.codes[name] = column.chunk(0).indices.to_numpy().astype(np.int32)
+            else:
+                self.values[name] = pa.array([], pa.string())
+                self.codes[name] = np.zeros(0, np.int32)
+        self._index()
+
+    def _index(self) -> None:
+        """Group rows by image, and forget the tokens."""
+        images = self.codes['image']
+        counts = np.bincount(images, minlength=len(self.values['image']))
+        #: Number of questions of each distinct image.
+        self.num_questions = counts
+        self._order = np.argsort(images, kind='stable')
+        self._start = np.concatenate([[0], np.cumsum(counts)])
+        # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
+        shape = (len(self.values['question']), CONTEXT_LENGTH)
+        self._tokens = np.zeros(shape, np.uint16)
+
+    @classmethod
+    def read(
+        cls, path: Path, on_error: Literal['raise', 'skip'] = 'raise'
+    ) -> 'QuestionTable':
+        """Read an annotation file, or what was cached of it.
+
+        Args:
+            path: JSON file, a list of lists ``[image_name, question_type, question,
+                answer]``.
+            on_error: 'raise' or 'skip' (leave malformed rows out).
+
+        Returns:
+            The table.
+
+        Raises:
+            ValueError: If the file is not such a list, or a row is malformed and
+                *on_error* is 'raise'.
+        """
+        stat = path.stat()
+        stamp = b'%s %d %d' % (_CACHE_VERSION, stat.st_size, stat.st_mtime_ns)
+        for cache in _caches(path):
+            table = _read_cache(cache, stamp)
+            if table is not None:
+                num_malformed = int(table.schema.metadata[b'malformed'])
+                # A malformed row is parsed again, for an error that shows it
+                if num_malformed == 0 or on_error == 'skip':
+                    return cls(table, num_malformed)
+        table, num_malformed = _parse(path, on_error)
+        metadata = {b'stamp': stamp, b'malformed': b'%d' % num_malformed}
+        table = table.replace_schema_metadata(metadata)
+        for cache in _caches(path):
+            with contextlib.suppress(OSError):  # such as a full disk
+                _write_cache(table, cache)
+                break
+        return cls(table, num_malformed)
+
+    def __len__(self) -> int:
+        """Return the number of questions.
+
+        Returns:
+            Number of rows.
+        """
+        return len(self.codes['question'])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the tokens out of a pickle: they are quickly made again.
+
+        Returns:
+            What is pickled.
+        """
+        state = self.__dict__.copy()
+        state['_tokens'] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled table.
+
+        Args:
+            state: What was pickled.
+        """
+        self.__dict__.update(state)
+        shape = (len(self.values['question']), CONTEXT_LENGTH)
+        self._tokens = np.zeros(shape, np.uint16)
+
+    def select(self, rows: NDArray[np.bool_]) -> 'QuestionTable':
+        """Keep some of the rows.
+
+        Args:
+            rows: Mask of shape (N,).
+
+        Returns:
+            A table of the rows kept, which are numbered anew. Codes stay as they are.
+        """
+        table = QuestionTable.__new__(QuestionTable)
+        table.num_malformed = self.num_malformed
+        table.values = self.values
+        table.codes = {name: codes[rows] for name, codes in self.codes.items()}
+        table._index()
+        return table
+
+    def rows(self, image: int) -> NDArray[np.int64]:
+        """Return the questions about an image.
+
+        Args:
+            image: Code of the image.
+
+        Returns:
+            Their row numbers, ascending.
+        """
+        return self._order[self._start[image] : self._start[image + 1]]
+
+    def text(self, column: str, ids: Ids) -> list[str]:
+        """Return the texts of some rows.
+
+        Args:
+            column: One of ``image``, ``question_type``, ``question`` and ``answer``.
+            ids: Row numbers.
+
+        Returns:
+            A text per row.
+
+        Raises:
+            IndexError: If there is no such row; -1 stands for padding, not for the last.
+        """
+        rows = np.asarray(ids, dtype=np.int64).reshape(-1)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(
+                f'question ids must be from 0 to {len(self) - 1}, got '
+                f'{rows.min()} to {rows.max()}; leave padding (-1) out'
+            )
+        texts = self.values[column].take(pa.array(self.codes[column][rows]))
+        return cast(list[str], texts.to_pylist())
+
+    def tokens(self, ids: NDArray[np.integer]) -> Tensor:
+        """Tokenize questions for CLIP.
+
+        Args:
+            ids: K row numbers.
+
+        Returns:
+            Token ids of shape (K, 77), int64, padded by 0.
+        """
+        codes = self.codes['question'][ids]
+        new = np.unique(codes[self._tokens[codes, 0] == 0])
+        if len(new):
+            # Here, since it takes seconds to import and datasets must open without
+            from open_clip import tokenize
+
+            texts = self.values['question'].take(pa.array(new)).to_pylist()
+            self._tokens[new] = tokenize(texts, CONTEXT_LENGTH).numpy()
+        return torch.from_numpy(self._tokens[codes].astype(np.int64))
+
+
+def decode(tokens: Tensor) -> str:
+    """Turn the tokens of a question into text.
+
+    Args:
+        tokens: Token ids of shape (L,), padded by 0.
+
+    Returns:
+        The text, in lower case.
+    """
+    from open_clip import decode as decode_tokens
+
+    # Without padding, start and end
+    return cast(str, decode_tokens(tokens[tokens != 0][1:-1])).strip()
+
+
+def _caches(path: Path) -> Iterator[Path]:
+    """Where the table of an annotation file may be kept: beside it, else at the user's."""
+    name = f'{path.stem}.parquet'
+    # Asked of the mode, since everything is writable to root
+    if path.parent.stat().st_mode & 0o222:
+        yield path.parent / '.cache' / name
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    yield cache_folder() / 'question_tables' / f'{key}-{name}'
+
+
+def _read_cache(path: Path, stamp: bytes) -> pa.Table | None:
+    """Read a cached table if there is one, whole and of the right stamp."""
+    try:
+        with pa.memory_map(str(path)) as source:
+            file = pq.ParquetFile(source)
+            metadata = file.schema_arrow.metadata or {}
+            return file.read() if metadata.get(b'stamp') == stamp else None
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _write_cache(table: pa.Table, path: Path) -> None:
+    """Write a table so that a reader finds either all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
+    try:
+        pq.write_table(table, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, int]:
+    """Parse an annotation file.
+
+    Returns:
+        The table and the number of malformed rows.
+    """
+    data = path.read_bytes()
+    num_malformed = 0
+    columns = _parse_fast(data)
+    if columns is None:
+        rows = _load(path, data)
+        good = [row for row in rows if _is_well_formed(row)]
+        num_malformed = len(rows) - len(good)
+        if num_malformed and on_error == 'raise':
+            number = next(i for i, row in enumerate(rows) if not _is_well_formed(row))
+            raise ValueError(
+                f'{path}: row {number} (the first is 0) must be four strings that are '
+                f'not empty, [image_name, question_type, question, answer], got '
+                f'{json.dumps(rows[number])[:200]}; {num_malformed} of {len(rows)} rows '
+                "are malformed, on_error='skip' leaves them out"
+            )
+        columns = [
+            pc.utf8_trim_whitespace(pa.array([row[i] for row in good], pa.string()))
+            for i in range(len(COLUMNS))
+        ]
+    columns[0] = pc.replace_substring_regex(columns[0], EXTENSION, '')
+    encoded = [pc.dictionary_encode(column) for column in columns]
+    return pa.table(encoded, names=list(COLUMNS)), num_malformed
+
+
+def _parse_fast(data: bytes) -> list[pa.Array] | None:
+    """Parse a well-formed annotation file in Arrow; None if there is anything amiss."""
+    # Arrow reads objects only
+    data = b'{"rows":' + data + b'}'
+    try:
+        rows = pyarrow.json.read_json(
+            pa.BufferReader(data),
+            read_options=pyarrow.json.ReadOptions(block_size=len(data) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema({'rows': pa.list_(pa.list_(pa.string()))}),
+                newlines_in_values=True,
+            ),
+        )['rows'].combine_chunks()
+    except (pa.ArrowInvalid, OverflowError):
+        return None
+    if len(rows) != 1 or rows.null_count:
+        return None
+    rows = rows.flatten()
+    lengths = pc.list_value_length(rows)
+    cells = rows.flatten()
+    if rows.null_count or cells.null_count or not pc.all(pc.equal(lengths, 4)).as_py():
+        return None
+    number = np.arange(len(rows), dtype=np.int64) * 4
+    columns = []
+    for i in range(4):
+        column = pc.utf8_trim_whitespace(cells.take(pa.array(number + i)))
+        if pc.any(pc.equal(column, '')).as_py():
+            return None
+        columns.append(column)
+    return columns
+
+
+def _load(path: Path, data: bytes) -> list[Any]:
+    """Load JSON that must be a list."""
+    try:
+        rows = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(rows, list):
+        raise ValueError(  # noqa: TRY004
+            f'{path} must hold a list of rows, got {type(rows).__name__}'
+        )
+    return rows
+
+
+def _is_well_formed(row: object) -> bool:
+    """Tell whether a row is four strings that are not empty."""
+    return (
+        isinstance(row, list)
+        and len(row) == len(COLUMNS)
+        and all(isinstance(cell, str) and cell.strip() for cell in row)
+    )

@@ -1,0 +1,183 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What questions are asked of: a land-cover raster, an object list and an image quality mask."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: What the values of :attr:`Scene.quality` mean for the optical image.
+QUALITIES = ('clear', 'cloudy', 'dark')
+
+#: A class covering less than this share of a scene is neither present nor absent:
+#: no question may depend on it.
+MIN_SHARE = 0.04
+
+#: Quadrants in the order of :attr:`Scene.quadrants`; row 0 is the upper edge.
+QUADRANTS = ('upper left', 'upper right', 'lower left', 'lower right')
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One object, known by its kind and its box.
+
+    Args:
+        kind: What it is, in the singular, such as ``'ship'``.
+        top: Upper edge in pixels, row 0 starting at 0.
+        left: Left edge in pixels.
+        bottom: Lower edge in pixels (exclusive).
+        right: Right edge in pixels (exclusive).
+    """
+
+    kind: str
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Row and column of the middle of the box."""
+        return (self.top + self.bottom) / 2, (self.left + self.right) / 2
+
+    def window(self, margin: int, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Pixels of the box grown by a margin and clipped to an image.
+
+        Args:
+            margin: Number of pixels added on each side.
+            shape: Height and width of the image.
+
+        Returns:
+            Slices of rows and columns.
+        """
+        return (
+            slice(
+                max(int(np.floor(self.top)) - margin, 0),
+                min(int(np.ceil(self.bottom)) + margin, shape[0]),
+            ),
+            slice(
+                max(int(np.floor(self.left)) - margin, 0),
+                min(int(np.ceil(self.right)) + margin, shape[1]),
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A place as a map knows it.
+
+    The first six fields are all that questions are derived from, so a scene can be made
+    from a real land-cover map and an object layer as well as by
+    :func:`~torchgeo_vqa.datasets.landscape.make_scene`.
+
+    Args:
+        label: (H, W) uint8 raster, index into *class_names*.
+        class_names: Land-cover classes, as they are named in questions and answers.
+        objects: All objects of the kinds listed in *kinds*.
+        kinds: Object kinds that were looked for, in the singular, so that 'none' is known too.
+        quality: (H, W) uint8 raster, index into :data:`QUALITIES`; None if not known.
+        urban_classes: Classes that make an area urban.
+        instances: (H, W) uint8 raster, i + 1 where objects[i] is, 0 elsewhere (synthetic scenes only).
+        cloud: (H, W) opacity of the clouds, 0 to 1 (synthetic scenes only).
+    """
+
+    label: NDArray[np.uint8]
+    class_names: tuple[str, ...]
+    objects: tuple[SceneObject, ...] = ()
+    kinds: tuple[str, ...] = ()
+    quality: NDArray[np.uint8] | None = None
+    urban_classes: tuple[str, ...] = ()
+    instances: NDArray[np.uint8] | None = None
+    cloud: NDArray[np.floating[Any]] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.label.shape
+        return height, width
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of the area that each class covers, in the order of *class_names*."""
+        return (
+            np.bincount(self.label.ravel(), minlength=len(self.class_names))
+            / self.label.size
+        )
+
+    @cached_property
+    def present(self) -> tuple[int, ...]:
+        """Indices of the classes that cover enough to be called present."""
+        return tuple(int(i) for i in np.flatnonzero(self.shares >= MIN_SHARE))
+
+    @cached_property
+    def by_kind(self) -> dict[str, tuple[SceneObject, ...]]:
+        """Objects of each kind, empty tuples included."""
+        return {
+            kind: tuple(o for o in self.objects if o.kind == kind)
+            for kind in self.kinds
+        }
+
+    @property
+    def quadrants(self) -> dict[str, tuple[slice, slice]]:
+        """Rows and columns of each quadrant.
+
+        With an odd side the middle line belongs to no quadrant, so that flips and
+        rotations map quadrants onto quadrants.
+        """
+        height, width = self.shape
+        rows = slice(0, height // 2), slice((height + 1) // 2, height)
+        columns = slice(0, width // 2), slice((width + 1) // 2, width)
+        return {
+            name: (rows[i // 2], columns[i % 2]) for i, name in enumerate(QUADRANTS)
+        }
+
+    @cached_property
+    def condition(self) -> str | None:
+        """Worst thing that happens to the optical image: one of :data:`QUALITIES`, None if not known."""
+        return None if self.quality is None else QUALITIES[int(self.quality.max())]
+
+    def dihedral(self, k: int) -> 'Scene':
+        """Rotate and flip the scene by one of the eight symmetries of the square.
+
+        Args:
+            k: ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed
+                by a left-right flip if ``k >= 4``.
+
+        Returns:
+            The transformed scene.
+
+        Raises:
+            ValueError: If *k* is not in 0..7.
+        """
+        if not 0 <= k < 8:
+            raise ValueError(f'k must be in 0..7, got {k!r}')
+
+        def turn[T: np.generic](raster: NDArray[T]) -> NDArray[T]:
+            turned = np.rot90(raster, k % 4)
+            return np.ascontiguousarray(np.fliplr(turned) if k >= 4 else turned)
+
+        return replace(
+            self,
+            label=turn(self.label),
+            objects=tuple(_turn_object(o, k, self.shape) for o in self.objects),
+            quality=None if self.quality is None else turn(self.quality),
+            instances=None if self.instances is None else turn(self.instances),
+            cloud=None if self.cloud is None else turn(self.cloud),
+        )
+
+
+def _turn_object(obj: SceneObject, k: int, shape: tuple[int, int]) -> SceneObject:
+    """Move an object as :meth:`Scene.dihedral` moves the pixels."""
+    top, left, bottom, right = obj.top, obj.left, obj.bottom, obj.right
+    height, width = shape
+    for _ in range(k % 4):
+        # a quarter turn takes the point (row, column) to (width - column, row)
+        top, left, bottom, right = width - right, top, width - left, bottom
+        height, width = width, height
+    if k >= 4:
+        left, right = width - right, width - left
+    return SceneObject(obj.kind, top, left, bottom, right)

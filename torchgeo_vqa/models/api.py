@@ -1,0 +1,45 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Registration of our models in TorchGeo's zoo."""
+
+from collections.abc import Callable
+
+import torchgeo.models.api
+from torch import nn
+
+from .tgfnet import tgfnet, tgfnet_tiny
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    'tgfnet': tgfnet,
+    'tgfnet_tiny': tgfnet_tiny,
+}
+
+
+def builder(name: str) -> Callable[..., nn.Module]:
+    """Builder of one of our models.
+
+    Args:
+        name: Name of the model.
+
+    Returns:
+        The builder.
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f'model must be one of {", ".join(_BUILDERS)}, got {name!r}')
+    return _BUILDERS[name]
+
+
+def register() -> None:
+    """Make our builders known to ``torchgeo.models.get_model`` and ``list_models``.
+
+    TorchGeo has no public way to add a model: this is the one place that touches its
+    private registry.
+    """
+    torchgeo.models.api._model.update(_BUILDERS)
+
+
+register()

@@ -1,0 +1,417 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Text-guided coarse-to-fine attention refinement (CFAR).
+
+Our own implementation of the description in https://doi.org/10.48550/arXiv.2411.15770,
+which publishes neither equations nor code.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+# B images, Q questions, N patches, R regions, k kept regions, n = N / R patches per region,
+# L tokens, D width, h heads, d = D / h
+
+
+class Routing(NamedTuple):
+    """Key regions of each question."""
+
+    #: Kept regions, best first, (Q, k) int64.
+    regions: Tensor
+    #: Share of each kept region, softmax over the kept, (Q, k).
+    weights: Tensor
+    #: Patches of the kept regions, (Q, k * n) int64.
+    patches: Tensor
+
+
+class MLP(nn.Sequential):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, width: int, ratio: float, out: int | None = None) -> None:
+        """Initialize a new MLP instance.
+
+        Args:
+            width: Width of the input.
+            ratio: Width of the hidden layer, as a multiple of *width*.
+            out: Width of the output (defaults to *width*).
+        """
+        hidden = int(width * ratio)
+        super().__init__(
+            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, out or width)
+        )
+
+
+class KeyRegionRouting(nn.Module):
+    """Key region routing (KRR): picks the regions that matter for the question."""
+
+    def __init__(self, width: int, grid: int, keep: int) -> None:
+        """Initialize a new KeyRegionRouting instance.
+
+        Args:
+            width: Width D.
+            grid: Regions per side: the patches are cut into grid x grid regions.
+            keep: Number of regions to keep, k.
+
+        Raises:
+            ValueError: If *keep* is not between 1 and the number of regions.
+        """
+        super().__init__()
+        if not 1 <= keep <= grid**2:
+            raise ValueError(f'keep must be between 1 and {grid**2}, got {keep}')
+        self.grid = grid
+        self.keep = keep
+        self.region = nn.Linear(width, width, bias=False)
+        self.question = nn.Linear(width, width)
+
+    def patches_of_regions(self, num_patches: int, device: torch.device) -> Tensor:
+        """Patches that make up each region.
+
+        Args:
+            num_patches: Number of patches N.
+            device: Device of the result.
+
+        Returns:
+            Indices of patches, shape (R, n), int64.
+
+        Raises:
+            ValueError: If the patches cannot be cut into grid x grid equal regions.
+        """
+        side = math.isqrt(num_patches)
+        if side**2 != num_patches or side % self.grid:
+            raise ValueError(
+                f'{num_patches} patches cannot be cut into {self.grid} x {self.grid} '
+                'equal regions, choose an image size or region grids that divide'
+            )
+        index = torch.arange(num_patches, device=device)
+        return rearrange(
+            index,
+            '(g1 a g2 b) -> (g1 g2) (a b)',
+            g1=self.grid,
+            g2=self.grid,
+            b=side // self.grid,
+        )
+
+    def forward(
+        self,
+        patches: Tensor,
+        summary: Tensor,
+        pair_index: Tensor | None,
+        inside: Tensor | None = None,
+    ) -> Routing:
+        """Route each question to its key regions.
+
+        Args:
+            patches: Patches of each image, shape (B, N, D), or of each question,
+                shape (Q, N, D).
+            summary: Question summaries, shape (Q, D).
+            pair_index: Image of each question, shape (Q,), if *patches* are per image.
+            inside: Mask of the patches to choose from, shape (Q, N), bool. A region can
+                be chosen if it lies inside.
+
+        Returns:
+            The kept regions, their weights and their patches.
+        """
+        members = self.patches_of_regions(patches.shape[1], patches.device)
+        means = (
+            patches if len(members) == patches.shape[1] else patches[:, members].mean(2)
+        )
+        # (W_r r) . (W_q s) = r . (W_r^T W_q s): no per-question, per-region projection
+        query = self.question(summary) @ self.region.weight
+        query = query / math.sqrt(query.shape[-1])
+        if pair_index is None:
+            scores = torch.einsum('qrd,qd->qr', means, query)
+        else:
+            scores = torch.einsum(
+                'qrd,qd->qr', means.index_select(0, pair_index), query
+            )
+        if inside is not None:
+            scores = scores.masked_fill(~inside[:, members].all(-1), -torch.inf)
+        top, regions = scores.topk(self.keep, dim=-1)
+        return Routing(regions, top.softmax(-1), members[regions].flatten(1))
+
+
+class MultiHeadCrossAttention(nn.Module):
+    """Multi-head cross-attention (MCA): the question reads its key regions."""
+
+    def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
+        """Initialize a new MultiHeadCrossAttention instance.
+
+        Args:
+            width: Width D.
+            num_heads: Number of heads h.
+            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.mlp = MLP(width, mlp_ratio)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        patches: Tensor,
+        routing: Routing | None,
+        pair_index: Tensor | None,
+        explain: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Fuse the question with its key regions.
+
+        Args:
+            tokens: Question tokens, shape (Q, L, D).
+            patches: Normalised patches, shape (B, N, D) or (Q, N, D).
+            routing: Key regions, or None for all patches.
+            pair_index: Image of each question, shape (Q,), if *patches* are per image.
+            explain: Whether to return the attention.
+
+        Returns:
+            Refined tokens, shape (Q, L, D), and, with *explain*, the attention averaged
+            over the heads, shape (Q, L, k * n).
+        """
+        if pair_index is not None:
+            # Once per image, not once per question
+            key, value = self.key(patches), self.value(patches)
+            if routing is None:
+                key = key.index_select(0, pair_index)
+                value = value.index_select(0, pair_index)
+            else:
+                rows = pair_index[:, None] * patches.shape[1] + routing.patches
+                key, value = (
+                    x.flatten(0, 1)
+                    .index_select(0, rows.flatten())
+                    .unflatten(0, rows.shape)
+                    for x in (key, value)
+                )
+        else:
+            if routing is not None:
+                index = repeat(routing.patches, 'q n -> q n d', d=patches.shape[-1])
+                patches = patches.gather(1, index)
+            key, value = self.key(patches), self.value(patches)
+        if routing is not None:
+            # The router learns through the share it gives to what is read
+            share = routing.weights * routing.weights.shape[-1]
+            per_region = routing.patches.shape[-1] // share.shape[-1]
+            value = value * share.repeat_interleave(per_region, -1)[..., None]
+        query, key, value = (
+            rearrange(x, 'q l (h d) -> q h l d', h=self.num_heads)
+            for x in (self.query(self.norm1(tokens)), key, value)
+        )
+        attention = None
+        if explain:
+            scores = query @ key.mT / math.sqrt(query.shape[-1])
+            attention = scores.softmax(-1).mean(1)
+        x = F.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + self.out(rearrange(x, 'q h l d -> q l (h d)'))
+        return tokens + self.mlp(self.norm2(tokens)), attention
+
+
+class ImageEnhancement(nn.Module):
+    """Image enhancement (IE): patches that match what MCA read stand out."""
+
+    def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
+        """Initialize a new ImageEnhancement instance.
+
+        Args:
+            width: Width D.
+            num_heads: Number of heads h.
+            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.patch = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, num_heads * width)
+        self.mlp = MLP(width, mlp_ratio)
+
+    def forward(
+        self,
+        patches: Tensor,
+        normalised: Tensor,
+        fused: Tensor,
+        pair_index: Tensor | None,
+    ) -> Tensor:
+        """Enhance the patches.
+
+        Multi-head similarity enhancement: in each head, the similarity of a patch to
+        MCA's output gates how much of that output the patch receives.
+
+        Args:
+            patches: Patches, shape (B, N, D) or (Q, N, D).
+            normalised: The same, normalised, for the similarity.
+            fused: MCA's output, pooled over the tokens, shape (Q, D).
+            pair_index: Image of each question, shape (Q,), if *patches* are per image.
+
+        Returns:
+            Enhanced patches, shape (Q, N, D).
+        """
+        fused = self.norm1(fused)
+        key = rearrange(self.key(fused), 'q (h d) -> q h d', h=self.num_heads)
+        value = rearrange(self.value(fused), 'q (h d) -> q h d', h=self.num_heads)
+        if pair_index is not None:
+            query = rearrange(
+                self.patch(normalised), 'b n (h d) -> b n h d', h=self.num_heads
+            )
+            similarity = torch.einsum(
+                'qnhd,qhd->qnh', query.index_select(0, pair_index), key
+            )
+            patches = patches.index_select(0, pair_index)
+        else:
+            # (W_h x) . k_h = x . (W_h^T k_h): one product per patch instead of a projection
+            weight = rearrange(self.patch.weight, '(h d) e -> h d e', h=self.num_heads)
+            bias = rearrange(self.patch.bias, '(h d) -> h d', h=self.num_heads)
+            query = torch.einsum('qhd,hde->qhe', key, weight)
+            similarity = normalised @ query.mT + (key * bias).sum(-1)[:, None]
+        gate = (similarity / math.sqrt(key.shape[-1])).sigmoid()
+        patches = patches + gate @ value / math.sqrt(self.num_heads)
+        return patches + self.mlp(self.norm2(patches))
+
+
+class RefinementStage(nn.Module):
+    """One KRR -> MCA -> IE structure."""
+
+    def __init__(
+        self, width: int, num_heads: int, mlp_ratio: float, grid: int, keep: int | None
+    ) -> None:
+        """Initialize a new RefinementStage instance.
+
+        Args:
+            width: Width D.
+            num_heads: Number of heads h.
+            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
+            grid: Regions per side.
+            keep: Number of regions to keep (None: all of them, no routing).
+        """
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.krr = None if keep is None else KeyRegionRouting(width, grid, keep)
+        self.mca = MultiHeadCrossAttention(width, num_heads, mlp_ratio)
+        self.ie = ImageEnhancement(width, num_heads, mlp_ratio)
+
+    def forward(
+        self,
+        patches: Tensor,
+        tokens: Tensor,
+        summary: Tensor,
+        mask: Tensor,
+        pair_index: Tensor | None,
+        inside: Tensor | None,
+        explain: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, Routing | None, Tensor | None]:
+        """Refine patches, tokens and summary.
+
+        Args:
+            patches: Patches, shape (B, N, D) or (Q, N, D).
+            tokens: Question tokens, shape (Q, L, D).
+            summary: Question summaries, shape (Q, D).
+            mask: True where there is a token, False at padding, shape (Q, L).
+            pair_index: Image of each question, shape (Q,), if *patches* are per image.
+            inside: Mask of the patches to route to, shape (Q, N), bool.
+            explain: Whether to return the attention.
+
+        Returns:
+            Enhanced patches (Q, N, D), refined tokens (Q, L, D) and summaries (Q, D), the
+            routing and, with *explain*, the attention (Q, L, k * n).
+        """
+        normalised = self.norm(patches)
+        routing = None
+        if self.krr is not None:
+            routing = self.krr(normalised, summary, pair_index, inside)
+        tokens, attention = self.mca(tokens, normalised, routing, pair_index, explain)
+        share = mask / mask.sum(-1, keepdim=True)
+        fused = torch.einsum('qld,ql->qd', tokens, share.to(tokens.dtype))
+        patches = self.ie(patches, normalised, fused, pair_index)
+        return patches, tokens, summary + fused, routing, attention
+
+
+class CFAR(nn.Module):
+    """Coarse-to-fine attention refinement of one modality."""
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        mlp_ratio: float,
+        grids: tuple[int, ...],
+        keeps: tuple[int | None, ...],
+    ) -> None:
+        """Initialize a new CFAR instance.
+
+        Args:
+            width: Width D.
+            num_heads: Number of heads h.
+            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
+            grids: Regions per side of each stage, coarse first.
+            keeps: Number of regions each stage keeps (None: all, no routing).
+
+        Raises:
+            ValueError: If *grids* and *keeps* differ in length.
+        """
+        super().__init__()
+        if len(grids) != len(keeps):
+            raise ValueError(
+                f'grids {grids} and keeps {keeps} must have the same length'
+            )
+        self.stages = nn.ModuleList(
+            RefinementStage(width, num_heads, mlp_ratio, grid, keep)
+            for grid, keep in zip(grids, keeps, strict=True)
+        )
+
+    def forward(
+        self,
+        patches: Tensor,
+        tokens: Tensor,
+        summary: Tensor,
+        mask: Tensor,
+        pair_index: Tensor,
+        explain: bool = False,
+    ) -> tuple[Tensor, Tensor, list[Routing | None], list[Tensor]]:
+        """Lead the attention from broad areas to finer details.
+
+        Args:
+            patches: Patches of each image, shape (B, N, D).
+            tokens: Question tokens, shape (Q, L, D).
+            summary: Question summaries, shape (Q, D).
+            mask: True where there is a token, False at padding, shape (Q, L).
+            pair_index: Image of each question, shape (Q,).
+            explain: Whether to return the attention.
+
+        Returns:
+            Enhanced patches (Q, N, D), question summaries refined by what was read
+            (Q, D), the routing of each stage and, with *explain*, the attention of each
+            stage as a map over all patches, averaged over heads and tokens (Q, N).
+        """
+        num_patches = patches.shape[1]
+        index: Tensor | None = pair_index
+        inside: Tensor | None = None
+        routings: list[Routing | None] = []
+        attentions: list[Tensor] = []
+        for stage in self.stages:
+            patches, tokens, summary, routing, attention = stage(
+                patches, tokens, summary, mask, index, inside, explain
+            )
+            index = None  # from here on every question has patches of its own
+            routings.append(routing)
+            if routing is not None:
+                inside = torch.zeros(
+                    len(tokens), num_patches, dtype=torch.bool, device=tokens.device
+                ).scatter(1, routing.patches, True)
+            if attention is not None:
+                share = mask / mask.sum(-1, keepdim=True)
+                flat = torch.einsum('qln,ql->qn', attention, share.to(attention.dtype))
+                if routing is not None:
+                    empty = flat.new_zeros(len(flat), num_patches)
+                    flat = empty.scatter(1, routing.patches, flat)
+                attentions.append(flat)
+        return patches, summary, routings, attentions

@@ -1,0 +1,470 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Text-guided coarse-to-fine fusion network (TGFNet).
+
+Our own implementation from the published description, whose equations,
+hyper-parameters, code and weights are not public. If you use this model in your
+research, please cite the following paper:
+
+* https://doi.org/10.1016/j.isprsjprs.2025.08.029
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
+from .cfar import CFAR, Routing
+from .clip import TINY_CLIP, ImageEncoder, TextEncoder, load_clip, position_encoding
+
+# B pairs, Q questions in all, U unique questions, K questions per pair (padded),
+# N patches, L tokens, D width, E experts, A answers, M modalities
+
+MODALITIES = ('optical', 'sar')
+
+
+class Questions(NamedTuple):
+    """Encoded unique questions."""
+
+    #: Token features, (U, L, D).
+    tokens: Tensor
+    #: Summaries, (U, D).
+    summary: Tensor
+    #: True where there is a token, False at padding, (U, L).
+    mask: Tensor
+
+
+class TGFNetOutput(NamedTuple):
+    """Output of :class:`TGFNet` for Q questions."""
+
+    #: Blended logits, (Q, A).
+    logits: Tensor
+    #: Logits of each expert, in the order of :attr:`TGFNet.expert_names`, (Q, E, A). The
+    #: logits of an expert whose modality is absent are 0.
+    expert_logits: Tensor
+    #: Weights of the experts, (Q, E); 0 where the modality is absent.
+    expert_weights: Tensor
+    #: With ``explain=True``: per modality, the routing of each stage.
+    regions: dict[str, list[Routing | None]] | None = None
+    #: With ``explain=True``: per modality, MCA's attention of each stage, (Q, N) each.
+    attention: dict[str, list[Tensor]] | None = None
+    #: With ``explain=True`` and a fusion expert: weight of each modality that is there
+    #: at each patch, (Q, N, M).
+    quality: Tensor | None = None
+
+
+class TGFNet(nn.Module):
+    """Text-guided coarse-to-fine fusion network.
+
+    Three steps, each callable by itself: :meth:`encode_images` runs once per pair of
+    images, :meth:`encode_questions` once per unique question, :meth:`answer` once per
+    question about a pair.
+    """
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder | None,
+        sar_encoder: ImageEncoder | None,
+        text_encoder: TextEncoder,
+        num_answers: int,
+        width: int = 256,
+        num_heads: int = 8,
+        mlp_ratio: float = 2.0,
+        grids: Sequence[int] = (7, 14),
+        keeps: Sequence[int | None] = (16, 32),
+        dropout: float = 0.1,
+        cfar: bool = True,
+        share_cfar: bool = False,
+        rqaf: bool = True,
+        adaptive_fusion: bool = True,
+        experts: Literal['all', 'fusion'] = 'all',
+    ) -> None:
+        """Initialize a new TGFNet instance.
+
+        Args:
+            image_encoder: Encoder of the optical image, None for a SAR-only model.
+            sar_encoder: Encoder of the SAR image, None for an optical-only model.
+            text_encoder: Encoder of the question.
+            num_answers: Number of answers A.
+            width: Width D of refinement and fusion.
+            num_heads: Number of attention heads.
+            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
+            grids: Regions per side in each refinement stage, coarse first.
+            keeps: Number of regions each stage routes to (None: all, no routing).
+            dropout: Dropout rate before the answers.
+            cfar: If False, patches go to the experts unrefined (ablation).
+            share_cfar: If True, both modalities are refined with the same weights.
+            rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
+            adaptive_fusion: If False, the experts are averaged (ablation).
+            experts: Whether to use all three experts or only the one that fuses.
+
+        Raises:
+            ValueError: If there is no image encoder at all, *width* does not suit
+                *num_heads*, or *experts* is unknown.
+        """
+        super().__init__()
+        encoders = {'optical': image_encoder, 'sar': sar_encoder}
+        present = {m: e for m, e in encoders.items() if e is not None}
+        if not present:
+            raise ValueError(
+                'image_encoder and sar_encoder are None, give at least one'
+            )
+        if width % num_heads or width % 4:
+            raise ValueError(
+                f'width must be a multiple of num_heads ({num_heads}) and of 4, got {width}'
+            )
+        if experts not in ('all', 'fusion'):
+            raise ValueError(f"experts must be 'all' or 'fusion', got {experts!r}")
+        #: Modalities the model can use.
+        self.modalities = tuple(present)
+        self.num_answers = num_answers
+        self.image_size = next(iter(present.values())).image_size
+        self.image_encoders = nn.ModuleDict(present)
+        self.text_encoder = text_encoder
+
+        self.image_projections = nn.ModuleDict(
+            {
+                m: nn.Sequential(nn.LayerNorm(e.width), nn.Linear(e.width, width))
+                for m, e in present.items()
+            }
+        )
+        self.token_projection = nn.Linear(text_encoder.width, width)
+        self.summary_projection = nn.Linear(text_encoder.width, width)
+
+        self.cfar: nn.ModuleDict | None = None
+        if cfar:
+            args = (width, num_heads, mlp_ratio, tuple(grids), tuple(keeps))
+            shared = CFAR(*args)
+            self.cfar = nn.ModuleDict(
+                {m: shared if share_cfar else CFAR(*args) for m in present}
+            )
+
+        #: Names of the experts, in the order of the output.
+        self.expert_names: tuple[str, ...] = ('fusion',)
+        if experts == 'all':
+            self.expert_names = self.modalities
+            if len(present) == 2:
+                self.expert_names += ('fusion',)
+        if 'fusion' in self.expert_names:
+            self.rqaf = RegionalQualityAwareFusion(width, num_heads, mlp_ratio, rqaf)
+        self.experts = nn.ModuleDict(
+            {
+                name: Expert(width, num_heads, mlp_ratio, num_answers, dropout)
+                for name in self.expert_names
+            }
+        )
+        self.adaptive_fusion = AdaptiveFusion(
+            width, len(self.expert_names), adaptive_fusion
+        )
+
+    def encode_images(
+        self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Encode pairs of images; either may be absent.
+
+        Args:
+            image_optical: Normalised optical images, shape (B, 3, H, W).
+            image_sar: Normalised SAR images, shape (B, C, H, W).
+
+        Returns:
+            Patches of each modality that is there, shape (B, N, D) each.
+
+        Raises:
+            ValueError: If there is no image, or none that the model can use.
+        """
+        images = {'optical': image_optical, 'sar': image_sar}
+        patches: dict[str, Tensor] = {}
+        for modality in self.modalities:
+            image = images[modality]
+            if image is not None:
+                x = self.image_encoders[modality](image)
+                x = self.image_projections[modality](x)
+                position = position_encoding(x.shape[1], x.shape[2], x.device)
+                patches[modality] = x + position.to(x.dtype)
+        if not patches:
+            given = [f'image_{m}' for m, image in images.items() if image is not None]
+            raise ValueError(
+                f'the model uses {self.modalities} but was given {given or "no image"}'
+            )
+        return patches
+
+    def encode_questions(self, tokens: Tensor) -> Questions:
+        """Encode unique questions.
+
+        Args:
+            tokens: Token ids, 0-padded, shape (U, L).
+
+        Returns:
+            Token features, summaries and padding mask; L is trimmed to the longest.
+        """
+        length = max(1, int((tokens != 0).sum(-1).max())) if len(tokens) else 1
+        tokens = tokens[:, :length]
+        x, summary = self.text_encoder(tokens)
+        return Questions(
+            self.token_projection(x), self.summary_projection(summary), tokens != 0
+        )
+
+    def answer(
+        self,
+        images: Mapping[str, Tensor],
+        questions: Questions,
+        pair_index: Tensor,
+        question_index: Tensor,
+        explain: bool = False,
+    ) -> TGFNetOutput:
+        """Answer questions about pairs.
+
+        Args:
+            images: Output of :meth:`encode_images` for B pairs.
+            questions: Output of :meth:`encode_questions` for U unique questions.
+            pair_index: Pair each question is about, shape (Q,), int64.
+            question_index: Which of the unique questions it is, shape (Q,), int64.
+            explain: Whether to return regions, attention and quality.
+
+        Returns:
+            Logits of the blend and of every expert, and what *explain* adds.
+        """
+        tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
+        views: dict[str, Tensor] = {}
+        summaries: dict[str, Tensor] = {}
+        regions: dict[str, list[Routing | None]] = {}
+        attention: dict[str, list[Tensor]] = {}
+        for m, patches in images.items():
+            if self.cfar is None:
+                views[m], summaries[m] = patches.index_select(0, pair_index), summary
+            else:
+                views[m], summaries[m], regions[m], attention[m] = self.cfar[m](
+                    patches, tokens, summary, mask, pair_index, explain
+                )
+
+        quality: Tensor | None = None
+        # An expert that lacks its modality says nothing; the one that fuses needs both,
+        # unless it is the only one
+        complete = len(images) == len(self.modalities) or self.expert_names == ('fusion',)
+        if 'fusion' in self.expert_names and complete:
+            fused = {m: views[m] for m in self.modalities if m in views}
+            views['fusion'], quality = self.rqaf(fused, summary)
+            summaries['fusion'] = torch.stack([summaries[m] for m in fused]).mean(0)
+        present = [name for name in self.expert_names if name in views]
+        logits, pooled = zip(
+            *(self.experts[name](views[name], summaries[name]) for name in present),
+            strict=True,
+        )
+        expert_logits = torch.stack(logits, dim=1)
+        if len(present) == len(self.expert_names):
+            blend, weights = self.adaptive_fusion(
+                expert_logits, torch.stack(pooled, dim=1), summary
+            )
+        else:
+            blend = expert_logits.mean(1)
+            slots = [self.expert_names.index(name) for name in present]
+            size = (len(blend), len(self.expert_names))
+            weights = blend.new_zeros(size)
+            weights[:, slots] = 1 / len(present)
+            padded = blend.new_zeros(*size, blend.shape[-1])
+            padded[:, slots] = expert_logits
+            expert_logits = padded
+        if not explain:
+            return TGFNetOutput(blend, expert_logits, weights)
+        return TGFNetOutput(blend, expert_logits, weights, regions, attention, quality)
+
+    def forward(
+        self,
+        batch: Mapping[str, Tensor],
+        explain: bool = False,
+        chunk_size: int | None = None,
+    ) -> TGFNetOutput:
+        """Answer all questions of an image-major batch.
+
+        Args:
+            batch: ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
+                may be absent, and ``question`` (B, K, L): token ids, all 0 at padding.
+            explain: Whether to return regions, attention and quality.
+            chunk_size: Number of questions to answer at once, bounds the memory
+                (defaults to all).
+
+        Returns:
+            Output for the Q questions that are not padding, pair by pair.
+        """
+        question = batch['question']
+        # Every real question starts with the token that starts a text
+        pair_index, slot = (question[..., 0] != 0).nonzero(as_tuple=True)
+        unique, question_index = torch.unique(
+            question[pair_index, slot], dim=0, return_inverse=True
+        )
+        images = self.encode_images(batch.get('image_optical'), batch.get('image_sar'))
+        questions = self.encode_questions(unique)
+        size = max(1, len(pair_index))
+        chunks = [
+            self.answer(images, questions, pairs, indices, explain)
+            for pairs, indices in zip(
+                pair_index.split(chunk_size or size),
+                question_index.split(chunk_size or size),
+                strict=True,
+            )
+        ]
+        output: TGFNetOutput = _concatenate(chunks)
+        return output
+
+
+def _concatenate(chunks: Sequence[Any]) -> Any:
+    """Join outputs, or parts of outputs, of consecutive chunks of questions."""
+    first = chunks[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return torch.cat(list(chunks))
+    if isinstance(first, dict):
+        return {key: _concatenate([c[key] for c in chunks]) for key in first}
+    parts = [_concatenate(part) for part in zip(*chunks, strict=True)]
+    return type(first)(*parts) if isinstance(first, tuple) else parts
+
+
+def tgfnet(
+    num_answers: int,
+    clip: str = 'ViT-B-16',
+    pretrained: str | os.PathLike[str] | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    sar_channels: int = 2,
+    image_size: int | None = None,
+    share_image_encoder: bool = False,
+    width: int = 256,
+    num_heads: int = 8,
+    mlp_ratio: float = 2.0,
+    grids: Sequence[int] = (7, 14),
+    keeps: Sequence[int | None] = (16, 32),
+    dropout: float = 0.1,
+    cfar: bool = True,
+    share_cfar: bool = False,
+    rqaf: bool = True,
+    adaptive_fusion: bool = True,
+    experts: Literal['all', 'fusion'] = 'all',
+) -> TGFNet:
+    """TGFNet on the towers of any CLIP of open_clip.
+
+    Args:
+        num_answers: Number of answers.
+        clip: Architecture, any of ``open_clip.list_models()``.
+        pretrained: Tag or local file of open_clip weights, None for random weights.
+        modalities: Modalities to use, of 'optical' and 'sar'.
+        sar_channels: Number of channels of the SAR image.
+        image_size: Image size in pixels (defaults to the architecture's own).
+        share_image_encoder: If True, one tower encodes both images.
+        width: Width of refinement and fusion.
+        num_heads: Number of attention heads.
+        mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
+        grids: Regions per side in each refinement stage, coarse first.
+        keeps: Number of regions each stage routes to (None: all, no routing).
+        dropout: Dropout rate before the answers.
+        cfar: If False, patches go to the experts unrefined (ablation).
+        share_cfar: If True, both modalities are refined with the same weights.
+        rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
+        adaptive_fusion: If False, the experts are averaged (ablation).
+        experts: Whether to use all three experts or only the one that fuses.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: If *modalities* holds anything but 'optical' and 'sar'.
+    """
+    if not modalities or not set(modalities) <= set(MODALITIES):
+        raise ValueError(f'modalities must be of {MODALITIES}, got {tuple(modalities)}')
+    channels = {'optical': 3, 'sar': sar_channels}
+    images, text = load_clip(
+        clip,
+        pretrained,
+        {m: channels[m] for m in MODALITIES if m in modalities},
+        image_size,
+        share_image_encoder,
+    )
+    return TGFNet(
+        images.get('optical'),
+        images.get('sar'),
+        text,
+        num_answers,
+        width=width,
+        num_heads=num_heads,
+        mlp_ratio=mlp_ratio,
+        grids=grids,
+        keeps=keeps,
+        dropout=dropout,
+        cfar=cfar,
+        share_cfar=share_cfar,
+        rqaf=rqaf,
+        adaptive_fusion=adaptive_fusion,
+        experts=experts,
+    )
+
+
+def tgfnet_tiny(
+    num_answers: int,
+    clip: str = TINY_CLIP,
+    pretrained: str | os.PathLike[str] | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    sar_channels: int = 2,
+    image_size: int | None = None,
+    share_image_encoder: bool = False,
+    width: int = 64,
+    num_heads: int = 4,
+    mlp_ratio: float = 2.0,
+    grids: Sequence[int] = (4, 8),
+    keeps: Sequence[int | None] = (8, 16),
+    dropout: float = 0.1,
+    cfar: bool = True,
+    share_cfar: bool = False,
+    rqaf: bool = True,
+    adaptive_fusion: bool = True,
+    experts: Literal['all', 'fusion'] = 'all',
+) -> TGFNet:
+    """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
+
+    The arguments are those of :func:`tgfnet`.
+
+    Args:
+        num_answers: Number of answers.
+        clip: Architecture, any of ``open_clip.list_models()``.
+        pretrained: Local file of open_clip weights, None for random weights.
+        modalities: Modalities to use, of 'optical' and 'sar'.
+        sar_channels: Number of channels of the SAR image.
+        image_size: Image size in pixels (defaults to the architecture's own).
+        share_image_encoder: If True, one tower encodes both images.
+        width: Width of refinement and fusion.
+        num_heads: Number of attention heads.
+        mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
+        grids: Regions per side in each refinement stage, coarse first.
+        keeps: Number of regions each stage routes to (None: all, no routing).
+        dropout: Dropout rate before the answers.
+        cfar: If False, patches go to the experts unrefined (ablation).
+        share_cfar: If True, both modalities are refined with the same weights.
+        rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
+        adaptive_fusion: If False, the experts are averaged (ablation).
+        experts: Whether to use all three experts or only the one that fuses.
+
+    Returns:
+        The model.
+    """
+    return tgfnet(
+        num_answers,
+        clip=clip,
+        pretrained=pretrained,
+        modalities=modalities,
+        sar_channels=sar_channels,
+        image_size=image_size,
+        share_image_encoder=share_image_encoder,
+        width=width,
+        num_heads=num_heads,
+        mlp_ratio=mlp_ratio,
+        grids=grids,
+        keeps=keeps,
+        dropout=dropout,
+        cfar=cfar,
+        share_cfar=share_cfar,
+        rqaf=rqaf,
+        adaptive_fusion=adaptive_fusion,
+        experts=experts,
+    )

@@ -1,0 +1,9 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Trainers for visual question answering."""
+
+from .prediction import PredictionWriter
+from .vqa import Answer, VQATask, tgfnet
+
+__all__ = ('Answer', 'PredictionWriter', 'VQATask', 'tgfnet')

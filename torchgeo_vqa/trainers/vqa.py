@@ -1,0 +1,570 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Trainer for visual question answering."""
+
+import inspect
+import math
+import os
+import shlex
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torchgeo.datasets.utils import Sample
+from torchgeo.models import get_model
+from torchgeo.tasks import BaseTask
+
+from ..datamodules.collate import resize
+from ..datamodules.statistics import normalize
+from ..metrics import VQAAccuracy
+from ..models import TGFNetOutput, register
+from ..models.api import builder
+from .prediction import PredictionWriter
+from .report import as_report, print_report, write_report
+
+# B pairs, Q questions, A answers, E experts
+
+
+class Answer(NamedTuple):
+    """Answer to a question about a pair of images."""
+
+    #: The question.
+    question: str
+    #: The answer.
+    answer: str
+    #: Probability of the answer, in [0, 1].
+    probability: float
+    #: Weight of each expert in the answer, in [0, 1].
+    expert_weights: dict[str, float]
+
+
+class VQATask(BaseTask):
+    """Visual question answering on optical and SAR images.
+
+    The number of answers, the question types, the modalities and the normalisation come
+    from the data module and are saved with the checkpoint: a loaded task answers in words
+    with no dataset at hand.
+
+    .. code-block:: python
+
+       task = VQATask.load_from_checkpoint('last.ckpt')
+       task.ask(optical, sar, ['How many ships are there?'])
+    """
+
+    ignore = None
+    monitor = 'val_OA'
+    mode = 'max'
+
+    def __init__(
+        self,
+        model: str = 'tgfnet',
+        pretrained: str | None = None,
+        model_args: dict[str, Any] | None = None,
+        lr: float = 1e-4,
+        clip_lr: float = 1e-5,
+        weight_decay: float = 0.05,
+        warmup: float = 0.05,
+        label_smoothing: float = 0.0,
+        expert_loss_weight: float = 0.3,
+        freeze_clip: bool | Literal['image', 'text'] = False,
+        chunk_size: int = 1024,
+    ) -> None:
+        """Initialize a new VQATask instance.
+
+        Args:
+            model: Name of a model for visual question answering in TorchGeo's zoo, such
+                as 'tgfnet' or 'tgfnet_tiny'.
+            pretrained: Weights CLIP starts from: one of open_clip's tags, such as
+                'openai', or a local file. None: random weights.
+            model_args: Further arguments of the model's builder, e.g. ``{'clip':
+                'ViT-L-14', 'rqaf': False}``.
+            lr: Peak learning rate of refinement and fusion.
+            clip_lr: Peak learning rate of the CLIP towers.
+            weight_decay: Weight decay of weight matrices (not of biases, norms and
+                embeddings).
+            warmup: Share of the steps over which the learning rates rise linearly; then
+                they decay to 0 along a cosine.
+            label_smoothing: Label smoothing of the cross-entropy, in [0, 1].
+            expert_loss_weight: Weight of the mean of the experts' own cross-entropies.
+            freeze_clip: Whether to keep CLIP's weights: both towers (True), the 'image'
+                towers or the 'text' tower.
+            chunk_size: Number of questions answered at once in evaluation, bounds the
+                memory.
+
+        Raises:
+            ValueError: If *model* is not one of ours, or *model_args* has an argument
+                that its builder does not.
+        """
+        register()
+        accepted = inspect.signature(builder(model)).parameters
+        unknown = sorted(set(model_args or ()) - set(accepted))
+        if unknown:
+            raise ValueError(
+                f'{model} has no argument {", ".join(unknown)}, model_args may hold '
+                f'{", ".join(p for p in accepted if p != "num_answers")}'
+            )
+        #: What the task knows of its data: answers, question_types, groups, modalities,
+        #: sar_channels, image_size and statistics. None until a data module or a
+        #: checkpoint tells.
+        self.metadata: dict[str, Any] | None = None
+        super().__init__()
+
+    def configure_models(self) -> None:
+        """Wait for the data: the model is built once the answers are known."""
+        self.model: nn.Module | None = None
+
+    def _build(self, pretrained: str | None) -> None:
+        """Build the model for the data at hand.
+
+        Args:
+            pretrained: Weights CLIP starts from.
+        """
+        assert self.metadata is not None
+        args = {'image_size': self.metadata['image_size']}
+        args |= {k: self.metadata[k] for k in ('modalities', 'sar_channels')}
+        args |= self.hparams['model_args'] or {}
+        self.model = get_model(
+            self.hparams['model'],
+            num_answers=len(self.metadata['answers']),
+            pretrained=pretrained,
+            **args,
+        )
+        self.metadata['image_size'] = self.model.image_size
+        frozen = self.hparams['freeze_clip']
+        self._frozen: list[nn.Module] = []
+        if frozen in (True, 'image'):
+            self._frozen.append(self.model.image_encoders)
+        if frozen in (True, 'text'):
+            self._frozen.append(self.model.text_encoder)
+        for module in self._frozen:
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'VQATask':
+        """Set training mode; frozen towers stay in evaluation mode.
+
+        Args:
+            mode: Whether to train.
+
+        Returns:
+            The task.
+        """
+        super().train(mode)
+        for module in getattr(self, '_frozen', ()):
+            module.eval()
+        return self
+
+    def setup(self, stage: str) -> None:
+        """Learn from the data module what the model needs, and build it.
+
+        Args:
+            stage: 'fit', 'validate', 'test' or 'predict'.
+
+        Raises:
+            ValueError: If there is no data module for questions, or its SAR images have
+                other channels than the model takes.
+        """
+        dm = getattr(self.trainer, 'datamodule', None)
+        if not hasattr(dm, 'set_answers'):
+            raise ValueError(
+                f'VQATask needs a data module with questions, got {type(dm).__name__}; '
+                'use --data OSVQADataModule --data.root <folder>, or OSVQAMiniDataModule'
+            )
+        if self.metadata is None and self.trainer.ckpt_path is None:
+            self.metadata = {
+                'answers': list(dm.answers),
+                'question_types': list(dm.question_types),
+                'groups': list(dm.groups),
+                'modalities': list(dm.modalities),
+                'sar_channels': dm.sar_channels,
+                'image_size': dm.image_size,
+                'statistics': dm.statistics,
+            }
+            self._build(self.hparams['pretrained'])
+        if self.metadata is not None:
+            self._agree(dm)
+        for split in ('val', 'test'):
+            sizes = len(dm.question_types), len(dm.groups)
+            setattr(self, f'{split}_metric', VQAAccuracy(*sizes))
+            setattr(self, f'{split}_blind', VQAAccuracy(*sizes))
+
+    def _agree(self, dm: Any) -> None:
+        """Make the data module use the model's vocabulary, normalisation and size."""
+        assert self.metadata is not None
+        if 'sar' in dm.modalities and dm.sar_channels != self.metadata['sar_channels']:
+            raise ValueError(
+                f'the model takes SAR images of {self.metadata["sar_channels"]} channels, '
+                f'but those of the dataset have {dm.sar_channels}'
+            )
+        if tuple(dm.answers) != tuple(self.metadata['answers']):
+            dm.set_answers(self.metadata['answers'])
+        dm.statistics = self.metadata['statistics']
+        if dm.image_size is None:
+            dm.image_size = self.metadata['image_size']
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save what the task knows of its data.
+
+        Args:
+            checkpoint: Checkpoint to save.
+        """
+        checkpoint['vqa'] = self.metadata
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore what the task knows of its data, and build the model for it.
+
+        Args:
+            checkpoint: Loaded checkpoint.
+
+        Raises:
+            ValueError: If the checkpoint is not one of this task.
+        """
+        if 'vqa' not in checkpoint:
+            raise ValueError(
+                'the checkpoint holds no vocabulary: it was not saved by VQATask'
+            )
+        if self.model is None or self.metadata != checkpoint['vqa']:
+            self.metadata = checkpoint['vqa']
+            with warnings.catch_warnings():  # of random weights: they are loaded next
+                warnings.simplefilter('ignore', UserWarning)
+                self._build(pretrained=None)
+        if self._trainer is not None:
+            self._agree(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def forward(self, *args: Any, **kwargs: Any) -> TGFNetOutput:
+        """Forward pass of the model.
+
+        Args:
+            *args: Arguments of the model.
+            **kwargs: Keyword arguments of the model.
+
+        Returns:
+            Output of the model.
+        """
+        assert self.model is not None
+        output: TGFNetOutput = self.model(*args, **kwargs)
+        return output
+
+    def _loss(self, output: TGFNetOutput, label: Tensor) -> Tensor:
+        """Cross-entropy of the blend and of the experts.
+
+        Args:
+            output: Output of the model for Q questions.
+            label: True answers, shape (Q,); those outside the vocabulary cannot be
+                learned and do not count.
+
+        Returns:
+            Scalar loss.
+        """
+        known = label < output.logits.shape[1]
+        smoothing = self.hparams['label_smoothing']
+        target = label[known]
+        # Of no question, the sum is 0 where the mean is not a number
+        share = 1 / max(1, len(target))
+
+        def cross_entropy(logits: Tensor) -> Tensor:
+            loss = F.cross_entropy(
+                logits[known].float(),
+                target,
+                reduction='sum',
+                label_smoothing=smoothing,
+            )
+            return loss * share
+
+        loss = cross_entropy(output.logits)
+        if output.expert_logits.shape[1] > 1:
+            own = [cross_entropy(logits) for logits in output.expert_logits.unbind(1)]
+            loss = loss + self.hparams['expert_loss_weight'] * torch.stack(own).mean()
+        return loss
+
+    def _shared_step(self, batch: Sample, stage: str) -> Tensor:
+        """Forward pass, loss and metrics of all stages.
+
+        Args:
+            batch: Output of the data module.
+            stage: One of 'train', 'val' or 'test'.
+
+        Returns:
+            Scalar loss.
+        """
+        real = batch['question_id'] >= 0
+        label = batch['label'][real]
+        chunk_size = None if stage == 'train' else self.hparams['chunk_size']
+        output = self(batch, chunk_size=chunk_size)
+        loss = self._loss(output, label)
+        size = max(1, len(label))
+        self.log(
+            f'{stage}_loss',
+            loss,
+            batch_size=size,
+            prog_bar=stage == 'train',
+            sync_dist=stage != 'train',
+        )
+        if stage == 'train':
+            with torch.no_grad():
+                accuracy = (output.logits.argmax(-1) == label).float().mean()
+            self.log('train_OA', accuracy, batch_size=size, prog_bar=True)
+            return loss
+        kinds = batch['question_type'][real]
+        group = batch['group'][real] if 'group' in batch else None
+        self._metric(stage).update(output.logits.argmax(-1), label, kinds, group)
+        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        blind = dm.blind_labels(stage)[batch['question_id'][real].cpu()].to(
+            label.device
+        )
+        self._metric(stage, 'blind').update(blind, label, kinds, group)
+        return loss
+
+    def _metric(self, stage: str, kind: str = 'metric') -> VQAAccuracy:
+        """Metric of a stage."""
+        metric: VQAAccuracy = getattr(self, f'{stage}_{kind}')
+        return metric
+
+    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
+        """Compute the training loss.
+
+        Args:
+            batch: Output of the data module.
+            batch_idx: Index of the batch.
+
+        Returns:
+            Scalar loss.
+        """
+        return self._shared_step(batch, 'train')
+
+    def validation_step(self, batch: Sample, batch_idx: int) -> None:
+        """Compute the validation loss and metrics.
+
+        Args:
+            batch: Output of the data module.
+            batch_idx: Index of the batch.
+        """
+        self._shared_step(batch, 'val')
+
+    def test_step(self, batch: Sample, batch_idx: int) -> None:
+        """Compute the test loss and metrics.
+
+        Args:
+            batch: Output of the data module.
+            batch_idx: Index of the batch.
+        """
+        self._shared_step(batch, 'test')
+
+    def _epoch_end(self, stage: str) -> dict[str, Any]:
+        """Log and reset the metrics of a stage, and report them."""
+        results, blind = (self._metric(stage, k).compute() for k in ('metric', 'blind'))
+        for name in ('OA', 'AA'):
+            self.log(f'{stage}_{name}', results[name].float(), prog_bar=True)
+        for kind in ('metric', 'blind'):
+            self._metric(stage, kind).reset()
+        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        return as_report(
+            results, blind, dm.question_types, dm.groups, dm.dataset_for(stage).coverage
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation metrics; `validate` prints them."""
+        self._val_report = self._epoch_end('val')
+        if self.trainer.state.fn == 'validate':
+            self._show(self._val_report, 'Validation')
+
+    def on_test_epoch_end(self) -> None:
+        """Log, print and write the test metrics."""
+        report = self._epoch_end('test')
+        self._show(report, 'Test', 'test_metrics.json')
+
+    @rank_zero_only
+    def _show(
+        self, report: dict[str, Any], title: str, filename: str | None = None
+    ) -> None:
+        """Print a report and, given a file name, write it to the log folder."""
+        print_report(report, title)
+        if filename is not None:
+            folder = self.trainer.log_dir or self.trainer.default_root_dir
+            path = Path(folder) / filename
+            write_report(report, path)
+            print(f'Metrics: {path}')
+
+    @rank_zero_only
+    def on_fit_end(self) -> None:
+        """Print the last validation and how to test the checkpoint."""
+        if hasattr(self, '_val_report'):
+            self._show(self._val_report, 'Validation, last epoch')
+        callback = self.trainer.checkpoint_callback
+        best = getattr(callback, 'best_model_path', '')
+        if not best:
+            return
+        best = os.path.relpath(best)
+        print(f'Checkpoint: {best}')
+        config = Path(self.trainer.log_dir or '') / 'config.yaml'
+        if config.exists():  # the run was started from the command line
+            command = ['torchgeo', 'test', '--config', os.path.relpath(config)]
+            print(f'Test it: {shlex.join([*command, "--ckpt_path", best])}')
+
+    def predict_step(self, batch: Sample, batch_idx: int) -> dict[str, Any]:
+        """Answer the questions of a batch.
+
+        Args:
+            batch: Output of the data module.
+            batch_idx: Index of the batch.
+
+        Returns:
+            Columns of :class:`~torchgeo_vqa.trainers.PredictionWriter`'s file.
+        """
+        assert self.metadata is not None
+        assert self.model is not None
+        output = self(batch, chunk_size=self.hparams['chunk_size'])
+        probability, index = output.logits.float().softmax(-1).max(-1)
+        ids = batch['question_id'][batch['question_id'] >= 0].cpu()
+        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        dataset = dm.dataset_for('predict')
+        answers = self.metadata['answers']
+        columns: dict[str, Any] = {
+            'place': dataset.place(ids),
+            'question_type': dataset.question_type(ids),
+            'question': dataset.question_text(ids),
+            'answer': [answers[i] for i in index.tolist()],
+            'probability': probability.cpu().numpy(),
+            'target': dataset.answer_text(ids),
+        }
+        weights = output.expert_weights.float().cpu().numpy()
+        for name, column in zip(self.model.expert_names, weights.T, strict=True):
+            columns[f'expert_weight_{name}'] = np.ascontiguousarray(column)
+        return columns
+
+    def configure_callbacks(self) -> list[PredictionWriter]:
+        """Write what `predict` predicts.
+
+        Returns:
+            The callbacks, unless the user brings such a one.
+        """
+        return [PredictionWriter()] if self.trainer.predicting else []
+
+    def configure_optimizers(self) -> Any:
+        """Initialize AdamW with two learning rates, warm-up and cosine decay.
+
+        Returns:
+            Optimizer and learning rate scheduler.
+        """
+        assert self.model is not None
+        clip = ('image_encoders.', 'text_encoder.')
+        embeddings = {
+            id(p)
+            for m in self.model.modules()
+            if isinstance(m, nn.Embedding)
+            for p in m.parameters()
+        }
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                decay = parameter.ndim > 1 and id(parameter) not in embeddings
+                groups.setdefault((name.startswith(clip), decay), []).append(parameter)
+        optimizer = AdamW(
+            [
+                {
+                    'params': parameters,
+                    'lr': self.hparams['clip_lr' if is_clip else 'lr'],
+                    'weight_decay': self.hparams['weight_decay'] if decay else 0.0,
+                }
+                for (is_clip, decay), parameters in groups.items()
+            ]
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = max(1, round(self.hparams['warmup'] * steps))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+            return 0.5 * (1 + math.cos(math.pi * progress))
+
+        scheduler = {'scheduler': LambdaLR(optimizer, factor), 'interval': 'step'}
+        return {'optimizer': optimizer, 'lr_scheduler': scheduler}
+
+    @torch.no_grad()
+    def ask(
+        self,
+        optical: Tensor | np.ndarray | None,
+        sar: Tensor | np.ndarray | None,
+        questions: Sequence[str],
+    ) -> list[Answer]:
+        """Answer questions about a pair of images in words.
+
+        Args:
+            optical: Optical image in the units of the training files, shape (3, H, W),
+                or None if there is none.
+            sar: SAR image in the units of the training files, shape (C, H, W), or None
+                if there is none.
+            questions: The questions.
+
+        Returns:
+            One answer per question.
+
+        Raises:
+            RuntimeError: If the task has seen neither data nor a checkpoint.
+            TypeError: If *questions* is a single string.
+            ValueError: If there is no image, or one has the wrong number of channels.
+        """
+        if self.model is None or self.metadata is None:
+            raise RuntimeError(
+                'the task has no vocabulary yet, use VQATask.load_from_checkpoint(path) '
+                'or train it first'
+            )
+        if isinstance(questions, str):
+            raise TypeError(
+                f'questions must be a list, got {questions!r}: use [questions]'
+            )
+        channels = {'optical': 3, 'sar': self.metadata['sar_channels']}
+        batch: dict[str, Tensor] = {}
+        for modality, image in {'optical': optical, 'sar': sar}.items():
+            if image is None:
+                continue
+            x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
+            if x.ndim != 3 or x.shape[0] != channels[modality]:
+                raise ValueError(
+                    f'the {modality} image must have shape ({channels[modality]}, H, W), '
+                    f'got {tuple(x.shape)}'
+                )
+            x = resize(x[None], self.metadata['image_size']).to(self.device)
+            if modality in self.metadata['statistics']:
+                x = normalize(x, self.metadata['statistics'][modality])
+            batch[f'image_{modality}'] = x
+        if not questions:
+            return []
+        tokens = open_clip.tokenize(
+            list(questions), self.model.text_encoder.context_length
+        )
+        batch['question'] = tokens[None].to(self.device)
+        training = self.training
+        output = self.eval()(batch, chunk_size=self.hparams['chunk_size'])
+        self.train(training)
+        probability, index = output.logits.float().softmax(-1).max(-1)
+        names = self.model.expert_names
+        return [
+            Answer(
+                question,
+                self.metadata['answers'][i],
+                p,
+                dict(zip(names, w, strict=True)),
+            )
+            for question, i, p, w in zip(
+                questions,
+                index.tolist(),
+                probability.tolist(),
+                output.expert_weights.tolist(),
+                strict=True,
+            )
+        ]
+
+
+class tgfnet(VQATask):
+    """:class:`VQATask` under the name that ``torchgeo fit --model tgfnet`` looks up."""

@@ -1,0 +1,20 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Augmentations of image pairs, on batches and on the device."""
+
+from .cloud import RandomCloud
+from .dihedral import RandomDihedral
+from .directions import rewrite
+from .low_light import RandomLowLight
+from .paired import PairedAugmentation
+from .speckle import RandomSpeckle
+
+__all__ = (
+    'PairedAugmentation',
+    'RandomCloud',
+    'RandomDihedral',
+    'RandomLowLight',
+    'RandomSpeckle',
+    'rewrite',
+)

@@ -1,0 +1,236 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""The eight flips and quarter turns of an image (the dihedral group D4), exact to the pixel.
+
+An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns, then, if ``k >= 4``, a left-right flip.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from kornia.augmentation import GeometricAugmentationBase2D
+from torch import Tensor
+
+ELEMENTS = (0, 1, 2, 3, 4, 5, 6, 7)
+"""All elements; 0 is the identity, odd ones swap rows and columns."""
+
+INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
+"""``INVERSE[k]`` undoes ``k``."""
+
+
+def compose(first: int, second: int) -> int:
+    """Return the one element that does what ``first`` and then ``second`` do.
+
+    Args:
+        first: The element applied first.
+        second: The element applied to its result.
+
+    Returns:
+        The element equal to both in a row.
+    """
+    # A flip turns later quarter turns the other way round.
+    turns = first % 4 + (second % 4 if first < 4 else -(second % 4))
+    return turns % 4 + 4 * ((first >= 4) != (second >= 4))
+
+
+def turn(x: int, y: int, element: int) -> tuple[int, int]:
+    """Return where a direction points after a flip or rotation of the image.
+
+    Args:
+        x: Component to the right.
+        y: Component *downwards*.
+        element: Element of D4.
+
+    Returns:
+        The direction's new components.
+    """
+    for _ in range(element % 4):
+        x, y = y, -x
+    return (-x if element >= 4 else x), y
+
+
+def dihedral(image: Tensor, element: int) -> Tensor:
+    """Apply one element of D4 to the last two axes.
+
+    Args:
+        image: Tensor of shape (..., H, W), of any dtype.
+        element: Element of D4.
+
+    Returns:
+        Tensor of shape (..., H, W), or (..., W, H) for an odd element.
+    """
+    image = torch.rot90(image, element % 4, dims=(-2, -1))
+    return image.flip(-1) if element >= 4 else image
+
+
+class RandomDihedral(GeometricAugmentationBase2D):
+    """Flip and rotate each image by a random element of D4.
+
+    Pixels are moved, never interpolated, so the result is exact for any number of channels.
+    Images that are not square only get the four elements that keep their shape (0, 2, 4, 6).
+
+    Questions that stay true: all that name no direction. Those with *left*, *upper right*, *north* and the like need
+    :func:`~torchgeo_vqa.transforms.rewrite`; :class:`~torchgeo_vqa.transforms.PairedAugmentation` does both.
+
+    Shape:
+        - Input: (C, H, W) or (B, C, H, W)
+        - Output: (B, C, H, W)
+
+    Example:
+        >>> import torch
+        >>> image = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+        >>> RandomDihedral(elements=[1])(image)  # a quarter turn counter-clockwise
+        tensor([[[[1., 3.],
+                  [0., 2.]]]])
+    """
+
+    def __init__(
+        self,
+        elements: Sequence[int] = ELEMENTS,
+        p: float = 1.0,
+        same_on_batch: bool = False,
+        keepdim: bool = False,
+    ) -> None:
+        """Initialize a new RandomDihedral instance.
+
+        Args:
+            elements: Elements of D4 to draw from, with equal chance. The identity (0) is one of them.
+            p: Probability of drawing at all.
+            same_on_batch: Use one element for the whole batch.
+            keepdim: Return (C, H, W) for an input of (C, H, W).
+
+        Raises:
+            ValueError: If *elements* is empty or holds anything but 0-7.
+        """
+        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        if not elements or not set(elements) <= set(ELEMENTS):
+            raise ValueError(
+                f'elements must be a non-empty selection of {ELEMENTS}, got {elements!r}'
+            )
+        self.flags = {'elements': tuple(elements)}
+
+    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
+        """Draw one element per sample.
+
+        Args:
+            batch_shape: Shape of the input, (B, C, H, W).
+
+        Returns:
+            ``dihedral``, int64 of shape (B,).
+
+        Raises:
+            ValueError: If the images are not square and every element in use would change their shape.
+        """
+        batch, height, width = batch_shape[0], batch_shape[-2], batch_shape[-1]
+        elements = [k for k in self.flags['elements'] if height == width or k % 2 == 0]
+        if not elements:
+            raise ValueError(
+                f'elements {self.flags["elements"]} all swap height and width, which a batch of {height} x {width} '
+                'images cannot hold: add an even element or use square images'
+            )
+        drawn = torch.randint(
+            len(elements), (1 if self.same_on_batch else batch,), device=self.device
+        )
+        return {
+            'dihedral': torch.tensor(elements, device=self.device)[drawn].expand(batch)
+        }
+
+    def compute_transformation(
+        self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]
+    ) -> Tensor:
+        """Compute the matrices that take input pixel coordinates to output ones.
+
+        Args:
+            input: Images of shape (B, C, H, W).
+            params: Parameters drawn by :meth:`generate_parameters`.
+            flags: Static parameters.
+
+        Returns:
+            Matrices of shape (B, 3, 3).
+        """
+        linear = _linear(input)[params['dihedral'].to(input.device)]
+        # Turns and flips are about the centre, and shapes stay as they are.
+        centre = input.new_tensor(
+            [(input.shape[-1] - 1) / 2, (input.shape[-2] - 1) / 2]
+        )
+        matrix = self.identity_matrix(input).clone()
+        matrix[:, :2, :2] = linear
+        matrix[:, :2, 2] = centre - linear @ centre
+        return matrix
+
+    def apply_transform(
+        self,
+        input: Tensor,
+        params: dict[str, Tensor],
+        flags: dict[str, Any],
+        transform: Tensor | None = None,
+    ) -> Tensor:
+        """Flip and rotate.
+
+        Args:
+            input: Images of shape (B, C, H, W).
+            params: Parameters drawn by :meth:`generate_parameters`.
+            flags: Static parameters.
+            transform: Not used: pixels are moved, not sampled.
+
+        Returns:
+            Images of shape (B, C, H, W).
+        """
+        return _apply(input, params['dihedral'])
+
+    def inverse_transform(
+        self,
+        input: Tensor,
+        flags: dict[str, Any],
+        transform: Tensor | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Undo the flips and rotations.
+
+        Args:
+            input: Images of shape (B, C, H, W).
+            flags: Static parameters.
+            transform: The inverse matrices, (B, 3, 3), which tell the elements.
+            size: Not used: shapes do not change.
+
+        Returns:
+            Images of shape (B, C, H, W).
+
+        Raises:
+            TypeError: If *transform* is missing.
+        """
+        if transform is None:
+            raise TypeError(
+                'inverse_transform needs the inverse matrices, got transform=None'
+            )
+        # Among orthogonal matrices the inner product is largest for the equal one.
+        scores = torch.einsum(
+            'bij,kij->bk', transform[:, :2, :2].to(input), _linear(input)
+        )
+        return _apply(input, scores.argmax(dim=1))
+
+
+def _linear(like: Tensor) -> Tensor:
+    """Return the elements' linear parts in (x, y) coordinates, (8, 2, 2)."""
+    columns = [[turn(1, 0, k), turn(0, 1, k)] for k in ELEMENTS]
+    return torch.tensor(columns, device=like.device, dtype=like.dtype).transpose(1, 2)
+
+
+def _apply(images: Tensor, elements: Tensor) -> Tensor:
+    """Apply one element per image of (B, C, H, W), those with the same element at once."""
+    drawn = elements.tolist()
+    if images.shape[-2] != images.shape[-1] and any(k % 2 for k in drawn):
+        raise ValueError(
+            f'odd elements of D4 need square images, got {images.shape[-2]} x {images.shape[-1]}'
+        )
+    if len(set(drawn)) == 1:
+        return dihedral(images, drawn[0])
+    output = torch.empty_like(images)
+    for element in set(drawn):
+        index = torch.tensor(
+            [i for i, k in enumerate(drawn) if k == element], device=images.device
+        )
+        output[index] = dihedral(images[index], element)
+    return output
