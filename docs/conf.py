@@ -20,6 +20,8 @@ extensions = [
 ]
 exclude_patterns = ['_build']
 
+# the class and its __init__, where the arguments are described
+autoclass_content = 'both'
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'

@@ -1,8 +1,24 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Visual question answering on optical-SAR pairs for TorchGeo."""
+"""Visual question answering on optical-SAR pairs for TorchGeo.
+
+Importing the package registers its models in TorchGeo's zoo and makes its tasks and data
+modules known to TorchGeo's command line.
+"""
 
 from importlib.metadata import version
+
+from . import datamodules, datasets, metrics, models, samplers, trainers, transforms
+
+__all__ = (
+    'datamodules',
+    'datasets',
+    'metrics',
+    'models',
+    'samplers',
+    'trainers',
+    'transforms',
+)
 
 __version__ = version('torchgeo-vqa')

@@ -384,8 +384,8 @@ class TestRelation:
                 -20,
                 {'left of': 'yes', 'right of': 'no', 'above': 'yes', 'below': 'no'},
             ),
-            (12, 2, {'Where': 'below', 'below': 'yes', 'above': 'no'}),
-            (10, 10, {}),
+            (16, 2, {'Where': 'below', 'below': 'yes', 'above': 'no'}),
+            (13, 13, {}),
         ],
     )
     def test_only_where_clear(

@@ -6,7 +6,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from ..datasets.osvqamini import NUM_SCENES, OSVQAMini
+from ..datasets import OSVQAMini
+from ..datasets.osvqamini import NUM_SCENES
 from .osvqa import OSVQADataModule
 
 

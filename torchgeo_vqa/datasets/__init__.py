@@ -5,6 +5,7 @@
 
 from .cache_folder import cache_folder
 from .osvqa import OSVQA
+from .osvqamini import OSVQAMini
 from .question_table import QuestionTable
 
-__all__ = ('OSVQA', 'QuestionTable', 'cache_folder')
+__all__ = ('OSVQA', 'OSVQAMini', 'QuestionTable', 'cache_folder')

@@ -102,9 +102,9 @@ def plot_pair(
     lines: list[tuple[str, str]] = []
     for question, answer, prediction in answered:
         right = None if prediction is None else prediction == answer
-        text = f'{question}  {answer}'
+        text = f'{question} → {answer}'
         if prediction is not None:
-            text += f'  (predicted: {prediction})'
+            text += f' (predicted: {prediction})'
         wrapped = textwrap.wrap(
             text, int(width * _CHARACTERS), subsequent_indent='    '
         )
@@ -132,7 +132,9 @@ def plot_pair(
             axes.set_title(_TITLES[modality])
     for i, (line, color) in enumerate(lines):
         y = (text_height - _LINE * i) / height
-        figure.text(0.1 / width, y, line, color=color, fontsize=9, va='top')
+        figure.text(
+            0.1 / width, y, line, color=color, fontsize=9, va='top', parse_math=False
+        )
     if suptitle is not None:
         figure.suptitle(suptitle)
     return figure

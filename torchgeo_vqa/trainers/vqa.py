@@ -147,7 +147,7 @@ class VQATask(BaseTask):
         if frozen in (True, 'text'):
             self._frozen.append(self.model.text_encoder)
         for module in self._frozen:
-            module.requires_grad_(False)
+            module.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'VQATask':
         """Set training mode; frozen towers stay in evaluation mode.

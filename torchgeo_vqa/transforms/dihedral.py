@@ -1,9 +1,10 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The eight flips and quarter turns of an image (the dihedral group D4), exact to the pixel.
+"""The eight flips and quarter turns of an image, the dihedral group D4.
 
-An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns, then, if ``k >= 4``, a left-right flip.
+An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns,
+then, if ``k >= 4``, a left-right flip.
 """
 
 from collections.abc import Sequence
@@ -68,11 +69,13 @@ def dihedral(image: Tensor, element: int) -> Tensor:
 class RandomDihedral(GeometricAugmentationBase2D):
     """Flip and rotate each image by a random element of D4.
 
-    Pixels are moved, never interpolated, so the result is exact for any number of channels.
-    Images that are not square only get the four elements that keep their shape (0, 2, 4, 6).
+    Pixels are moved, never interpolated, so the result is exact for any number of
+    channels. Images that are not square only get the four elements that keep their shape
+    (0, 2, 4, 6).
 
-    Questions that stay true: all that name no direction. Those with *left*, *upper right*, *north* and the like need
-    :func:`~torchgeo_vqa.transforms.rewrite`; :class:`~torchgeo_vqa.transforms.PairedAugmentation` does both.
+    Questions that stay true: all that name no direction. Those with *left*, *upper
+    right*, *north* and the like need :func:`~torchgeo_vqa.transforms.rewrite`;
+    :class:`~torchgeo_vqa.transforms.PairedAugmentation` does both.
 
     Shape:
         - Input: (C, H, W) or (B, C, H, W)
@@ -96,7 +99,8 @@ class RandomDihedral(GeometricAugmentationBase2D):
         """Initialize a new RandomDihedral instance.
 
         Args:
-            elements: Elements of D4 to draw from, with equal chance. The identity (0) is one of them.
+            elements: Elements of D4 to draw from, with equal chance. The identity (0) is
+                one of them.
             p: Probability of drawing at all.
             same_on_batch: Use one element for the whole batch.
             keepdim: Return (C, H, W) for an input of (C, H, W).
@@ -121,14 +125,16 @@ class RandomDihedral(GeometricAugmentationBase2D):
             ``dihedral``, int64 of shape (B,).
 
         Raises:
-            ValueError: If the images are not square and every element in use would change their shape.
+            ValueError: If the images are not square and every element in use would change
+                their shape.
         """
         batch, height, width = batch_shape[0], batch_shape[-2], batch_shape[-1]
         elements = [k for k in self.flags['elements'] if height == width or k % 2 == 0]
         if not elements:
             raise ValueError(
-                f'elements {self.flags["elements"]} all swap height and width, which a batch of {height} x {width} '
-                'images cannot hold: add an even element or use square images'
+                f'elements {self.flags["elements"]} all swap height and width, which a '
+                f'batch of {height} x {width} images cannot hold: add an even element or '
+                'use square images'
             )
         drawn = torch.randint(
             len(elements), (1 if self.same_on_batch else batch,), device=self.device
@@ -223,7 +229,8 @@ def _apply(images: Tensor, elements: Tensor) -> Tensor:
     drawn = elements.tolist()
     if images.shape[-2] != images.shape[-1] and any(k % 2 for k in drawn):
         raise ValueError(
-            f'odd elements of D4 need square images, got {images.shape[-2]} x {images.shape[-1]}'
+            'odd elements of D4 need square images, got '
+            f'{images.shape[-2]} x {images.shape[-1]}'
         )
     if len(set(drawn)) == 1:
         return dihedral(images, drawn[0])

@@ -12,8 +12,8 @@ Four families are known, in any case and as whole words only:
   image's axes, because images are north up;
 * *horizontal* and *vertical*, with *-ly*.
 
-A list of options (with *or*) that a flip or turn maps onto itself ("left, right, above or
-below"; "left or right" in a mirror) asks the same as before and is left alone.
+A list of options (with *or*) that holds all four sides or corners ("left, right, above or
+below") asks the same as before and is left alone.
 
 Limits. Words are replaced, not understood: *right* meaning correct, *left* meaning
 remaining, *vertical* meaning tall and proper names such as *North Sea* are rewritten
@@ -26,7 +26,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .dihedral import turn
+from .dihedral import ELEMENTS, turn
 
 Vector = tuple[int, int]
 
@@ -68,7 +68,7 @@ _PHRASE = re.compile(
         (?:\s+of(?!\s+(?:the|this)\s+(?:image|scene|picture|photo|tile|patch|map)\b)
           |(?={_OR}(?:to\s+the\s+)?{_SIDE}\s+of\b))
         # no quantity ("above 50"), no point of view ("seen from above")
-        |(?<!\bfrom\s)(?:above|below)(?!\s*\d|[\s-]+(?:average|sea|all|ground|zero)\b)
+        |(?<!\bfrom\s)(?<!\bthe\s)(?:above|below)(?!\s*\d|[\s-]+(?:average|sea|all|ground|zero)\b)
     )
     |(?P<corner>{_END}(?:{_HYPHEN}|\s*){_SIDE}|{_SIDE}(?:{_HYPHEN}|\s+){_END}(?!\s+than))
     |(?P<compass>
@@ -78,6 +78,7 @@ _PHRASE = re.compile(
     )
     |(?P<place>
         {_SIDE}most|{_END}most|{_SIDE}(?:{_HYPHEN}|\s+)hand
+        |(?<=\bthe\s)(?:above|below)
         |left|right(?![\s-]+(?:angle|angles|angled|now|away)\b)
         |top(?!{_HYPHEN}down\b|\s+(?:down|view)\b)|bottom(?!{_HYPHEN}up\b)
         |upper(?!\s+(?:bound|limit)\b)|lower(?!\s+(?:bound|limit|than|or\s+equal)\b)
@@ -230,14 +231,15 @@ def rewrite(text: str, element: int) -> str:
         >>> rewrite('Is the ship in the upper left, left of the bridge?', 1)
         'Is the ship in the lower left, below the bridge?'
         >>> rewrite('Which half holds more water, the northern or the southern?', 5)
-        'Which half holds more water, the western or the eastern?'
+        'Which half holds more water, the eastern or the western?'
     """
     pieces, position = [], 0
     for run, is_list in _runs(text, _phrases(text)):
-        turned = [turn(*phrase.vector, element) for phrase in run]
-        if is_list and set(turned) == {phrase.vector for phrase in run}:
+        options = {phrase.vector for phrase in run}
+        if is_list and options == {turn(*v, k) for v in options for k in ELEMENTS}:
             continue
-        for phrase, vector in zip(run, turned, strict=True):
+        for phrase in run:
+            vector = turn(*phrase.vector, element)
             if vector != phrase.vector:
                 old = text[phrase.start : phrase.end]
                 new = _as_cased(old, phrase.words(vector))

@@ -1,0 +1,333 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of the trainer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from torch import Tensor
+
+from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.models import TGFNetOutput
+from torchgeo_vqa.trainers import VQATask
+
+
+def make(root: Path, **kwargs: Any) -> OSVQADataModule:
+    """Data module of the few pairs of a fixture."""
+    kwargs = {'batch_size': 3, 'questions_per_sample': 4} | kwargs
+    return OSVQADataModule(root=str(root), **kwargs)
+
+
+def trainer(folder: Path, **kwargs: Any) -> Trainer:
+    """Trainer of two steps that says little."""
+    kwargs = {'max_epochs': 1, 'enable_progress_bar': False} | kwargs
+    return Trainer(
+        accelerator='cpu',
+        default_root_dir=folder,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+        **kwargs,
+    )
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('runs')
+
+
+@pytest.fixture(scope='module')
+def trained(release_root: Path, folder: Path) -> tuple[VQATask, Path]:
+    """A trained task and its checkpoint."""
+    seed_everything(0)
+    task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3)
+    runner = trainer(folder)
+    runner.fit(task, datamodule=make(release_root))
+    return task.eval(), Path(runner.checkpoint_callback.best_model_path)
+
+
+class TestVQATask:
+    def test_learns_the_data_by_itself(self, trained: tuple[VQATask, Path]) -> None:
+        task, _ = trained
+        assert task.metadata is not None
+        # most frequent first, ties by text
+        assert task.metadata['answers'][0] == 'yes'
+        assert set(task.metadata['answers']) >= {'no', '2', 'upper left', 'SAR'}
+        assert task.metadata['sar_channels'] == 2
+        assert task.metadata['image_size'] == 64
+        assert task.model is not None
+        assert task.model.num_answers == len(task.metadata['answers'])
+
+    def test_checkpoint_answers_in_words(self, trained: tuple[VQATask, Path]) -> None:
+        task, path = trained
+        loaded = VQATask.load_from_checkpoint(path)
+        assert loaded.metadata == task.metadata
+        rng = np.random.default_rng(0)
+        optical = rng.integers(0, 256, (3, 50, 60), np.uint8)
+        sar = torch.from_numpy(rng.normal(-12, 4, (2, 50, 60)))
+        questions = ['Is there a ship?', 'How many ships are there?']
+        answers = loaded.ask(optical, sar, questions)
+        assert answers == task.ask(optical, sar, questions)
+        assert [a.question for a in answers] == questions
+        for answer in answers:
+            assert answer.answer in task.metadata['answers']  # type: ignore[index]
+            assert 0 < answer.probability <= 1
+            assert list(answer.expert_weights) == ['optical', 'sar', 'fusion']
+            assert sum(answer.expert_weights.values()) == pytest.approx(1)
+        # without SAR, its content cannot matter
+        alone = loaded.ask(optical, None, questions)
+        assert alone[0].expert_weights == {'optical': 1, 'sar': 0, 'fusion': 0}
+        assert loaded.ask(optical, sar, []) == []
+
+    def test_ask_normalises_as_training_does(
+        self, trained: tuple[VQATask, Path], release_root: Path
+    ) -> None:
+        """`ask` on a raw tile answers as the data module's batch does."""
+        task, _ = trained
+        dm = make(release_root, image_size=64)
+        dm.statistics = task.metadata['statistics']  # type: ignore[index]
+        dm.setup('test')
+        batch = dm.on_after_batch_transfer(next(iter(dm.test_dataloader())), 0)
+        with torch.no_grad():
+            logits = task(batch).logits
+        dataset = dm.dataset_for('test')
+        bounds = dataset.index.geometry.iloc[0].bounds
+        sample = dataset[bounds[0] : bounds[2], bounds[1] : bounds[3]]
+        ids = sample['question_id'][sample['question_id'] >= 0]
+        answers = task.ask(
+            sample['image_optical'], sample['image_sar'], dataset.question_text(ids)
+        )
+        probability = logits[: len(ids)].softmax(-1).max(-1).values
+        expected = [a.probability for a in answers]
+        torch.testing.assert_close(probability, torch.tensor(expected))
+
+    @pytest.mark.parametrize(
+        ('optical', 'sar', 'questions', 'error', 'match'),
+        [
+            (None, None, ['?'], ValueError, 'no image'),
+            (np.zeros((4, 9, 9)), None, ['?'], ValueError, r'\(4, 9, 9\)'),
+            (None, np.zeros((9, 9)), ['?'], ValueError, r'sar.*\(9, 9\)'),
+            (np.zeros((3, 9, 9)), None, 'Why?', TypeError, 'Why'),
+        ],
+    )
+    def test_ask_invalid(
+        self,
+        trained: tuple[VQATask, Path],
+        optical: Any,
+        sar: Any,
+        questions: Any,
+        error: type[Exception],
+        match: str,
+    ) -> None:
+        with pytest.raises(error, match=match):
+            trained[0].ask(optical, sar, questions)
+
+    def test_ask_untrained(self) -> None:
+        with pytest.raises(RuntimeError, match='load_from_checkpoint'):
+            VQATask('tgfnet_tiny').ask(np.zeros((3, 9, 9)), None, ['?'])
+
+    def test_metrics_equal_a_recount_of_predictions(
+        self,
+        trained: tuple[VQATask, Path],
+        release_root: Path,
+        folder: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        _, path = trained
+        runner = trainer(folder)
+        runner.test(VQATask('tgfnet_tiny'), make(release_root), ckpt_path=path)
+        report = json.loads((Path(runner.log_dir) / 'test_metrics.json').read_text())
+        assert 'OA, all questions' in capsys.readouterr().out
+
+        runner = trainer(folder)
+        runner.predict(VQATask('tgfnet_tiny'), make(release_root), ckpt_path=path)
+        rows = pd.read_parquet(Path(runner.log_dir) / 'predictions.parquet')
+        assert not list(Path(runner.log_dir).glob('*.part'))
+        annotation = release_root / 'annotations/all_test_annotation.json'
+        true = pd.DataFrame(
+            json.loads(annotation.read_text()),
+            columns=['place', 'question_type', 'question', 'target'],
+        )
+        columns = list(true.columns)
+        pd.testing.assert_frame_equal(
+            rows[columns].sort_values(columns).reset_index(drop=True),
+            true.sort_values(columns).reset_index(drop=True),
+            check_dtype=False,
+        )
+        experts = [c for c in rows if c.startswith('expert_weight_')]
+        np.testing.assert_allclose(rows[experts].sum(axis=1), 1, rtol=1e-5)
+
+        right = rows.answer == rows.target
+        per_type = right.groupby(rows.question_type).mean()
+        assert report['OA'] == pytest.approx(right.mean())
+        assert report['AA'] == pytest.approx(per_type.mean())
+        assert report['per_type'] == pytest.approx(per_type.to_dict())
+        groups = json.loads(
+            (release_root / 'annotations/image_groups.json').read_text()
+        )
+        per_group = right.groupby(rows.place.map(groups)).mean()
+        assert report['groups'] == pytest.approx(per_group.to_dict())
+        assert report['num_questions'] == len(true)
+        assert report['coverage'] == 1
+
+        annotation = release_root / 'annotations/all_train_annotation.json'
+        train = pd.DataFrame(json.loads(annotation.read_text()), columns=columns)
+        frequency = train.target.value_counts()
+        usual = train.groupby('question').target.agg(
+            lambda x: max(sorted(x.unique()), key=lambda a: (sum(x == a), frequency[a]))
+        )
+        blind = true.question.map(usual) == true.target
+        ties = train.groupby('question').target.agg(
+            lambda x: x.value_counts().head(2).nunique() == 1 and x.nunique() > 1
+        )
+        clear = ~true.question.map(ties)
+        assert abs(report['blind_OA'] - blind.mean()) <= (~clear).mean()
+
+    def test_unknown_answers_count_as_wrong(
+        self, release_root: Path, folder: Path
+    ) -> None:
+        task = VQATask('tgfnet_tiny')
+        runner = trainer(folder, limit_train_batches=1)
+        runner.fit(task, datamodule=make(release_root, num_answers=1))
+        runner.test(task, make(release_root, num_answers=1), verbose=False)
+        report = json.loads((Path(runner.log_dir) / 'test_metrics.json').read_text())
+        # it can only say yes, and is right where that is so
+        annotation = release_root / 'annotations/all_test_annotation.json'
+        answers = [row[3] for row in json.loads(annotation.read_text())]
+        share = answers.count('yes') / len(answers)
+        assert report['OA'] == pytest.approx(share)
+        assert report['coverage'] == pytest.approx(share)
+        assert report['num_questions'] == len(answers)
+
+    def test_checkpoint_keeps_its_vocabulary_on_other_data(
+        self, trained: tuple[VQATask, Path], release_root: Path, folder: Path
+    ) -> None:
+        task, path = trained
+        dm = make(release_root, num_answers=2, statistics=None)
+        loaded = VQATask.load_from_checkpoint(path)
+        trainer(folder).test(loaded, dm, verbose=False)
+        assert list(dm.answers) == task.metadata['answers']  # type: ignore[index]
+        assert dm.statistics == task.metadata['statistics']  # type: ignore[index]
+
+    def test_single_modality(self, release_root: Path, folder: Path) -> None:
+        task = VQATask('tgfnet_tiny')
+        dm = make(release_root, modalities=['sar'])
+        trainer(folder, limit_train_batches=1).fit(task, datamodule=dm)
+        assert task.model is not None
+        assert task.model.expert_names == ('sar',)
+        answer = task.ask(None, np.zeros((2, 32, 32)), ['Is there a ship?'])[0]
+        assert answer.expert_weights == {'sar': 1}
+
+    def test_same_seed_same_weights(self, release_root: Path, tmp_path: Path) -> None:
+        states = []
+        for _ in range(2):
+            seed_everything(3)
+            task = VQATask('tgfnet_tiny')
+            trainer(tmp_path, max_epochs=2).fit(task, datamodule=make(release_root))
+            states.append(task.state_dict())
+        assert len(states[0]) > 300
+        for name, value in states[0].items():
+            assert torch.equal(value, states[1][name]), name
+
+    @pytest.mark.parametrize(
+        ('freeze', 'frozen'),
+        [
+            (True, ('image_encoders', 'text_encoder')),
+            ('image', ('image_encoders',)),
+            ('text', ('text_encoder',)),
+        ],
+    )
+    def test_freeze(
+        self,
+        release_root: Path,
+        folder: Path,
+        freeze: Any,
+        frozen: tuple[str, ...],
+    ) -> None:
+        seed_everything(0)
+        task = VQATask('tgfnet_tiny', freeze_clip=freeze, lr=1e-2, clip_lr=1e-2)
+        runner = trainer(folder, max_steps=0)
+        runner.fit(task, datamodule=make(release_root))
+        before = {k: v.clone() for k, v in task.model.state_dict().items()}  # type: ignore[union-attr]
+        trainer(folder, limit_train_batches=1).fit(task, datamodule=make(release_root))
+        after = task.model.state_dict()  # type: ignore[union-attr]
+        same = {k for k, v in before.items() if torch.equal(v, after[k])}
+        assert {k for k in before if k.startswith(frozen)} <= same
+        assert not any(k.startswith('experts.fusion.pool') for k in same)
+
+    def test_two_learning_rates_warm_up_and_decay(
+        self, release_root: Path, folder: Path
+    ) -> None:
+        task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-4, warmup=0.5)
+        runner = trainer(folder, max_epochs=4, limit_val_batches=0)
+        runner.fit(task, datamodule=make(release_root))
+        metrics = runner.optimizers[0].param_groups
+        assert {g['initial_lr'] for g in metrics} == {1e-3, 1e-4}
+        factor = runner.lr_scheduler_configs[0].scheduler.lr_lambdas[0]
+        steps = int(runner.estimated_stepping_batches)
+        assert steps == 8
+        values = [factor(i) for i in range(steps + 1)]
+        np.testing.assert_allclose(values[:4], [0.25, 0.5, 0.75, 1])
+        assert values[4:] == sorted(values[4:], reverse=True)
+        assert values[-1] == pytest.approx(0)
+
+    def test_loss_ignores_unknown_answers(self) -> None:
+        task = VQATask('tgfnet_tiny', expert_loss_weight=0.5)
+        generator = torch.Generator().manual_seed(0)
+        logits = torch.randn(4, 3, generator=generator)
+        experts = torch.randn(4, 2, 3, generator=generator)
+        output = TGFNetOutput(logits, experts, torch.ones(4, 2) / 2)
+        label = torch.tensor([2, 3, 0, 3])  # 3 is outside the vocabulary
+
+        def entropy(x: Tensor) -> float:
+            p = x.softmax(-1)
+            return float(-(p[0, 2].log() + p[2, 0].log()) / 2)
+
+        expected = entropy(logits)
+        expected += 0.5 * (entropy(experts[:, 0]) + entropy(experts[:, 1])) / 2
+        assert float(task._loss(output, label)) == pytest.approx(expected)
+        assert float(task._loss(output, torch.full((4,), 3))) == 0
+
+    @pytest.mark.parametrize(
+        ('args', 'match'),
+        [
+            ({'model': 'resnet18'}, 'resnet18'),
+            ({'model_args': {'depth': 3}}, 'depth'),
+        ],
+    )
+    def test_invalid(self, args: dict[str, Any], match: str) -> None:
+        with pytest.raises(ValueError, match=match):
+            VQATask(**args)
+
+    def test_other_data_module(self, folder: Path) -> None:
+        loader = torch.utils.data.DataLoader([0])
+        with pytest.raises(ValueError, match='OSVQADataModule'):
+            trainer(folder).fit(VQATask('tgfnet_tiny'), loader)
+
+    def test_other_number_of_sar_channels(
+        self, trained: tuple[VQATask, Path], png_root: Path, folder: Path
+    ) -> None:
+        loaded = VQATask.load_from_checkpoint(trained[1])
+        with pytest.raises(ValueError, match='2 channels'):
+            trainer(folder).test(loaded, make(png_root))
+
+    def test_foreign_checkpoint(self, tmp_path: Path) -> None:
+        path = tmp_path / 'foreign.ckpt'
+        torch.save({'state_dict': {}, 'pytorch-lightning_version': '2.6.0'}, path)
+        with pytest.raises(ValueError, match='VQATask'):
+            VQATask.load_from_checkpoint(path)
+
+
+def test_png_without_crs(png_root: Path, tmp_path: Path) -> None:
+    """The release's own format: PNG, no CRS, SAR of one band."""
+    task = VQATask('tgfnet_tiny')
+    runner = trainer(tmp_path, limit_train_batches=1)
+    runner.fit(task, datamodule=make(png_root))
+    assert task.metadata is not None
+    assert task.metadata['sar_channels'] == 1
