@@ -5,6 +5,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
 SIZE = 32
@@ -60,17 +62,15 @@ def write_image() -> WriteImage:
         if west is not None:
             profile |= {'crs': crs, 'transform': from_origin(west, north, res, res)}
         count, height, width = array.shape
-        with rasterio.open(
-            path,
-            'w',
-            driver='PNG' if path.suffix == '.png' else 'GTiff',
-            count=count,
-            height=height,
-            width=width,
-            dtype=array.dtype,
-            **profile,
-        ) as file:
-            file.write(array)
+        profile |= {'count': count, 'height': height, 'width': width}
+        driver = 'PNG' if path.suffix == '.png' else 'GTiff'
+        with warnings.catch_warnings():
+            # That a PNG stands nowhere is the point of it
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            with rasterio.open(
+                path, 'w', driver=driver, dtype=array.dtype, **profile
+            ) as file:
+                file.write(array)
 
     return write
 

@@ -143,7 +143,8 @@ def engineering_crs(root: Path) -> CRS:
     Returns:
         The coordinate reference system.
     """
-    key = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8]
+    root = root.resolve()
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
     name = f'Image tiles of {root.name} ({key})'
     return CRS.from_wkt(
         f'ENGCRS["{name}",EDATUM["{name}"],CS[Cartesian,2],'

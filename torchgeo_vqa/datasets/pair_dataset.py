@@ -80,7 +80,8 @@ class PairDataset(TileDataset):
         #: Whether the images have a CRS of their own.
         self.georeferenced = first.crs is not None
         if not self.georeferenced:
-            self._refuse(crs)
+            if crs is not None:
+                raise self._refusal(crs)
             crs = engineering_crs(root)
         elif crs is None:
             with rasterio.Env(OSR_WKT_FORMAT='WKT2_2018'):
@@ -138,20 +139,19 @@ class PairDataset(TileDataset):
         if new_crs == self.crs:
             return
         if not self.georeferenced or CRS.from_user_input(new_crs).is_engineering:
-            self._refuse(new_crs)
+            raise self._refusal(new_crs)
         print(f'Converting {self.__class__.__name__} CRS from {self.crs} to {new_crs}')
         self.index.to_crs(new_crs, inplace=True)
         self._places = None
 
-    def _refuse(self, crs: CRS | str | None) -> None:
-        """Refuse to move images that are nowhere on Earth."""
-        if crs is not None:
-            name = CRS.from_user_input(crs).name
-            raise ValueError(
-                f'cannot bring the images of {self.__class__.__name__} to the CRS '
-                f'{name!r}: images without a CRS of their own cannot be combined with '
-                'real places, nor with those of another folder; georeference them'
-            )
+    def _refusal(self, crs: CRS | str) -> ValueError:
+        """Say that images which are nowhere on Earth stay there."""
+        return ValueError(
+            f'cannot bring the images of {self.__class__.__name__} to the CRS '
+            f'{CRS.from_user_input(crs).name!r}: images without a CRS of their own cannot '
+            'be combined with real places, nor with those of another folder; '
+            'georeference them'
+        )
 
     @property
     def bounds(self) -> tuple[slice, slice, slice]:
@@ -228,8 +228,7 @@ class PairDataset(TileDataset):
             images = {m: self._read(tile, m) for m in self.num_bands}
         else:
             places = self._find()
-            rows = places.overlapping(bounds, 0.01 * res[0] * res[1])
-            rows = places.during(rows, t.start, t.stop)[:: t.step]
+            rows = places.during(places.touching(bounds), t.start, t.stop)[:: t.step]
             if not len(rows):
                 raise IndexError(
                     f'index: {index} not found in dataset with bounds: {self.bounds}'

@@ -4,6 +4,7 @@
 """Pairing of image files into tiles."""
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -54,12 +55,12 @@ def pair_images(
             except OSError as error:
                 problems[name] = error
 
-    num_bands = {
-        modality: OPTICAL_BANDS
-        if modality == 'optical'
-        else max((pair[modality].num_bands for pair in pairs.values()), default=0)
-        for modality in modalities
-    }
+    num_bands = dict.fromkeys(modalities, OPTICAL_BANDS)
+    if 'sar' in modalities:
+        # What most have; a single band is repeated
+        counts = Counter(pair['sar'].num_bands for pair in pairs.values())
+        several = Counter({count: n for count, n in counts.items() if count > 1})
+        num_bands['sar'] = several.most_common(1)[0][0] if several else 1
     georeferenced = any(_anchor(pair).grid.crs for pair in pairs.values())
     for name, pair in pairs.items():
         try:

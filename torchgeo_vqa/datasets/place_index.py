@@ -61,22 +61,21 @@ class PlaceIndex:
                 self._equal[bounds] = rows
         return rows
 
-    def overlapping(self, bounds: Bounds, tolerance: float) -> Rows:
-        """Find rows that share an area with given bounds: to touch them is not enough.
+    def touching(self, bounds: Bounds) -> Rows:
+        """Find rows within given bounds or at their edge.
 
         Args:
             bounds: xmin, ymin, xmax, ymax.
-            tolerance: Area that is none yet.
 
         Returns:
             Their numbers, ascending.
         """
         xmin, ymin, xmax, ymax = self.bounds.T
-        near = (xmin < bounds[2]) & (xmax > bounds[0])
-        near &= (ymin < bounds[3]) & (ymax > bounds[1])
+        near = (xmin <= bounds[2]) & (xmax >= bounds[0])
+        near &= (ymin <= bounds[3]) & (ymax >= bounds[1])
         rows = np.flatnonzero(near)
-        shared = shapely.intersection(self._geometry[rows], shapely.box(*bounds))
-        return rows[shapely.area(shared) > tolerance]
+        patch = shapely.box(*bounds)
+        return rows[shapely.intersects(self._geometry[rows], patch)]
 
     def inside(
         self, rows: Rows, bounds: Bounds, tolerance: tuple[float, float]
