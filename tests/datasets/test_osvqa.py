@@ -189,7 +189,9 @@ class TestSample:
         with pytest.raises(OSError, match='train_0'):
             tile(plain, 'train_0')
 
-    @pytest.mark.parametrize('context', ['fork', 'spawn'])
+    @pytest.mark.parametrize(
+        'context', ['fork', pytest.param('spawn', marks=pytest.mark.slow)]
+    )
     def test_workers(self, dataset: OSVQA, context: str) -> None:
         expected = [dataset[place] for place in TileSampler(dataset)]
         loader: DataLoader[Sample] = DataLoader(

@@ -176,9 +176,25 @@ class OSVQA(PairDataset):
             if (path := self._layout.annotation(name)).exists()
         }
         own = tables[split]
-        tables = self._select_types(tables, question_types)
+        path = self._layout.annotation(split)
+        if own.num_malformed:
+            warnings.warn(
+                f'{path}: {own.num_malformed} malformed rows are left out', UserWarning
+            )
+        #: Names of the question types.
+        self.question_types = vocabulary.question_types(tables)
+        if question_types is not None:
+            self.question_types = tuple(question_types)
+            tables = vocabulary.select_types(tables, self.question_types)
+        if not len(tables[split]):
+            raise ValueError(f'{path} holds no question of types {self.question_types}')
         if answers is None:
-            answers = self._make_vocabulary(tables, num_answers)
+            if 'train' not in tables:
+                raise ValueError(
+                    f'the vocabulary comes from {self._layout.annotation("train")}, '
+                    'which is missing; give `answers`'
+                )
+            answers = vocabulary.most_frequent(tables['train'], num_answers)
         # The same for all splits, so that samples of `train | val` stack
         self._max_questions = max(
             int(table.num_questions.max(initial=0)) for table in tables.values()
@@ -229,54 +245,6 @@ class OSVQA(PairDataset):
         for path in needed:
             if not path.exists():
                 raise self._not_found(f'There is no {path}.')
-
-    def _select_types(
-        self, tables: dict[str, QuestionTable], question_types: Sequence[str] | None
-    ) -> dict[str, QuestionTable]:
-        """Keep the questions of some types, and remember the types."""
-        path = self._layout.annotation(self.split)
-        if num_malformed := tables[self.split].num_malformed:
-            warnings.warn(
-                f'{path}: {num_malformed} malformed rows are left out', UserWarning
-            )
-        known = sorted(
-            {
-                name
-                for table in tables.values()
-                for name in table.values['question_type'].to_pylist()
-            }
-        )
-        #: Names of the question types.
-        self.question_types = tuple(known if question_types is None else question_types)
-        if not set(self.question_types) <= set(known):
-            raise ValueError(
-                f'question_types must be among {tuple(known)}, got {self.question_types}'
-            )
-        if question_types is not None:
-            for split, table in tables.items():
-                texts = table.values['question_type']
-                types = vocabulary.codes_in(texts, self.question_types, -1)
-                tables[split] = table.select(types[table.codes['question_type']] >= 0)
-        if not len(tables[self.split]):
-            raise ValueError(f'{path} holds no question of types {self.question_types}')
-        return tables
-
-    def _make_vocabulary(
-        self, tables: dict[str, QuestionTable], num_answers: int | None
-    ) -> tuple[str, ...]:
-        """Take the vocabulary from the training split."""
-        path = self._layout.annotation('train')
-        if 'train' not in tables:
-            raise ValueError(
-                f'the vocabulary comes from {path}, which is missing; give `answers`'
-            )
-        answers = vocabulary.most_frequent(tables['train'], num_answers)
-        if not answers:
-            raise ValueError(
-                f'{path} holds no question of types {self.question_types} to take the '
-                'vocabulary from; give `answers`'
-            )
-        return answers
 
     # --- answers ----------------------------------------------------------------------
 

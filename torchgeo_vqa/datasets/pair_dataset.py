@@ -173,26 +173,27 @@ class PairDataset(TileDataset):
             boxes[members] = GeoSeries(boxes[members], crs=zone).to_crs(crs).to_numpy()
         return GeoSeries(boxes, crs=crs)
 
-    @property
-    def _tolerance(self) -> tuple[float, float]:
-        """By how much the bounds of a query for a tile may differ from the tile's."""
-        return self.res[0] / 2, self.res[1] / 2
-
     def _find(self) -> PlaceIndex:
-        """Search of the index, made anew when the index is another one."""
-        if self._places is None or self._places.index is not self.index:
-            self._places = places = PlaceIndex(self.index)
+        """Search of the index, made anew when the index or the resolution is another."""
+        places = self._places
+        half_a_pixel = self.res[0] / 2, self.res[1] / 2
+        if (
+            places is None
+            or places.index is not self.index
+            or places.tolerance != half_a_pixel
+        ):
+            self._places = places = PlaceIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
             self._groups = np.array([codes.get(g, -1) for g in self.index['group']])
             footprints = self._footprints(self._names, self.crs).bounds.to_numpy()
             # Rows that TorchGeo's splits cut a piece off are no tiles any more
-            near = np.abs(places.bounds - footprints) < self._tolerance * 2
+            near = np.abs(places.bounds - footprints) < half_a_pixel * 2
             self._is_tile = near.all(axis=1)
             self._grid_crs = (
                 RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
             )
-        return self._places
+        return places
 
     # --- samples ----------------------------------------------------------------------
 
@@ -238,9 +239,8 @@ class PairDataset(TileDataset):
             height = max(1, round((y.stop - y.start) / res[1]))
             grid = Grid(self._grid_crs, transform, height, width)
             images = {m: self._merge(rows, m, grid) for m in self.num_bands}
-            inside = places.inside(rows, bounds, self._tolerance)
-            uncovered = places.uncovered(rows, res[0] * res[1])
-            rows = rows[self._is_tile[rows] & inside & uncovered]
+            inside = places.inside(rows, bounds) & self._is_tile[rows]
+            rows = rows[inside & places.uncovered(rows, res[0] * res[1])]
 
         sample: Sample = {f'image_{m}': torch.from_numpy(images[m]) for m in images}
         sample |= self._annotate(rows)
@@ -254,7 +254,7 @@ class PairDataset(TileDataset):
         """Find the tiles that a query is for."""
         x, y, t = index
         places = self._find()
-        rows = places.equal((x.start, y.start, x.stop, y.stop), self._tolerance)
+        rows = places.equal((x.start, y.start, x.stop, y.stop))
         rows = places.during(rows, t.start, t.stop)[:: t.step]
         return rows[self._is_tile[rows]]
 

@@ -22,13 +22,15 @@ class PlaceIndex:
     is asked for every millisecond.
     """
 
-    def __init__(self, index: GeoDataFrame) -> None:
+    def __init__(self, index: GeoDataFrame, tolerance: tuple[float, float]) -> None:
         """Initialize a new PlaceIndex instance.
 
         Args:
             index: Index of a GeoDataset.
+            tolerance: By how much bounds may differ in x and y and be the same.
         """
         self.index = index
+        self.tolerance = tolerance
         #: xmin, ymin, xmax, ymax of each row, (N, 4).
         self.bounds = index.geometry.bounds.to_numpy()
         self._geometry = index.geometry.to_numpy()
@@ -42,19 +44,18 @@ class PlaceIndex:
         )
         self._equal: dict[Bounds, Rows] = {}
 
-    def equal(self, bounds: Bounds, tolerance: tuple[float, float]) -> Rows:
+    def equal(self, bounds: Bounds) -> Rows:
         """Find rows of given bounds.
 
         Args:
             bounds: xmin, ymin, xmax, ymax.
-            tolerance: By how much x and y may differ.
 
         Returns:
             Their numbers, ascending.
         """
         rows = self._equal.get(bounds)
         if rows is None:
-            near = np.abs(self.bounds - bounds) < tolerance * 2
+            near = np.abs(self.bounds - bounds) < self.tolerance * 2
             rows = np.flatnonzero(near.all(axis=1))
             # Of tiles only: random patches would fill the memory
             if len(rows):
@@ -77,20 +78,17 @@ class PlaceIndex:
         patch = shapely.box(*bounds)
         return rows[shapely.intersects(self._geometry[rows], patch)]
 
-    def inside(
-        self, rows: Rows, bounds: Bounds, tolerance: tuple[float, float]
-    ) -> NDArray[np.bool_]:
+    def inside(self, rows: Rows, bounds: Bounds) -> NDArray[np.bool_]:
         """Tell which rows lie entirely within bounds.
 
         Args:
             rows: Numbers of rows.
             bounds: xmin, ymin, xmax, ymax.
-            tolerance: By how much they may stand out in x and y.
 
         Returns:
             Mask over the rows.
         """
-        outer = np.array(bounds) + np.multiply(tolerance * 2, (-1, -1, 1, 1))
+        outer = np.array(bounds) + np.multiply(self.tolerance * 2, (-1, -1, 1, 1))
         low = self.bounds[rows, :2] > outer[:2]
         high = self.bounds[rows, 2:] < outer[2:]
         return np.asarray((low & high).all(axis=1))

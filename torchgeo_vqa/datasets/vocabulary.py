@@ -1,9 +1,9 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Vocabulary of answers, and what one answers without looking."""
+"""Vocabulary of answers and question types, and what one answers without looking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -32,6 +32,44 @@ def most_frequent(
     counts = np.bincount(table.codes['answer'], minlength=len(texts)).tolist()
     used = [(-count, text) for count, text in zip(counts, texts, strict=True) if count]
     return tuple(text for _, text in sorted(used)[:num_answers])
+
+
+def select_types(
+    tables: Mapping[str, QuestionTable], types: Sequence[str]
+) -> dict[str, QuestionTable]:
+    """Keep the questions of some types.
+
+    Args:
+        tables: Tables by their name.
+        types: Question types.
+
+    Returns:
+        Tables of these questions only.
+
+    Raises:
+        ValueError: If no table knows a type.
+    """
+    known = question_types(tables)
+    if not set(types) <= set(known):
+        raise ValueError(f'question_types must be among {known}, got {tuple(types)}')
+    selected = {}
+    for name, table in tables.items():
+        codes = codes_in(table.values['question_type'], types, -1)
+        selected[name] = table.select(codes[table.codes['question_type']] >= 0)
+    return selected
+
+
+def question_types(tables: Mapping[str, QuestionTable]) -> tuple[str, ...]:
+    """List the question types of some tables.
+
+    Args:
+        tables: Tables by their name.
+
+    Returns:
+        The types, in the order of their names.
+    """
+    texts = [table.values['question_type'].to_pylist() for table in tables.values()]
+    return tuple(sorted(set().union(*texts)))
 
 
 def codes_in(texts: pa.StringArray, words: Sequence[str], unknown: int) -> Codes:

@@ -121,7 +121,7 @@ class VQATask(BaseTask):
 
     def configure_models(self) -> None:
         """Wait for the data: the model is built once the answers are known."""
-        self.model: nn.Module | None = None
+        self.model: Any = None
 
     def _build(self, pretrained: str | None) -> None:
         """Build the model for the data at hand.
@@ -173,7 +173,7 @@ class VQATask(BaseTask):
             ValueError: If there is no data module for questions, or its SAR images have
                 other channels than the model takes.
         """
-        dm = getattr(self.trainer, 'datamodule', None)
+        dm: Any = getattr(self.trainer, 'datamodule', None)
         if not hasattr(dm, 'set_answers'):
             raise ValueError(
                 f'VQATask needs a data module with questions, got {type(dm).__name__}; '
@@ -250,7 +250,6 @@ class VQATask(BaseTask):
         Returns:
             Output of the model.
         """
-        assert self.model is not None
         output: TGFNetOutput = self.model(*args, **kwargs)
         return output
 
@@ -317,7 +316,7 @@ class VQATask(BaseTask):
         kinds = batch['question_type'][real]
         group = batch['group'][real] if 'group' in batch else None
         self._metric(stage).update(output.logits.argmax(-1), label, kinds, group)
-        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        dm: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         blind = dm.blind_labels(stage)[batch['question_id'][real].cpu()].to(
             label.device
         )
@@ -366,7 +365,7 @@ class VQATask(BaseTask):
             self.log(f'{stage}_{name}', results[name].float(), prog_bar=True)
         for kind in ('metric', 'blind'):
             self._metric(stage, kind).reset()
-        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        dm: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         return as_report(
             results, blind, dm.question_types, dm.groups, dm.dataset_for(stage).coverage
         )
@@ -421,11 +420,10 @@ class VQATask(BaseTask):
             Columns of :class:`~torchgeo_vqa.trainers.PredictionWriter`'s file.
         """
         assert self.metadata is not None
-        assert self.model is not None
         output = self(batch, chunk_size=self.hparams['chunk_size'])
         probability, index = output.logits.float().softmax(-1).max(-1)
         ids = batch['question_id'][batch['question_id'] >= 0].cpu()
-        dm = self.trainer.datamodule  # type: ignore[attr-defined]
+        dm: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         dataset = dm.dataset_for('predict')
         answers = self.metadata['answers']
         columns: dict[str, Any] = {
@@ -455,7 +453,6 @@ class VQATask(BaseTask):
         Returns:
             Optimizer and learning rate scheduler.
         """
-        assert self.model is not None
         clip = ('image_encoders.', 'text_encoder.')
         embeddings = {
             id(p)
