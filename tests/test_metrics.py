@@ -46,7 +46,9 @@ def test_by_hand() -> None:
 def test_batches_do_not_matter(size: int, batch_size: int, seed: int) -> None:
     preds, target, kinds, group = questions(size, seed)
     metric = VQAAccuracy(3, 2)
-    for batch in zip(*(x.split(batch_size) for x in (preds, target, kinds, group))):
+    for batch in zip(
+        *(x.split(batch_size) for x in (preds, target, kinds, group)), strict=True
+    ):
         metric.update(*batch)
     real = target >= 0
     right = (preds == target)[real].numpy()

@@ -79,8 +79,8 @@ class TestTGFNet:
             coarse, fine = output.regions[modality]
             assert coarse is not None
             assert fine is not None
-            assert coarse.regions.shape == (5, 8)
-            assert fine.regions.shape == (5, 16)
+            assert coarse.regions.shape == (5, 4)
+            assert fine.regions.shape == (5, 8)
             for question in range(5):
                 # the second stage looks inside what the first one chose
                 assert set(fine.patches[question].tolist()) <= set(

@@ -14,8 +14,12 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .cfar import MLP
+from .clip import position_encoding
 
-# Q questions, N patches, D width, h heads, d = D / h, M modalities, E experts, A answers
+# Q questions, N patches, D width, h heads, d = D / h, P width of a position,
+# M modalities, E experts, A answers
+
+PLACE_WIDTH = 16
 
 
 class RegionalQualityAwareFusion(nn.Module):
@@ -71,45 +75,45 @@ class RegionalQualityAwareFusion(nn.Module):
 
 
 class Expert(nn.Module):
-    """An expert's view of the patches and its own answer."""
+    """An expert's view of the patches and its own answer.
+
+    The question looks at the patches in two ways. A softmax *focus* finds things, but it
+    averages: it cannot tell how many there are or how much area they take. Sigmoid
+    *gates* beside it keep the amount. Both score a patch by what it shows and by where it
+    lies; the heads start between the two, from what alone to where as much as what.
+    """
 
     def __init__(
-        self,
-        width: int,
-        num_heads: int,
-        mlp_ratio: float,
-        num_answers: int,
-        dropout: float,
+        self, width: int, num_heads: int, num_answers: int, dropout: float
     ) -> None:
         """Initialize a new Expert instance.
 
         Args:
             width: Width D.
             num_heads: Number of heads h.
-            mlp_ratio: Width of the hidden layer as a multiple of *width*.
             num_answers: Number of answers A.
             dropout: Dropout rate before the answers.
         """
         super().__init__()
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
-        self.focus = nn.Linear(width, num_heads * width)
-        self.amount = nn.Linear(width, num_heads * (width + 1))
-        # What the focus finds, what the gates let through, and how much of it
-        self.pool = nn.Linear(2 * num_heads * width + num_heads, width)
+        size = num_heads * (width + PLACE_WIDTH)
+        self.focus = nn.Linear(width, size)
+        self.gate = nn.Linear(width, size)
+        self.gate_bias = nn.Linear(width, num_heads)
+        self.place_gain = nn.Parameter(torch.linspace(0, 1, num_heads))
+        # What and where the focus and the gates find, the best match of each, the amount
+        self.pool = nn.Linear(2 * size + 3 * num_heads, width)
         self.hidden = nn.Sequential(
             nn.LayerNorm(2 * width),
-            nn.Linear(2 * width, int(mlp_ratio * width)),
+            nn.Linear(2 * width, 4 * width),
             nn.GELU(),
             nn.Dropout(dropout),
         )
-        self.classifier = nn.Linear(int(mlp_ratio * width), num_answers)
+        self.classifier = nn.Linear(4 * width, num_answers)
 
     def forward(self, patches: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
         """Answer the questions.
-
-        A softmax pooling finds things but cannot tell how many there are or how much
-        area they take: it averages. Sigmoid gates beside it keep the amount.
 
         Args:
             patches: Patches, shape (Q, N, D).
@@ -118,21 +122,44 @@ class Expert(nn.Module):
         Returns:
             Logits, shape (Q, A), and the pooled features, shape (Q, D).
         """
-        x = self.norm(patches)
-        scale = math.sqrt(x.shape[-1])
-        focus = rearrange(self.focus(summary), 'q (h d) -> q h d', h=self.num_heads)
-        attention = (focus @ x.mT / scale).softmax(-1)
-        amount = rearrange(self.amount(summary), 'q (h d) -> q h d', h=self.num_heads)
-        weight, bias = amount[..., :-1], amount[..., -1:]
-        gate = (weight @ x.mT / scale + bias).sigmoid()
-        total = gate.sum(-1, keepdim=True)
-        found = (attention @ x).flatten(1)
-        passed = (gate @ x / (1 + total)).flatten(1)
-        # One object on one patch and half an image of forest both show on this scale
-        amounts = total.squeeze(-1).log1p()
-        pooled = self.pool(torch.cat([found, passed, amounts], dim=-1))
+        what = self.norm(patches)
+        where = position_encoding(what.shape[1], PLACE_WIDTH, what.device).to(
+            what.dtype
+        )
+
+        scores = self._scores(self.focus(summary), what, where)
+        focus = scores.softmax(-1)
+        matches = self._scores(self.gate(summary), what, where)
+        matches = matches + self.gate_bias(summary)[..., None]
+        gates = matches.sigmoid()
+        amount = gates.sum(-1)
+        passed = gates / (1 + amount[..., None])
+
+        features = [
+            (share @ x).flatten(1) for share in (focus, passed) for x in (what, where)
+        ]
+        # One object on one patch and half an image of forest both show on a log scale
+        features += [scores.amax(-1), matches.amax(-1), amount.log1p()]
+        pooled = self.pool(torch.cat(features, dim=-1))
         logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
         return logits, pooled
+
+    def _scores(self, query: Tensor, what: Tensor, where: Tensor) -> Tensor:
+        """Score patches by what they show and where they lie.
+
+        Args:
+            query: What and where each head looks for, shape (Q, h * (D + P)).
+            what: Patches, shape (Q, N, D).
+            where: Encoded positions, shape (N, P).
+
+        Returns:
+            Scores, shape (Q, h, N).
+        """
+        query = rearrange(query, 'q (h d) -> q h d', h=self.num_heads)
+        width = what.shape[-1]
+        content = query[..., :width] @ what.mT / math.sqrt(width)
+        place = query[..., width:] @ where.mT
+        return content + self.place_gain[:, None] * place
 
 
 class AdaptiveFusion(nn.Module):

@@ -133,7 +133,10 @@ class TGFNet(nn.Module):
             }
         )
         self.token_projection = nn.Linear(text_encoder.width, width)
-        self.summary_projection = nn.Linear(text_encoder.width, width)
+        self.summary_projection = nn.Linear(2 * text_encoder.width, width)
+
+        # Small at first, or where a patch lies would drown what it shows
+        self.position_scale = nn.Parameter(torch.tensor(0.3))
 
         self.cfar: nn.ModuleDict | None = None
         if cfar:
@@ -153,7 +156,7 @@ class TGFNet(nn.Module):
             self.rqaf = RegionalQualityAwareFusion(width, num_heads, mlp_ratio, rqaf)
         self.experts = nn.ModuleDict(
             {
-                name: Expert(width, num_heads, mlp_ratio, num_answers, dropout)
+                name: Expert(width, num_heads, num_answers, dropout)
                 for name in self.expert_names
             }
         )
@@ -184,7 +187,7 @@ class TGFNet(nn.Module):
                 x = self.image_encoders[modality](image)
                 x = self.image_projections[modality](x)
                 position = position_encoding(x.shape[1], x.shape[2], x.device)
-                patches[modality] = x + position.to(x.dtype)
+                patches[modality] = x + self.position_scale * position.to(x.dtype)
         if not patches:
             given = [f'image_{m}' for m, image in images.items() if image is not None]
             raise ValueError(
@@ -203,10 +206,12 @@ class TGFNet(nn.Module):
         """
         length = max(1, int((tokens != 0).sum(-1).max())) if len(tokens) else 1
         tokens = tokens[:, :length]
-        x, summary = self.text_encoder(tokens)
-        return Questions(
-            self.token_projection(x), self.summary_projection(summary), tokens != 0
-        )
+        x, end = self.text_encoder(tokens)
+        mask = tokens != 0
+        # The end token knows the sentence; beside it, every word keeps its own weight
+        words = (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).sqrt()
+        summary = self.summary_projection(torch.cat([end, words], dim=-1))
+        return Questions(self.token_projection(x), summary, mask)
 
     def answer(
         self,
@@ -230,29 +235,29 @@ class TGFNet(nn.Module):
         """
         tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
         views: dict[str, Tensor] = {}
-        summaries: dict[str, Tensor] = {}
         regions: dict[str, list[Routing | None]] = {}
         attention: dict[str, list[Tensor]] = {}
         for m, patches in images.items():
             if self.cfar is None:
-                views[m], summaries[m] = patches.index_select(0, pair_index), summary
+                views[m] = patches.index_select(0, pair_index)
             else:
-                views[m], summaries[m], regions[m], attention[m] = self.cfar[m](
+                views[m], regions[m], attention[m] = self.cfar[m](
                     patches, tokens, summary, mask, pair_index, explain
                 )
 
         quality: Tensor | None = None
         # An expert that lacks its modality says nothing; the one that fuses needs both,
         # unless it is the only one
-        complete = len(images) == len(self.modalities) or self.expert_names == ('fusion',)
+        complete = len(images) == len(self.modalities) or self.expert_names == (
+            'fusion',
+        )
         if 'fusion' in self.expert_names and complete:
-            fused = {m: views[m] for m in self.modalities if m in views}
-            views['fusion'], quality = self.rqaf(fused, summary)
-            summaries['fusion'] = torch.stack([summaries[m] for m in fused]).mean(0)
+            views['fusion'], quality = self.rqaf(
+                {m: views[m] for m in self.modalities if m in views}, summary
+            )
         present = [name for name in self.expert_names if name in views]
         logits, pooled = zip(
-            *(self.experts[name](views[name], summaries[name]) for name in present),
-            strict=True,
+            *(self.experts[name](views[name], summary) for name in present), strict=True
         )
         expert_logits = torch.stack(logits, dim=1)
         if len(present) == len(self.expert_names):
@@ -410,11 +415,11 @@ def tgfnet_tiny(
     image_size: int | None = None,
     share_image_encoder: bool = False,
     width: int = 64,
-    num_heads: int = 4,
-    mlp_ratio: float = 2.0,
+    num_heads: int = 8,
+    mlp_ratio: float = 1.0,
     grids: Sequence[int] = (4, 8),
-    keeps: Sequence[int | None] = (8, 16),
-    dropout: float = 0.1,
+    keeps: Sequence[int | None] = (4, 8),
+    dropout: float = 0.0,
     cfar: bool = True,
     share_cfar: bool = False,
     rqaf: bool = True,

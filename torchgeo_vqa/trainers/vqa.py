@@ -16,7 +16,6 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -117,6 +116,7 @@ class VQATask(BaseTask):
         #: sar_channels, image_size and statistics. None until a data module or a
         #: checkpoint tells.
         self.metadata: dict[str, Any] | None = None
+        self._reports: dict[str, dict[str, Any]] = {}
         super().__init__()
 
     def configure_models(self) -> None:
@@ -371,43 +371,41 @@ class VQATask(BaseTask):
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation metrics; `validate` prints them."""
-        self._val_report = self._epoch_end('val')
-        if self.trainer.state.fn == 'validate':
-            self._show(self._val_report, 'Validation')
+        """Log the validation metrics."""
+        self._reports['val'] = self._epoch_end('val')
 
     def on_test_epoch_end(self) -> None:
-        """Log, print and write the test metrics."""
-        report = self._epoch_end('test')
-        self._show(report, 'Test', 'test_metrics.json')
+        """Log the test metrics."""
+        self._reports['test'] = self._epoch_end('test')
 
-    @rank_zero_only
-    def _show(
-        self, report: dict[str, Any], title: str, filename: str | None = None
-    ) -> None:
-        """Print a report and, given a file name, write it to the log folder."""
-        print_report(report, title)
-        if filename is not None:
-            folder = self.trainer.log_dir or self.trainer.default_root_dir
-            path = Path(folder) / filename
-            write_report(report, path)
-            print(f'Metrics: {path}')
+    def teardown(self, stage: str) -> None:
+        """Report on the run, after the progress bar has had its last word.
 
-    @rank_zero_only
-    def on_fit_end(self) -> None:
-        """Print the last validation and how to test the checkpoint."""
-        if hasattr(self, '_val_report'):
-            self._show(self._val_report, 'Validation, last epoch')
-        callback = self.trainer.checkpoint_callback
-        best = getattr(callback, 'best_model_path', '')
-        if not best:
-            return
-        best = os.path.relpath(best)
-        print(f'Checkpoint: {best}')
-        config = Path(self.trainer.log_dir or '') / 'config.yaml'
-        if config.exists():  # the run was started from the command line
-            command = ['torchgeo', 'test', '--config', os.path.relpath(config)]
-            print(f'Test it: {shlex.join([*command, "--ckpt_path", best])}')
+        Args:
+            stage: 'fit', 'validate', 'test' or 'predict'.
+        """
+        # Every process takes part in asking for the folder, one reports
+        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
+        if self.trainer.is_global_zero:
+            self._report(stage, folder)
+        self._reports.clear()
+
+    def _report(self, stage: str, folder: Path) -> None:
+        """Print and write the numbers of a run, and say what to do next."""
+        if report := self._reports.get('test'):
+            print_report(report, 'Test')
+            write_report(report, folder / 'test_metrics.json')
+            print(f'Metrics: {folder / "test_metrics.json"}')
+        if report := self._reports.get('val'):
+            print_report(report, 'Validation')
+        best = getattr(self.trainer.checkpoint_callback, 'best_model_path', '')
+        if stage == 'fit' and best:
+            best = os.path.relpath(best)
+            print(f'Checkpoint: {best}')
+            config = folder / 'config.yaml'
+            if config.exists():  # the run was started from the command line
+                command = ['torchgeo', 'test', '--config', os.path.relpath(config)]
+                print(f'Test it: {shlex.join([*command, "--ckpt_path", best])}')
 
     def predict_step(self, batch: Sample, batch_idx: int) -> dict[str, Any]:
         """Answer the questions of a batch.
