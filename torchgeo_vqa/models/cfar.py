@@ -311,7 +311,7 @@ class RefinementStage(nn.Module):
         pair_index: Tensor | None,
         inside: Tensor | None,
         explain: bool = False,
-    ) -> tuple[Tensor, Tensor, Routing | None, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor, Routing | None, Tensor | None]:
         """Refine patches and tokens.
 
         Args:
@@ -324,8 +324,8 @@ class RefinementStage(nn.Module):
             explain: Whether to return the attention.
 
         Returns:
-            Enhanced patches (Q, N, D), refined tokens (Q, L, D), the routing and, with
-            *explain*, the attention (Q, L, k * n).
+            Enhanced patches (Q, N, D), refined tokens (Q, L, D), their mean (Q, D), the
+            routing and, with *explain*, the attention (Q, L, k * n).
         """
         normalised = self.norm(patches)
         routing = None
@@ -335,7 +335,7 @@ class RefinementStage(nn.Module):
         share = mask / mask.sum(-1, keepdim=True)
         fused = torch.einsum('qld,ql->qd', tokens, share.to(tokens.dtype))
         patches = self.ie(patches, normalised, fused, pair_index)
-        return patches, tokens, routing, attention
+        return patches, tokens, fused, routing, attention
 
 
 class CFAR(nn.Module):
@@ -379,7 +379,7 @@ class CFAR(nn.Module):
         mask: Tensor,
         pair_index: Tensor,
         explain: bool = False,
-    ) -> tuple[Tensor, list[Routing | None], list[Tensor]]:
+    ) -> tuple[Tensor, Tensor, list[Routing | None], list[Tensor]]:
         """Lead the attention from broad areas to finer details.
 
         Args:
@@ -391,9 +391,9 @@ class CFAR(nn.Module):
             explain: Whether to return the attention.
 
         Returns:
-            Enhanced patches (Q, N, D), the routing of each stage and, with *explain*, the
-            attention of each stage as a map over all patches, averaged over heads and
-            tokens (Q, N).
+            Enhanced patches (Q, N, D), what the question read in its key regions (Q, D),
+            the routing of each stage and, with *explain*, the attention of each stage as a
+            map over all patches, averaged over heads and tokens (Q, N).
         """
         num_patches = patches.shape[1]
         index: Tensor | None = pair_index
@@ -401,7 +401,7 @@ class CFAR(nn.Module):
         routings: list[Routing | None] = []
         attentions: list[Tensor] = []
         for stage in self.stages:
-            patches, tokens, routing, attention = stage(
+            patches, tokens, fused, routing, attention = stage(
                 patches, tokens, summary, mask, index, inside, explain
             )
             index = None  # from here on every question has patches of its own
@@ -417,4 +417,4 @@ class CFAR(nn.Module):
                     empty = flat.new_zeros(len(flat), num_patches)
                     flat = empty.scatter(1, routing.patches, flat)
                 attentions.append(flat)
-        return patches, routings, attentions
+        return patches, fused, routings, attentions

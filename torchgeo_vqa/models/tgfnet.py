@@ -235,15 +235,17 @@ class TGFNet(nn.Module):
         """
         tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
         views: dict[str, Tensor] = {}
+        summaries: dict[str, Tensor] = {}
         regions: dict[str, list[Routing | None]] = {}
         attention: dict[str, list[Tensor]] = {}
         for m, patches in images.items():
             if self.cfar is None:
-                views[m] = patches.index_select(0, pair_index)
+                views[m], summaries[m] = patches.index_select(0, pair_index), summary
             else:
-                views[m], regions[m], attention[m] = self.cfar[m](
+                views[m], read, regions[m], attention[m] = self.cfar[m](
                     patches, tokens, summary, mask, pair_index, explain
                 )
+                summaries[m] = summary + read
 
         quality: Tensor | None = None
         # An expert that lacks its modality says nothing; the one that fuses needs both,
@@ -252,12 +254,13 @@ class TGFNet(nn.Module):
             'fusion',
         )
         if 'fusion' in self.expert_names and complete:
-            views['fusion'], quality = self.rqaf(
-                {m: views[m] for m in self.modalities if m in views}, summary
-            )
+            fused = {m: views[m] for m in self.modalities if m in views}
+            views['fusion'], quality = self.rqaf(fused, summary)
+            summaries['fusion'] = torch.stack([summaries[m] for m in fused]).mean(0)
         present = [name for name in self.expert_names if name in views]
         logits, pooled = zip(
-            *(self.experts[name](views[name], summary) for name in present), strict=True
+            *(self.experts[name](views[name], summaries[name]) for name in present),
+            strict=True,
         )
         expert_logits = torch.stack(logits, dim=1)
         if len(present) == len(self.expert_names):

@@ -471,7 +471,8 @@ class VQATask(BaseTask):
                     'weight_decay': self.hparams['weight_decay'] if decay else 0.0,
                 }
                 for (is_clip, decay), parameters in groups.items()
-            ]
+            ],
+            betas=(0.9, 0.98),  # CLIP's own; the default reacts slower
         )
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = max(1, round(self.hparams['warmup'] * steps))

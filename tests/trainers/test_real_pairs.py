@@ -1,0 +1,42 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""The pipeline can learn from real pixels."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from lightning.pytorch import Trainer, seed_everything
+
+from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.trainers import VQATask
+
+
+@pytest.mark.slow
+def test_tiny_model_learns_real_pairs_by_heart(real_root: Path, tmp_path: Path) -> None:
+    """Real Sentinel-1/2 pairs in several UTM zones, until the training answers are right."""
+    seed_everything(0)
+    task = VQATask('tgfnet_tiny', lr=3e-3, clip_lr=3e-3)
+    dm = OSVQADataModule(
+        root=str(real_root),
+        batch_size=8,
+        questions_per_sample=16,
+        geometry=False,
+        predict_split='train',
+    )
+    trainer = Trainer(
+        max_epochs=60,
+        accelerator='cpu',
+        default_root_dir=tmp_path,
+        gradient_clip_val=1.0,
+        limit_val_batches=0,
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+    trainer.fit(task, datamodule=dm)
+    trainer.predict(task, datamodule=dm, return_predictions=False)
+    (path,) = tmp_path.glob('lightning_logs/*/predictions.parquet')
+    rows = pd.read_parquet(path)
+    assert len(rows) == 346
+    assert (rows.answer == rows.target).mean() > 0.95
