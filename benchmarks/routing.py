@@ -16,6 +16,7 @@ from collections import defaultdict
 from typing import Any
 
 import torch
+
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.datasets import OSVQAMini
 from torchgeo_vqa.trainers import VQATask

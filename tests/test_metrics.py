@@ -3,7 +3,8 @@
 
 """Tests of the metrics."""
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,24 +71,34 @@ def test_unknown_type() -> None:
         VQAAccuracy(3).update(*(torch.tensor([x]) for x in (0, 0, 3)))
 
 
-def _rank(rank: int, folder: str) -> None:
-    """Count the questions of one of two processes."""
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=2
-    )
-    metric = VQAAccuracy(3, 2)
-    part = slice(0, 30) if rank == 0 else slice(30, 101)
-    metric.update(*(x[part] for x in questions(101, seed=0)))
-    torch.save(metric.compute(), os.path.join(folder, f'{rank}.pt'))
-    torch.distributed.destroy_process_group()
+#: What each of two processes runs: it counts its part of the questions.
+RANK = """
+import sys, torch
+from torchgeo_vqa.metrics import VQAAccuracy
+
+folder, rank = sys.argv[1], int(sys.argv[2])
+torch.distributed.init_process_group(
+    'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=2
+)
+metric = VQAAccuracy(3, 2)
+metric.update(*torch.load(f'{folder}/questions_{rank}.pt'))
+torch.save(metric.compute(), f'{folder}/result_{rank}.pt')
+torch.distributed.destroy_process_group()
+"""
 
 
 def test_processes_do_not_matter(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_rank, (str(tmp_path),), nprocs=2)
+    everything = questions(101, seed=0)
+    processes = []
+    for rank, part in enumerate((slice(0, 30), slice(30, 101))):
+        torch.save([x[part] for x in everything], tmp_path / f'questions_{rank}.pt')
+        command = [sys.executable, '-c', RANK, str(tmp_path), str(rank)]
+        processes.append(subprocess.Popen(command))
+    assert [process.wait(120) for process in processes] == [0, 0]
     metric = VQAAccuracy(3, 2)
-    metric.update(*questions(101, seed=0))
+    metric.update(*everything)
     expected = metric.compute()
     for rank in range(2):
-        result = torch.load(tmp_path / f'{rank}.pt', weights_only=True)
+        result = torch.load(tmp_path / f'result_{rank}.pt', weights_only=True)
         for name, value in expected.items():
             torch.testing.assert_close(result[name], value, equal_nan=True)

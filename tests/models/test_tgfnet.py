@@ -33,7 +33,7 @@ def model() -> TGFNet:
     model = tgfnet_tiny(NUM_ANSWERS).eval()
     with torch.no_grad():  # some parts start at 0, as if they were not there
         for parameter in model.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
+            parameter.add_(0.05 * torch.randn_like(parameter))
     return model
 
 
