@@ -172,10 +172,15 @@ class TestTGFNet:
                 loss = loss + torch.nn.functional.cross_entropy(logits, target)
             loss.backward()
             optimizer.step()
-        # what CLIP's contrastive head alone uses takes no part in answering
-        unused = ('visual.head.', 'text_projection')
+        frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+        # what CLIP's contrastive loss alone uses takes no part in answering
+        assert frozen == {
+            'image_encoders.optical.visual.head.proj.weight',
+            'image_encoders.sar.visual.head.proj.weight',
+            'text_encoder.text.text_projection',
+        }
         for name, parameter in model.named_parameters():
-            if any(u in name for u in unused):
+            if name in frozen:
                 continue
             assert parameter.grad is not None, name
             if not name.endswith(('key.bias', 'ie.patch.bias')):  # softmax cancels

@@ -29,6 +29,9 @@ from torch import Tensor, nn
 #: Name of the small CLIP that :func:`~torchgeo_vqa.models.tgfnet_tiny` uses.
 TINY_CLIP = 'tgfnet-tiny'
 
+#: Parts of image towers that only CLIP's contrastive loss uses: they map to its embedding.
+CONTRASTIVE_HEADS = ('proj', 'attn_pool', 'attnpool', 'head')
+
 open_clip.add_model_config(Path(__file__).parent / 'clip_configs')
 
 
@@ -92,6 +95,7 @@ class ImageEncoder(nn.Module):
         size = getattr(visual, 'image_size', 224)
         self.image_size = int(size if isinstance(size, int) else size[0])
         self._adapt_first_layer()
+        _freeze(visual, CONTRASTIVE_HEADS)
         with torch.no_grad():
             example = torch.zeros(1, in_channels, self.image_size, self.image_size)
             training = self.visual.training
@@ -160,6 +164,7 @@ class TextEncoder(nn.Module):
                 'Hugging Face'
             )
         self.text = text
+        _freeze(text, ('text_projection',))
         self.width: int = text.width
         self.context_length: int = text.context_length
 
@@ -245,6 +250,14 @@ def load_clip(
             _share_parameters(next(iter(images.values())), encoder)
         images[modality] = encoder
     return images, text
+
+
+def _freeze(module: nn.Module, names: tuple[str, ...]) -> None:
+    """Freeze parts that take no part in answering, which DDP would wait for in vain."""
+    for name in names:
+        part = getattr(module, name, None)
+        if part is not None:
+            part.requires_grad_(False)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
