@@ -112,16 +112,12 @@ class Expert(nn.Module):
         )
         self.classifier = nn.Linear(4 * width, num_answers)
 
-    def forward(
-        self, patches: Tensor, summary: Tensor, relevance: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, patches: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
         """Answer the questions.
 
         Args:
             patches: Patches, shape (Q, N, D).
             summary: Question summaries, shape (Q, D).
-            relevance: Scores that routing gave the patches, shape (Q, N): the focus of
-                all heads starts from them.
 
         Returns:
             Logits, shape (Q, A), and the pooled features, shape (Q, D).
@@ -132,8 +128,6 @@ class Expert(nn.Module):
         )
 
         scores = self._scores(self.focus(summary), what, where)
-        if relevance is not None:
-            scores = scores + relevance[:, None]
         focus = scores.softmax(-1)
         matches = self._scores(self.gate(summary), what, where)
         matches = matches + self.gate_bias(summary)[..., None]

@@ -28,8 +28,6 @@ class Routing(NamedTuple):
     weights: Tensor
     #: Patches of the kept regions, (Q, k * n) int64.
     patches: Tensor
-    #: Score of every patch's region, kept or not, (Q, N).
-    scores: Tensor
 
 
 class MLP(nn.Sequential):
@@ -132,12 +130,10 @@ class KeyRegionRouting(nn.Module):
             scores = torch.einsum(
                 'qrd,qd->qr', means.index_select(0, pair_index), query
             )
-        region_of_patch = members.flatten().argsort() // members.shape[1]
-        per_patch = scores.index_select(1, region_of_patch)
         if inside is not None:
             scores = scores.masked_fill(~inside[:, members].all(-1), -torch.inf)
         top, regions = scores.topk(self.keep, dim=-1)
-        return Routing(regions, top.softmax(-1), members[regions].flatten(1), per_patch)
+        return Routing(regions, top.softmax(-1), members[regions].flatten(1))
 
 
 class MultiHeadCrossAttention(nn.Module):

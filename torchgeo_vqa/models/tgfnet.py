@@ -236,7 +236,6 @@ class TGFNet(nn.Module):
         tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
         views: dict[str, Tensor] = {}
         summaries: dict[str, Tensor] = {}
-        relevance: dict[str, Tensor] = {}
         regions: dict[str, list[Routing | None]] = {}
         attention: dict[str, list[Tensor]] = {}
         for m, patches in images.items():
@@ -247,10 +246,6 @@ class TGFNet(nn.Module):
                     patches, tokens, summary, mask, pair_index, explain
                 )
                 summaries[m] = summary + read
-                # Routing leads the experts' focus, and so learns of all regions: what it
-                # reads alone would only teach it of those it keeps
-                if scores := [r.scores for r in regions[m] if r is not None]:
-                    relevance[m] = torch.stack(scores).sum(0)
 
         quality: Tensor | None = None
         # An expert that lacks its modality says nothing; the one that fuses needs both,
@@ -262,14 +257,9 @@ class TGFNet(nn.Module):
             fused = {m: views[m] for m in self.modalities if m in views}
             views['fusion'], quality = self.rqaf(fused, summary)
             summaries['fusion'] = torch.stack([summaries[m] for m in fused]).mean(0)
-            if relevance:
-                relevance['fusion'] = torch.stack(list(relevance.values())).mean(0)
         present = [name for name in self.expert_names if name in views]
         logits, pooled = zip(
-            *(
-                self.experts[name](views[name], summaries[name], relevance.get(name))
-                for name in present
-            ),
+            *(self.experts[name](views[name], summaries[name]) for name in present),
             strict=True,
         )
         expert_logits = torch.stack(logits, dim=1)
