@@ -372,7 +372,9 @@ class VQATask(BaseTask):
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics."""
-        self._reports['val'] = self._epoch_end('val')
+        report = self._epoch_end('val')
+        if not self.trainer.sanity_checking:  # a few batches, before any training
+            self._reports['val'] = report
 
     def on_test_epoch_end(self) -> None:
         """Log the test metrics."""
