@@ -18,7 +18,6 @@ from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 
 from torchgeo_vqa.datamodules import OSVQADataModule
-from torchgeo_vqa.models import TGFNetOutput
 from torchgeo_vqa.trainers import VQATask
 
 
@@ -287,7 +286,6 @@ class TestVQATask:
         generator = torch.Generator().manual_seed(0)
         logits = torch.randn(4, 3, generator=generator)
         experts = torch.randn(4, 2, 3, generator=generator)
-        output = TGFNetOutput(logits, experts, torch.ones(4, 2) / 2)
         label = torch.tensor([2, 3, 0, 3])  # 3 is outside the vocabulary
 
         def entropy(x: Tensor) -> float:
@@ -296,8 +294,8 @@ class TestVQATask:
 
         expected = entropy(logits)
         expected += 0.5 * (entropy(experts[:, 0]) + entropy(experts[:, 1])) / 2
-        assert float(task._loss(output, label)) == pytest.approx(expected)
-        assert float(task._loss(output, torch.full((4,), 3))) == 0
+        assert float(task._loss(logits, experts, label)) == pytest.approx(expected)
+        assert float(task._loss(logits, experts, torch.full((4,), 3))) == 0
 
     @pytest.mark.parametrize(
         ('args', 'match'),

@@ -15,6 +15,7 @@ from .cfar import (
 )
 from .clip import ImageEncoder, TextEncoder, load_clip
 from .tgfnet import Questions, TGFNet, TGFNetOutput, tgfnet, tgfnet_tiny
+from .vqa import VQAModel, VQAOutput
 
 __all__ = (
     'CFAR',
@@ -31,6 +32,8 @@ __all__ = (
     'TGFNet',
     'TGFNetOutput',
     'TextEncoder',
+    'VQAModel',
+    'VQAOutput',
     'load_clip',
     'register',
     'tgfnet',

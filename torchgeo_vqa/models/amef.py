@@ -7,6 +7,7 @@ Our own implementation of the description in https://doi.org/10.48550/arXiv.2411
 which publishes neither equations nor code.
 """
 
+import functools
 import math
 
 import torch
@@ -60,18 +61,34 @@ class RegionalQualityAwareFusion(nn.Module):
             Fused patches, shape (Q, N, D), and the weight of every modality at every
             patch (the quality map), averaged over the heads, shape (Q, N, M).
         """
-        views = torch.stack(
-            [self.linears[m](self.norm(x)) for m, x in patches.items()], dim=2
-        )
-        views = rearrange(views, 'q n m (h d) -> q n m h d', h=self.num_heads)
+        views = [self.linears[m](self.norm(x)) for m, x in patches.items()]
         if self.quality_aware:
-            query = rearrange(self.query(summary), 'q (h d) -> q h d', h=self.num_heads)
-            scores = torch.einsum('qnmhd,qhd->qnmh', views, query)
-            weights = (scores / math.sqrt(query.shape[-1])).softmax(dim=2)
+            query = self._per_head(self.query(summary))
+            weights = torch.stack([view @ query for view in views], dim=2).softmax(2)
         else:
-            weights = views.new_full(views.shape[:-1], 1 / views.shape[2])
-        mixed = rearrange((views * weights[..., None]).sum(2), 'q n h d -> q n (h d)')
+            size = (*views[0].shape[:2], len(views), self.num_heads)
+            weights = views[0].new_full(size, 1 / len(views))
+        heads = (
+            rearrange(view, 'q n (h d) -> q n h d', h=self.num_heads)
+            * weights[:, :, m, :, None]
+            for m, view in enumerate(views)
+        )
+        mixed = rearrange(functools.reduce(torch.add, heads), 'q n h d -> q n (h d)')
         return mixed + self.mlp(mixed), weights.mean(-1)
+
+    def _per_head(self, query: Tensor) -> Tensor:
+        """Lay out queries so that one product gives the score of every head.
+
+        Args:
+            query: Queries, shape (Q, D).
+
+        Returns:
+            Scaled queries with each head's part in a column of its own, shape (Q, D, h).
+        """
+        query = rearrange(query, 'q (h d) -> q h d 1', h=self.num_heads)
+        query = query / math.sqrt(query.shape[2])
+        heads = torch.eye(self.num_heads, dtype=query.dtype, device=query.device)
+        return rearrange(query * heads[:, None], 'q h d k -> q (h d) k')
 
 
 class Expert(nn.Module):

@@ -261,23 +261,17 @@ class ImageEnhancement(nn.Module):
         """
         fused = self.norm1(fused)
         key = rearrange(self.key(fused), 'q (h d) -> q h d', h=self.num_heads)
+        key = key / math.sqrt(key.shape[-1])
         value = rearrange(self.value(fused), 'q (h d) -> q h d', h=self.num_heads)
         if pair_index is not None:
-            query = rearrange(
-                self.patch(normalised), 'b n (h d) -> b n h d', h=self.num_heads
-            )
-            similarity = torch.einsum(
-                'qnhd,qhd->qnh', query.index_select(0, pair_index), key
-            )
             patches = patches.index_select(0, pair_index)
-        else:
-            # (W_h x) . k_h = x . (W_h^T k_h): one product per patch instead of a projection
-            weight = rearrange(self.patch.weight, '(h d) e -> h d e', h=self.num_heads)
-            bias = rearrange(self.patch.bias, '(h d) -> h d', h=self.num_heads)
-            query = torch.einsum('qhd,hde->qhe', key, weight)
-            similarity = normalised @ query.mT + (key * bias).sum(-1)[:, None]
-        gate = (similarity / math.sqrt(key.shape[-1])).sigmoid()
-        patches = patches + gate @ value / math.sqrt(self.num_heads)
+            normalised = normalised.index_select(0, pair_index)
+        # (W_h x) . k_h = x . (W_h^T k_h): one product per patch instead of a projection
+        weight = rearrange(self.patch.weight, '(h d) e -> h d e', h=self.num_heads)
+        bias = rearrange(self.patch.bias, '(h d) -> h d', h=self.num_heads)
+        query = torch.einsum('qhd,hde->qhe', key, weight)
+        gate = (normalised @ query.mT + (key * bias).sum(-1)[:, None]).sigmoid()
+        patches = patches + gate @ (value / math.sqrt(self.num_heads))
         return patches + self.mlp(self.norm2(patches))
 
 

@@ -12,7 +12,7 @@ research, please cite the following paper:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
 from .cfar import CFAR, Routing
 from .clip import TINY_CLIP, ImageEncoder, TextEncoder, load_clip, position_encoding
+from .vqa import MODALITIES, VQAModel, trim
 
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # N patches, L tokens, D width, E experts, A answers, M modalities
-
-MODALITIES = ('optical', 'sar')
 
 
 class Questions(NamedTuple):
@@ -57,13 +56,8 @@ class TGFNetOutput(NamedTuple):
     quality: Tensor | None = None
 
 
-class TGFNet(nn.Module):
-    """Text-guided coarse-to-fine fusion network.
-
-    Three steps, each callable by itself: :meth:`encode_images` runs once per pair of
-    images, :meth:`encode_questions` once per unique question, :meth:`answer` once per
-    question about a pair.
-    """
+class TGFNet(VQAModel):
+    """Text-guided coarse-to-fine fusion network."""
 
     def __init__(
         self,
@@ -119,10 +113,10 @@ class TGFNet(nn.Module):
             )
         if experts not in ('all', 'fusion'):
             raise ValueError(f"experts must be 'all' or 'fusion', got {experts!r}")
-        #: Modalities the model can use.
         self.modalities = tuple(present)
         self.num_answers = num_answers
         self.image_size = next(iter(present.values())).image_size
+        self.context_length = text_encoder.context_length
         self.image_encoders = nn.ModuleDict(present)
         self.text_encoder = text_encoder
 
@@ -146,8 +140,7 @@ class TGFNet(nn.Module):
                 {m: shared if share_cfar else CFAR(*args) for m in present}
             )
 
-        #: Names of the experts, in the order of the output.
-        self.expert_names: tuple[str, ...] = ('fusion',)
+        self.expert_names = ('fusion',)
         if experts == 'all':
             self.expert_names = self.modalities
             if len(present) == 2:
@@ -204,8 +197,7 @@ class TGFNet(nn.Module):
         Returns:
             Token features, summaries and padding mask; L is trimmed to the longest.
         """
-        length = max(1, int((tokens != 0).sum(-1).max())) if len(tokens) else 1
-        tokens = tokens[:, :length]
+        tokens = trim(tokens)
         x, end = self.text_encoder(tokens)
         mask = tokens != 0
         # The end token knows the sentence; beside it, every word keeps its own weight
@@ -279,57 +271,6 @@ class TGFNet(nn.Module):
         if not explain:
             return TGFNetOutput(blend, expert_logits, weights)
         return TGFNetOutput(blend, expert_logits, weights, regions, attention, quality)
-
-    def forward(
-        self,
-        batch: Mapping[str, Tensor],
-        explain: bool = False,
-        chunk_size: int | None = None,
-    ) -> TGFNetOutput:
-        """Answer all questions of an image-major batch.
-
-        Args:
-            batch: ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
-                may be absent, and ``question`` (B, K, L): token ids, all 0 at padding.
-            explain: Whether to return regions, attention and quality.
-            chunk_size: Number of questions to answer at once, bounds the memory
-                (defaults to all).
-
-        Returns:
-            Output for the Q questions that are not padding, pair by pair.
-        """
-        question = batch['question']
-        # Every real question starts with the token that starts a text
-        pair_index, slot = (question[..., 0] != 0).nonzero(as_tuple=True)
-        unique, question_index = torch.unique(
-            question[pair_index, slot], dim=0, return_inverse=True
-        )
-        images = self.encode_images(batch.get('image_optical'), batch.get('image_sar'))
-        questions = self.encode_questions(unique)
-        size = max(1, len(pair_index))
-        chunks = [
-            self.answer(images, questions, pairs, indices, explain)
-            for pairs, indices in zip(
-                pair_index.split(chunk_size or size),
-                question_index.split(chunk_size or size),
-                strict=True,
-            )
-        ]
-        output: TGFNetOutput = _concatenate(chunks)
-        return output
-
-
-def _concatenate(chunks: Sequence[Any]) -> Any:
-    """Join outputs, or parts of outputs, of consecutive chunks of questions."""
-    first = chunks[0]
-    if first is None:
-        return None
-    if isinstance(first, Tensor):
-        return torch.cat(list(chunks))
-    if isinstance(first, dict):
-        return {key: _concatenate([c[key] for c in chunks]) for key in first}
-    parts = [_concatenate(part) for part in zip(*chunks, strict=True)]
-    return type(first)(*parts) if isinstance(first, tuple) else parts
 
 
 def tgfnet(

@@ -3,7 +3,8 @@
 
 """Trainers for visual question answering."""
 
+from .answer import Answer
 from .prediction import PredictionWriter
-from .vqa import Answer, VQATask, tgfnet
+from .vqa import VQATask, tgfnet
 
 __all__ = ('Answer', 'PredictionWriter', 'VQATask', 'tgfnet')

@@ -10,10 +10,9 @@ import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, cast
 
 import numpy as np
-import open_clip
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,28 +22,14 @@ from torchgeo.datasets.utils import Sample
 from torchgeo.models import get_model
 from torchgeo.tasks import BaseTask
 
-from ..datamodules.collate import resize
-from ..datamodules.statistics import normalize
 from ..metrics import VQAAccuracy
-from ..models import TGFNetOutput, register
+from ..models import VQAOutput, register
 from ..models.api import builder
+from .answer import Answer, as_batch, in_words
 from .prediction import PredictionWriter
 from .report import as_report, print_report, write_report
 
-# B pairs, Q questions, A answers, E experts
-
-
-class Answer(NamedTuple):
-    """Answer to a question about a pair of images."""
-
-    #: The question.
-    question: str
-    #: The answer.
-    answer: str
-    #: Probability of the answer, in [0, 1].
-    probability: float
-    #: Weight of each expert in the answer, in [0, 1].
-    expert_weights: dict[str, float]
+# Q questions, A answers
 
 
 class VQATask(BaseTask):
@@ -141,11 +126,12 @@ class VQATask(BaseTask):
         )
         self.metadata['image_size'] = self.model.image_size
         frozen = self.hparams['freeze_clip']
-        self._frozen: list[nn.Module] = []
-        if frozen in (True, 'image'):
-            self._frozen.append(self.model.image_encoders)
-        if frozen in (True, 'text'):
-            self._frozen.append(self.model.text_encoder)
+        towers = {'image': 'image_encoders', 'text': 'text_encoder'}
+        self._frozen: list[nn.Module] = [
+            _tower(self.model, name, frozen)
+            for kind, name in towers.items()
+            if frozen in (True, kind)
+        ]
         for module in self._frozen:
             module.requires_grad_(False).eval()
 
@@ -240,7 +226,7 @@ class VQATask(BaseTask):
         if self._trainer is not None:
             self._agree(self.trainer.datamodule)  # type: ignore[attr-defined]
 
-    def forward(self, *args: Any, **kwargs: Any) -> TGFNetOutput:
+    def forward(self, *args: Any, **kwargs: Any) -> VQAOutput:
         """Forward pass of the model.
 
         Args:
@@ -250,21 +236,22 @@ class VQATask(BaseTask):
         Returns:
             Output of the model.
         """
-        output: TGFNetOutput = self.model(*args, **kwargs)
+        output: VQAOutput = self.model(*args, **kwargs)
         return output
 
-    def _loss(self, output: TGFNetOutput, label: Tensor) -> Tensor:
+    def _loss(self, logits: Tensor, expert_logits: Tensor, label: Tensor) -> Tensor:
         """Cross-entropy of the blend and of the experts.
 
         Args:
-            output: Output of the model for Q questions.
+            logits: Logits of the answers, shape (Q, A).
+            expert_logits: Logits of each expert, shape (Q, E, A).
             label: True answers, shape (Q,); those outside the vocabulary cannot be
                 learned and do not count.
 
         Returns:
             Scalar loss.
         """
-        known = label < output.logits.shape[1]
+        known = label < logits.shape[1]
         smoothing = self.hparams['label_smoothing']
         target = label[known]
         # Of no question, the sum is 0 where the mean is not a number
@@ -279,9 +266,9 @@ class VQATask(BaseTask):
             )
             return loss * share
 
-        loss = cross_entropy(output.logits)
-        if output.expert_logits.shape[1] > 1:
-            own = [cross_entropy(logits) for logits in output.expert_logits.unbind(1)]
+        loss = cross_entropy(logits)
+        if expert_logits.shape[1] > 1:
+            own = [cross_entropy(expert) for expert in expert_logits.unbind(1)]
             loss = loss + self.hparams['expert_loss_weight'] * torch.stack(own).mean()
         return loss
 
@@ -299,7 +286,7 @@ class VQATask(BaseTask):
         label = batch['label'][real]
         chunk_size = None if stage == 'train' else self.hparams['chunk_size']
         output = self(batch, chunk_size=chunk_size)
-        loss = self._loss(output, label)
+        loss = self._loss(output.logits, output.expert_logits, label)
         size = max(1, len(label))
         self.log(
             f'{stage}_loss',
@@ -475,6 +462,8 @@ class VQATask(BaseTask):
                 for (is_clip, decay), parameters in groups.items()
             ],
             betas=(0.9, 0.98),  # CLIP's own; the default reacts slower
+            # The CPU's default steps through the parameters one by one
+            fused=True if self.device.type == 'cpu' else None,
         )
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = max(1, round(self.hparams['warmup'] * steps))
@@ -521,47 +510,27 @@ class VQATask(BaseTask):
             raise TypeError(
                 f'questions must be a list, got {questions!r}: use [questions]'
             )
-        channels = {'optical': 3, 'sar': self.metadata['sar_channels']}
-        batch: dict[str, Tensor] = {}
-        for modality, image in {'optical': optical, 'sar': sar}.items():
-            if image is None:
-                continue
-            x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
-            if x.ndim != 3 or x.shape[0] != channels[modality]:
-                raise ValueError(
-                    f'the {modality} image must have shape ({channels[modality]}, H, W), '
-                    f'got {tuple(x.shape)}'
-                )
-            x = resize(x[None], self.metadata['image_size']).to(self.device)
-            if modality in self.metadata['statistics']:
-                x = normalize(x, self.metadata['statistics'][modality])
-            batch[f'image_{modality}'] = x
+        batch = as_batch(optical, sar, questions, self.model, self.metadata)
         if not questions:
             return []
-        tokens = open_clip.tokenize(
-            list(questions), self.model.text_encoder.context_length
-        )
-        batch['question'] = tokens[None].to(self.device)
+        batch = {key: value.to(self.device) for key, value in batch.items()}
         training = self.training
         output = self.eval()(batch, chunk_size=self.hparams['chunk_size'])
         self.train(training)
-        probability, index = output.logits.float().softmax(-1).max(-1)
-        names = self.model.expert_names
-        return [
-            Answer(
-                question,
-                self.metadata['answers'][i],
-                p,
-                dict(zip(names, w, strict=True)),
-            )
-            for question, i, p, w in zip(
-                questions,
-                index.tolist(),
-                probability.tolist(),
-                output.expert_weights.tolist(),
-                strict=True,
-            )
-        ]
+        return in_words(
+            output, questions, self.metadata['answers'], self.model.expert_names
+        )
+
+
+def _tower(model: nn.Module, name: str, frozen: bool | str) -> nn.Module:
+    """Return a CLIP tower of a model that is to be frozen."""
+    tower = getattr(model, name, None)
+    if tower is None:
+        raise ValueError(
+            f'freeze_clip={frozen!r}, but {type(model).__name__} has no CLIP to freeze; '
+            'use freeze_clip=False'
+        )
+    return cast(nn.Module, tower)
 
 
 class tgfnet(VQATask):

@@ -1,0 +1,103 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Questions and answers in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor
+
+from ..datamodules.collate import resize
+from ..datamodules.statistics import normalize
+from ..models import VQAModel, VQAOutput
+
+# K questions, C channels
+
+
+class Answer(NamedTuple):
+    """Answer to a question about a pair of images."""
+
+    #: The question.
+    question: str
+    #: The answer.
+    answer: str
+    #: Probability of the answer, in [0, 1].
+    probability: float
+    #: Weight of each expert in the answer, in [0, 1].
+    expert_weights: dict[str, float]
+
+
+def as_batch(
+    optical: Tensor | np.ndarray | None,
+    sar: Tensor | np.ndarray | None,
+    questions: Sequence[str],
+    model: VQAModel,
+    metadata: Mapping[str, Any],
+) -> dict[str, Tensor]:
+    """Make a batch of one pair of images and its questions.
+
+    Args:
+        optical: Optical image, shape (3, H, W), or None if there is none.
+        sar: SAR image, shape (C, H, W), or None if there is none.
+        questions: The K questions.
+        model: Model that is to answer.
+        metadata: What the task knows of its data.
+
+    Returns:
+        Normalised images of the model's size, shape (1, C, H, W), and ``question``,
+        shape (1, K, L).
+
+    Raises:
+        ValueError: If an image has the wrong number of channels.
+    """
+    channels = {'optical': 3, 'sar': metadata['sar_channels']}
+    batch: dict[str, Tensor] = {}
+    for modality, image in {'optical': optical, 'sar': sar}.items():
+        if image is None:
+            continue
+        x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
+        if x.ndim != 3 or x.shape[0] != channels[modality]:
+            raise ValueError(
+                f'the {modality} image must have shape ({channels[modality]}, H, W), '
+                f'got {tuple(x.shape)}'
+            )
+        x = resize(x[None], metadata['image_size'])
+        if modality in metadata['statistics']:
+            x = normalize(x, metadata['statistics'][modality])
+        batch[f'image_{modality}'] = x
+    batch['question'] = open_clip.tokenize(list(questions), model.context_length)[None]
+    return batch
+
+
+def in_words(
+    output: VQAOutput,
+    questions: Sequence[str],
+    answers: Sequence[str],
+    expert_names: Sequence[str],
+) -> list[Answer]:
+    """Put a model's output into words.
+
+    Args:
+        output: Output of the model for the questions.
+        questions: The questions.
+        answers: The vocabulary.
+        expert_names: Names of the experts.
+
+    Returns:
+        One answer per question.
+    """
+    probability, index = output.logits.float().softmax(-1).max(-1)
+    return [
+        Answer(question, answers[i], p, dict(zip(expert_names, weights, strict=True)))
+        for question, i, p, weights in zip(
+            questions,
+            index.tolist(),
+            probability.tolist(),
+            output.expert_weights.tolist(),
+            strict=True,
+        )
+    ]
