@@ -129,25 +129,29 @@ class Expert(nn.Module):
         )
         self.classifier = nn.Linear(4 * width, num_answers)
 
-    def forward(self, patches: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, patches: Tensor, guide: Tensor, summary: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Answer the questions.
 
         Args:
             patches: Patches, shape (Q, N, D).
+            guide: What the expert looks for, shape (Q, D).
             summary: Question summaries, shape (Q, D).
 
         Returns:
-            Logits, shape (Q, A), and the pooled features, shape (Q, D).
+            Logits, shape (Q, A), the pooled features, shape (Q, D), and the attention,
+            mean of focus and gates over the heads, which adds up to 1, shape (Q, N).
         """
         what = self.norm(patches)
         where = position_encoding(what.shape[1], PLACE_WIDTH, what.device).to(
             what.dtype
         )
 
-        scores = self._scores(self.focus(summary), what, where)
+        scores = self._scores(self.focus(guide), what, where)
         focus = scores.softmax(-1)
-        matches = self._scores(self.gate(summary), what, where)
-        matches = matches + self.gate_bias(summary)[..., None]
+        matches = self._scores(self.gate(guide), what, where)
+        matches = matches + self.gate_bias(guide)[..., None]
         gates = matches.sigmoid()
         amount = gates.sum(-1)
         passed = gates / (1 + amount[..., None])
@@ -159,7 +163,8 @@ class Expert(nn.Module):
         features += [scores.amax(-1), matches.amax(-1), amount.log1p()]
         pooled = self.pool(torch.cat(features, dim=-1))
         logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
-        return logits, pooled
+        shares = torch.cat([focus, gates / amount[..., None]], dim=1)
+        return logits, pooled, shares.mean(1)
 
     def _scores(self, query: Tensor, what: Tensor, where: Tensor) -> Tensor:
         """Score patches by what they show and where they lie.

@@ -8,7 +8,8 @@ which publishes neither equations nor code.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,8 @@ class Routing(NamedTuple):
     weights: Tensor
     #: Patches of the kept regions, (Q, k * n) int64.
     patches: Tensor
+    #: Scores of all regions, -inf where there is no choice, (Q, R).
+    scores: Tensor
 
 
 class MLP(nn.Sequential):
@@ -133,7 +136,29 @@ class KeyRegionRouting(nn.Module):
         if inside is not None:
             scores = scores.masked_fill(~inside[:, members].all(-1), -torch.inf)
         top, regions = scores.topk(self.keep, dim=-1)
-        return Routing(regions, top.softmax(-1), members[regions].flatten(1))
+        return Routing(regions, top.softmax(-1), members[regions].flatten(1), scores)
+
+    def divergence(self, routing: Routing, attention: Tensor) -> Tensor:
+        """Compare the scores of the regions with the attention that they received.
+
+        Of the regions that were not kept nothing is read, so the answer cannot tell the
+        router that it should have kept them. What can is the attention of a part that
+        sees the whole image.
+
+        Args:
+            routing: Output of :meth:`forward`.
+            attention: Attention to every patch, shape (Q, N), adds up to 1.
+
+        Returns:
+            Kullback-Leibler divergence of the scores' softmax from the attention, over
+            the regions to choose from, shape (Q,).
+        """
+        members = self.patches_of_regions(attention.shape[1], attention.device)
+        choice = routing.scores > -torch.inf
+        target = attention[:, members].sum(-1).where(choice, 0.0)
+        target = target / target.sum(-1, keepdim=True).clamp(min=1e-6)
+        log_share = routing.scores.log_softmax(-1).where(choice, 0.0)
+        return (torch.xlogy(target, target) - target * log_share).sum(-1)
 
 
 class MultiHeadCrossAttention(nn.Module):
@@ -364,6 +389,26 @@ class CFAR(nn.Module):
             RefinementStage(width, num_heads, mlp_ratio, grid, keep)
             for grid, keep in zip(grids, keeps, strict=True)
         )
+
+    def divergence(
+        self, routings: Sequence[Routing | None], attention: Tensor
+    ) -> Tensor | None:
+        """Compare the routing of all stages with where the answer was found.
+
+        Args:
+            routings: Routing of each stage.
+            attention: Attention to every patch, shape (Q, N), adds up to 1.
+
+        Returns:
+            Mean of :meth:`KeyRegionRouting.divergence` over the stages that route,
+            shape (Q,), None if none does.
+        """
+        divergences = [
+            cast(KeyRegionRouting, stage.krr).divergence(routing, attention)
+            for stage, routing in zip(self.stages, routings, strict=True)
+            if routing is not None
+        ]
+        return torch.stack(divergences).mean(0) if divergences else None
 
     def forward(
         self,

@@ -12,7 +12,7 @@ research, please cite the following paper:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,9 @@ class TGFNetOutput(NamedTuple):
     expert_logits: Tensor
     #: Weights of the experts, (Q, E); 0 where the modality is absent.
     expert_weights: Tensor
+    #: In training, where anything routes: divergence of the routers from where the
+    #: experts looked, (Q,).
+    routing_loss: Tensor | None = None
     #: With ``explain=True``: per modality, the routing of each stage.
     regions: dict[str, list[Routing | None]] | None = None
     #: With ``explain=True``: per modality, MCA's attention of each stage, (Q, N) each.
@@ -76,6 +79,7 @@ class TGFNet(VQAModel):
         rqaf: bool = True,
         adaptive_fusion: bool = True,
         experts: Literal['all', 'fusion'] = 'all',
+        text_guidance: bool = True,
     ) -> None:
         """Initialize a new TGFNet instance.
 
@@ -95,6 +99,8 @@ class TGFNet(VQAModel):
             rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
             adaptive_fusion: If False, the experts are averaged (ablation).
             experts: Whether to use all three experts or only the one that fuses.
+            text_guidance: If False, refinement, fusion and the experts' pooling do not
+                know the question, only the experts' last layers do (ablation).
 
         Raises:
             ValueError: If there is no image encoder at all, *width* does not suit
@@ -131,6 +137,12 @@ class TGFNet(VQAModel):
 
         # Small at first, or where a patch lies would drown what it shows
         self.position_scale = nn.Parameter(torch.tensor(0.3))
+
+        # What guides in the question's place
+        self.guide: nn.Parameter | None = None
+        if not text_guidance:
+            self.guide = nn.Parameter(torch.randn(width))
+            self.token_projection.requires_grad_(False)
 
         self.cfar: nn.ModuleDict | None = None
         if cfar:
@@ -226,18 +238,22 @@ class TGFNet(VQAModel):
             Logits of the blend and of every expert, and what *explain* adds.
         """
         tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
+        guide = summary
+        if self.guide is not None:
+            guide = self.guide.expand_as(summary)
+            tokens, mask = guide[:, None], mask[:, :1]
         views: dict[str, Tensor] = {}
-        summaries: dict[str, Tensor] = {}
+        reads: dict[str, Tensor] = {}
         regions: dict[str, list[Routing | None]] = {}
         attention: dict[str, list[Tensor]] = {}
         for m, patches in images.items():
             if self.cfar is None:
-                views[m], summaries[m] = patches.index_select(0, pair_index), summary
+                views[m] = patches.index_select(0, pair_index)
+                reads[m] = torch.zeros_like(summary)
             else:
-                views[m], read, regions[m], attention[m] = self.cfar[m](
-                    patches, tokens, summary, mask, pair_index, explain
+                views[m], reads[m], regions[m], attention[m] = self.cfar[m](
+                    patches, tokens, guide, mask, pair_index, explain
                 )
-                summaries[m] = summary + read
 
         quality: Tensor | None = None
         # An expert that lacks its modality says nothing; the one that fuses needs both,
@@ -247,17 +263,22 @@ class TGFNet(VQAModel):
         )
         if 'fusion' in self.expert_names and complete:
             fused = {m: views[m] for m in self.modalities if m in views}
-            views['fusion'], quality = self.rqaf(fused, summary)
-            summaries['fusion'] = torch.stack([summaries[m] for m in fused]).mean(0)
+            views['fusion'], quality = self.rqaf(fused, guide)
+            reads['fusion'] = torch.stack([reads[m] for m in fused]).mean(0)
         present = [name for name in self.expert_names if name in views]
-        logits, pooled = zip(
-            *(self.experts[name](views[name], summaries[name]) for name in present),
+        logits, pooled, looks = zip(
+            *(
+                self.experts[name](
+                    views[name], guide + reads[name], summary + reads[name]
+                )
+                for name in present
+            ),
             strict=True,
         )
         expert_logits = torch.stack(logits, dim=1)
         if len(present) == len(self.expert_names):
             blend, weights = self.adaptive_fusion(
-                expert_logits, torch.stack(pooled, dim=1), summary
+                expert_logits, torch.stack(pooled, dim=1), guide
             )
         else:
             blend = expert_logits.mean(1)
@@ -268,9 +289,36 @@ class TGFNet(VQAModel):
             padded = blend.new_zeros(*size, blend.shape[-1])
             padded[:, slots] = expert_logits
             expert_logits = padded
+        routing_loss: Tensor | None = None
+        if self.training:
+            share = weights[:, [self.expert_names.index(name) for name in present]]
+            look = torch.einsum('qen,qe->qn', torch.stack(looks, dim=1), share)
+            routing_loss = self._routing_loss(regions, look.detach())
         if not explain:
-            return TGFNetOutput(blend, expert_logits, weights)
-        return TGFNetOutput(blend, expert_logits, weights, regions, attention, quality)
+            return TGFNetOutput(blend, expert_logits, weights, routing_loss)
+        return TGFNetOutput(
+            blend, expert_logits, weights, routing_loss, regions, attention, quality
+        )
+
+    def _routing_loss(
+        self, regions: Mapping[str, Sequence[Routing | None]], look: Tensor
+    ) -> Tensor | None:
+        """How far the routers are from where the experts looked.
+
+        Args:
+            regions: Routing of each modality and stage.
+            look: Attention of the experts, shape (Q, N).
+
+        Returns:
+            Mean divergence over modalities and stages, shape (Q,), None if nothing routes.
+        """
+        if self.cfar is None:
+            return None
+        divergences = (
+            cast(CFAR, self.cfar[m]).divergence(r, look) for m, r in regions.items()
+        )
+        losses = [loss for loss in divergences if loss is not None]
+        return torch.stack(losses).mean(0) if losses else None
 
 
 def tgfnet(
@@ -292,6 +340,7 @@ def tgfnet(
     rqaf: bool = True,
     adaptive_fusion: bool = True,
     experts: Literal['all', 'fusion'] = 'all',
+    text_guidance: bool = True,
 ) -> TGFNet:
     """TGFNet on the towers of any CLIP of open_clip.
 
@@ -314,6 +363,8 @@ def tgfnet(
         rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
         adaptive_fusion: If False, the experts are averaged (ablation).
         experts: Whether to use all three experts or only the one that fuses.
+        text_guidance: If False, refinement, fusion and the experts' pooling do not know
+            the question, only the experts' last layers do (ablation).
 
     Returns:
         The model.
@@ -347,6 +398,7 @@ def tgfnet(
         rqaf=rqaf,
         adaptive_fusion=adaptive_fusion,
         experts=experts,
+        text_guidance=text_guidance,
     )
 
 
@@ -369,6 +421,7 @@ def tgfnet_tiny(
     rqaf: bool = True,
     adaptive_fusion: bool = True,
     experts: Literal['all', 'fusion'] = 'all',
+    text_guidance: bool = True,
 ) -> TGFNet:
     """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
 
@@ -393,6 +446,8 @@ def tgfnet_tiny(
         rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
         adaptive_fusion: If False, the experts are averaged (ablation).
         experts: Whether to use all three experts or only the one that fuses.
+        text_guidance: If False, refinement, fusion and the experts' pooling do not know
+            the question, only the experts' last layers do (ablation).
 
     Returns:
         The model.
@@ -416,4 +471,5 @@ def tgfnet_tiny(
         rqaf=rqaf,
         adaptive_fusion=adaptive_fusion,
         experts=experts,
+        text_guidance=text_guidance,
     )

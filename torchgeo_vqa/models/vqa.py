@@ -25,6 +25,8 @@ class VQAOutput(NamedTuple):
     expert_logits: Tensor
     #: Weights of the experts, (Q, E).
     expert_weights: Tensor
+    #: In training, of models that route: loss of the router, (Q,).
+    routing_loss: Tensor | None = None
 
 
 class VQAModel(nn.Module, ABC):

@@ -4,7 +4,6 @@
 """Trainer for visual question answering."""
 
 import inspect
-import math
 import os
 import shlex
 import warnings
@@ -16,8 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 from torchgeo.datasets.utils import Sample
 from torchgeo.models import get_model
 from torchgeo.tasks import BaseTask
@@ -26,6 +23,7 @@ from ..metrics import VQAAccuracy
 from ..models import VQAOutput, register
 from ..models.api import builder
 from .answer import Answer, as_batch, in_words
+from .optimizer import adamw_with_cosine
 from .prediction import PredictionWriter
 from .report import as_report, print_report, write_report
 
@@ -60,6 +58,7 @@ class VQATask(BaseTask):
         warmup: float = 0.05,
         label_smoothing: float = 0.0,
         expert_loss_weight: float = 0.3,
+        routing_loss_weight: float = 0.1,
         freeze_clip: bool | Literal['image', 'text'] = False,
         chunk_size: int = 1024,
     ) -> None:
@@ -80,6 +79,8 @@ class VQATask(BaseTask):
                 they decay to 0 along a cosine.
             label_smoothing: Label smoothing of the cross-entropy, in [0, 1].
             expert_loss_weight: Weight of the mean of the experts' own cross-entropies.
+            routing_loss_weight: Weight of the routers' divergence from where the experts
+                looked, of models that route.
             freeze_clip: Whether to keep CLIP's weights: both towers (True), the 'image'
                 towers or the 'text' tower.
             chunk_size: Number of questions answered at once in evaluation, bounds the
@@ -287,6 +288,10 @@ class VQATask(BaseTask):
         chunk_size = None if stage == 'train' else self.hparams['chunk_size']
         output = self(batch, chunk_size=chunk_size)
         loss = self._loss(output.logits, output.expert_logits, label)
+        if output.routing_loss is not None and len(label):
+            loss = (
+                loss + self.hparams['routing_loss_weight'] * output.routing_loss.mean()
+            )
         size = max(1, len(label))
         self.log(
             f'{stage}_loss',
@@ -441,41 +446,13 @@ class VQATask(BaseTask):
             Optimizer and learning rate scheduler.
         """
         clip = ('image_encoders.', 'text_encoder.')
-        embeddings = {
-            id(p)
-            for m in self.model.modules()
-            if isinstance(m, nn.Embedding)
-            for p in m.parameters()
-        }
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                decay = parameter.ndim > 1 and id(parameter) not in embeddings
-                groups.setdefault((name.startswith(clip), decay), []).append(parameter)
-        optimizer = AdamW(
-            [
-                {
-                    'params': parameters,
-                    'lr': self.hparams['clip_lr' if is_clip else 'lr'],
-                    'weight_decay': self.hparams['weight_decay'] if decay else 0.0,
-                }
-                for (is_clip, decay), parameters in groups.items()
-            ],
-            betas=(0.9, 0.98),  # CLIP's own; the default reacts slower
-            # The CPU's default steps through the parameters one by one
-            fused=True if self.device.type == 'cpu' else None,
+        return adamw_with_cosine(
+            self.model,
+            lambda name: self.hparams['clip_lr' if name.startswith(clip) else 'lr'],
+            self.hparams['weight_decay'],
+            self.hparams['warmup'],
+            int(self.trainer.estimated_stepping_batches),
         )
-        steps = int(self.trainer.estimated_stepping_batches)
-        warmup = max(1, round(self.hparams['warmup'] * steps))
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-            return 0.5 * (1 + math.cos(math.pi * progress))
-
-        scheduler = {'scheduler': LambdaLR(optimizer, factor), 'interval': 'step'}
-        return {'optimizer': optimizer, 'lr_scheduler': scheduler}
 
     @torch.no_grad()
     def ask(

@@ -1,0 +1,65 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""The optimizer of all trainers."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def adamw_with_cosine(
+    model: nn.Module,
+    lr: Callable[[str], float],
+    weight_decay: float,
+    warmup: float,
+    num_steps: int,
+) -> dict[str, Any]:
+    """Make AdamW whose learning rates rise linearly and decay to 0 along a cosine.
+
+    Args:
+        model: What to train: all parameters that take gradients.
+        lr: Peak learning rate of a parameter, given its name.
+        weight_decay: Weight decay of weight matrices (not of biases, norms and
+            embeddings).
+        warmup: Share of the steps over which the learning rates rise.
+        num_steps: Number of steps in all.
+
+    Returns:
+        Optimizer and learning rate scheduler, as ``configure_optimizers`` returns them.
+    """
+    embeddings = {
+        id(p)
+        for m in model.modules()
+        if isinstance(m, nn.Embedding)
+        for p in m.parameters()
+    }
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and id(parameter) not in embeddings
+            key = lr(name), weight_decay if decays else 0.0
+            groups.setdefault(key, []).append(parameter)
+    optimizer = AdamW(
+        [
+            {'params': parameters, 'lr': peak, 'weight_decay': decay}
+            for (peak, decay), parameters in groups.items()
+        ],
+        betas=(0.9, 0.98),  # CLIP's own; the default reacts slower
+        # The CPU's default steps through the parameters one by one
+        fused=True if next(model.parameters()).device.type == 'cpu' else None,
+    )
+    num_warmup = max(1, round(warmup * num_steps))
+
+    def factor(step: int) -> float:
+        if step < num_warmup:
+            return (step + 1) / num_warmup
+        progress = min(1.0, (step - num_warmup) / max(1, num_steps - num_warmup))
+        return 0.5 * (1 + math.cos(math.pi * progress))
+
+    scheduler = {'scheduler': LambdaLR(optimizer, factor), 'interval': 'step'}
+    return {'optimizer': optimizer, 'lr_scheduler': scheduler}
