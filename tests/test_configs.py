@@ -22,7 +22,9 @@ from torchgeo_vqa.datasets import OSVQAMini
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', ROOT / 'docs' / 'user' / 'quickstart.md')
-CONFIGS = sorted(QUICKSTART.parent.glob('*.yaml'))
+DEGRADATION = QUICKSTART.parent / 'degradation.yaml'
+# those that say all that `fit` needs
+CONFIGS = sorted(set(QUICKSTART.parent.glob('*.yaml')) - {DEGRADATION})
 BEST = 'lightning_logs/version_0/checkpoints/best.ckpt'
 NUM_SCENES = {'train': 32, 'val': 8, 'test': 8}
 
@@ -86,6 +88,36 @@ def check_test(out: str, num_questions: int) -> None:
     assert keys <= set(metrics)
     assert metrics['num_questions'] == num_questions
     assert f'{metrics["OA"]:.4f}' in out
+
+
+@pytest.mark.usefixtures('fitted')
+@pytest.mark.parametrize(
+    'option',
+    [
+        f'--config {DEGRADATION}',
+        '--trainer.callbacks+=torchgeo_vqa.trainers.DegradationTest',
+    ],
+    ids=('config', 'callback'),
+)
+def test_degradation(option: str, num_questions: int) -> None:
+    config = 'lightning_logs/version_0/config.yaml'
+    out = torchgeo(f'torchgeo test --config {config} {option} --ckpt_path {BEST}')
+    check_test(out, num_questions)
+    (path,) = re.findall(r'\S+degradation_metrics\.json', out)
+    report = json.loads(Path(path).read_text())
+    severities: dict[str, list[float | str]] = {}
+    for row in report['degradations']:
+        severities.setdefault(row['kind'], []).append(row['severity'])
+    assert severities == {
+        'cloud': [0, 0.2, 0.4, 0.6, 0.8, 1],
+        'low_light': [1, 0.5, 0.25, 0.1, 0.05],
+        'speckle': [8, 4, 2, 1],
+        'blank': ['optical', 'sar', 'both'],
+        'shuffle': ['optical', 'sar', 'both'],
+    }
+    assert report['restricted_to'] == ['clear']
+    assert 0 < report['num_questions'] < num_questions
+    assert 'without modality_quality' in out
 
 
 @pytest.mark.usefixtures('fitted')

@@ -4,6 +4,7 @@
 """Augmentations of image pairs, on batches and on the device."""
 
 from .cloud import RandomCloud
+from .degradation import Degradation, ImageShuffle
 from .dihedral import RandomDihedral
 from .directions import rewrite
 from .low_light import RandomLowLight
@@ -11,6 +12,8 @@ from .paired import PairedAugmentation
 from .speckle import RandomSpeckle
 
 __all__ = (
+    'Degradation',
+    'ImageShuffle',
     'PairedAugmentation',
     'RandomCloud',
     'RandomDihedral',
