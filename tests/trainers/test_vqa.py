@@ -264,6 +264,35 @@ class TestVQATask:
         assert {k for k in before if k.startswith(frozen)} <= same
         assert not any(k.startswith('experts.fusion.pool') for k in same)
 
+    def test_freeze_needs_clip(self, release_root: Path, folder: Path) -> None:
+        args = {'backbone': 'tgfnet_tiny_conv'}
+        task = VQATask('rsvqa', model_args=args, freeze_clip=True)
+        with pytest.raises(ValueError, match='RSVQA has no CLIP'):
+            trainer(folder).fit(task, datamodule=make(release_root))
+
+    @pytest.mark.parametrize('weight', [0.0, 0.5])
+    def test_routing_loss(
+        self, release_root: Path, folder: Path, weight: float
+    ) -> None:
+        """What the step returns is the answers' loss and so much of the routers'."""
+        seed_everything(0)
+        task = VQATask('tgfnet_tiny', routing_loss_weight=weight)
+        runner = trainer(folder, max_steps=0)
+        runner.fit(task, datamodule=make(release_root))
+        dm = make(release_root)
+        dm.image_size = task.model.image_size  # type: ignore[union-attr]
+        dm.setup('fit')
+        batch = dm.on_after_batch_transfer(next(iter(dm.train_dataloader())))
+        task.train()
+        output = task(batch)
+        label = batch['label'][batch['question_id'] >= 0]
+        expected = task._loss(output.logits, output.expert_logits, label)
+        assert output.routing_loss is not None
+        assert output.routing_loss.mean() > 0
+        expected = expected + weight * output.routing_loss.mean()
+        task.log = lambda *args, **kwargs: None  # type: ignore[assignment]
+        assert float(task.training_step(batch, 0)) == pytest.approx(float(expected))
+
     def test_two_learning_rates_warm_up_and_decay(
         self, release_root: Path, folder: Path
     ) -> None:

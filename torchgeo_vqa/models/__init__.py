@@ -5,6 +5,7 @@
 
 from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
 from .api import register
+from .blind import Blind, blind
 from .cfar import (
     CFAR,
     ImageEnhancement,
@@ -13,19 +14,38 @@ from .cfar import (
     RefinementStage,
     Routing,
 )
-from .clip import ImageEncoder, TextEncoder, load_clip
+from .clip import PairCLIP, load_clip, pair_clip
+from .clip_concat import CLIPConcat, clip_concat
+from .cnn import CNNEncoder, cnn_encoder
+from .encoder import ImageEncoder, TextEncoder
+from .gftransformer import GatedAttention, GFTransformer, MutualFusion, gftransformer
+from .main import MAIN, Inception, MutualAttention, main
+from .recurrent import RecurrentEncoder
+from .rsvqa import RSVQA, rsvqa
 from .tgfnet import Questions, TGFNet, TGFNetOutput, tgfnet, tgfnet_tiny
 from .vqa import VQAModel, VQAOutput
 
 __all__ = (
     'CFAR',
+    'MAIN',
+    'RSVQA',
     'AdaptiveFusion',
+    'Blind',
+    'CLIPConcat',
+    'CNNEncoder',
     'Expert',
+    'GFTransformer',
+    'GatedAttention',
     'ImageEncoder',
     'ImageEnhancement',
+    'Inception',
     'KeyRegionRouting',
     'MultiHeadCrossAttention',
+    'MutualAttention',
+    'MutualFusion',
+    'PairCLIP',
     'Questions',
+    'RecurrentEncoder',
     'RefinementStage',
     'RegionalQualityAwareFusion',
     'Routing',
@@ -34,8 +54,15 @@ __all__ = (
     'TextEncoder',
     'VQAModel',
     'VQAOutput',
+    'blind',
+    'clip_concat',
+    'cnn_encoder',
+    'gftransformer',
     'load_clip',
+    'main',
+    'pair_clip',
     'register',
+    'rsvqa',
     'tgfnet',
     'tgfnet_tiny',
 )

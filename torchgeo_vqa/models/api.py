@@ -8,9 +8,19 @@ from collections.abc import Callable
 import torchgeo.models.api
 from torch import nn
 
+from .blind import blind
+from .clip_concat import clip_concat
+from .gftransformer import gftransformer
+from .main import main
+from .rsvqa import rsvqa
 from .tgfnet import tgfnet, tgfnet_tiny
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    'blind': blind,
+    'clip_concat': clip_concat,
+    'gftransformer': gftransformer,
+    'main': main,
+    'rsvqa': rsvqa,
     'tgfnet': tgfnet,
     'tgfnet_tiny': tgfnet_tiny,
 }

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""CLIP towers, loaded through open_clip, as patch and token encoders.
+"""CLIP for pairs of images, built through open_clip.
 
 If you use a CLIP tower in your research, please cite the following papers:
 
@@ -14,23 +14,24 @@ import logging
 import math
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import open_clip
 import torch
-from einops import rearrange
-from timm.models import adapt_input_conv, register_model
+from open_clip.model import resize_pos_embed
+from timm.models import register_model
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import Tensor, nn
 
-# B images, H/W pixels, C channels, N = h * w patches, U texts, L tokens, D tower width
+from .clip_checkpoint import check_clip_checkpoint, read_clip_checkpoint
+from .encoder import CONTRASTIVE_HEADS, ImageEncoder, TextEncoder, set_trainable
+
+# B images, H/W pixels, C channels, N = h * w patches, U texts, L tokens, D width
 
 #: Name of the small CLIP that :func:`~torchgeo_vqa.models.tgfnet_tiny` uses.
 TINY_CLIP = 'tgfnet-tiny'
-
-#: Parts of image towers that only CLIP's contrastive loss uses: they map to its embedding.
-CONTRASTIVE_HEADS = ('proj', 'attn_pool', 'attnpool', 'head')
 
 open_clip.add_model_config(Path(__file__).parent / 'clip_configs')
 
@@ -72,121 +73,73 @@ def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
     return model
 
 
-class ImageEncoder(nn.Module):
-    """Patch features of a CLIP image tower, for any number of input channels."""
+class PairCLIP(nn.Module):
+    """CLIP with an image tower for each modality, heads and all."""
 
-    def __init__(self, visual: nn.Module, in_channels: int = 3) -> None:
-        """Initialize a new ImageEncoder instance.
+    def __init__(
+        self,
+        image_encoders: Mapping[str, ImageEncoder],
+        text_encoder: TextEncoder,
+        logit_scale: Tensor,
+        config: dict[str, Any],
+    ) -> None:
+        """Initialize a new PairCLIP instance.
 
         Args:
-            visual: Image tower of an open_clip model.
-            in_channels: Number of input channels. If it is not what the tower was built
-                for, its first convolution is adapted: the weights are repeated over the
-                channels and scaled so that the output keeps its size.
-
-        Raises:
-            ValueError: If *in_channels* is less than 1.
+            image_encoders: Encoder of each modality's image.
+            text_encoder: Encoder of the texts.
+            logit_scale: Logarithm of what similarities are multiplied with at first.
+            config: Arguments of :func:`pair_clip` that build the same model.
         """
         super().__init__()
-        if in_channels < 1:
-            raise ValueError(f'in_channels must be at least 1, got {in_channels}')
-        self.visual = visual
-        self.in_channels = in_channels
-        size = getattr(visual, 'image_size', 224)
-        self.image_size = int(size if isinstance(size, int) else size[0])
-        self._adapt_first_layer()
-        _freeze(visual, CONTRASTIVE_HEADS)
-        with torch.no_grad():
-            example = torch.zeros(1, in_channels, self.image_size, self.image_size)
-            training = self.visual.training
-            _, _, self.width = self.eval()(example).shape
-            self.train(training)
+        self.config = config
+        self.image_encoders = nn.ModuleDict(image_encoders)
+        self.text_encoder = text_encoder
+        self.logit_scale = nn.Parameter(logit_scale.detach().clone())
+        self.set_heads_trainable(True)
 
-    def _adapt_first_layer(self) -> None:
-        """Replace the first convolution if it has another number of channels."""
-        name, conv = next(
-            (n, m) for n, m in self.visual.named_modules() if isinstance(m, nn.Conv2d)
-        )
-        if conv.in_channels == self.in_channels:
-            return
-        new = nn.Conv2d(
-            self.in_channels,
-            conv.out_channels,
-            conv.kernel_size,  # type: ignore[arg-type]
-            conv.stride,  # type: ignore[arg-type]
-            conv.padding,  # type: ignore[arg-type]
-            bias=conv.bias is not None,
-        )
-        weight = adapt_input_conv(self.in_channels, conv.weight.data)
-        new.weight = nn.Parameter(weight.contiguous())
-        if conv.bias is not None:
-            new.bias = conv.bias
-        self.visual.set_submodule(name, new)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Encode images.
+    def set_heads_trainable(self, trainable: bool) -> None:
+        """Train or freeze the parts that only the embeddings need.
 
         Args:
-            image: Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Patch features in row-major order, shape (B, N, D).
+            trainable: Whether they take gradients.
         """
-        out = self.visual.forward_intermediates(  # type: ignore[operator]
-            image,
-            indices=1,
-            normalize_intermediates=True,
-            intermediates_only=True,
-            output_fmt='NCHW',
-        )
-        features: Tensor = out['image_intermediates'][-1]
-        return rearrange(features, 'b d h w -> b (h w) d')
+        for encoder in self.image_encoders.values():
+            set_trainable(encoder.visual, CONTRASTIVE_HEADS, trainable)  # type: ignore[arg-type]
+        set_trainable(self.text_encoder.text, ('text_projection',), trainable)
 
-
-class TextEncoder(nn.Module):
-    """Token features and summary of a CLIP text tower."""
-
-    def __init__(self, text: nn.Module) -> None:
-        """Initialize a new TextEncoder instance.
+    def forward(
+        self, images: Mapping[str, Tensor], tokens: Tensor
+    ) -> dict[str, Tensor]:
+        """Compare images with texts.
 
         Args:
-            text: Text tower of an open_clip model (its ``TextTransformer``).
-
-        Raises:
-            TypeError: If the tower is not open_clip's own ``TextTransformer``.
-        """
-        super().__init__()
-        if not isinstance(text, open_clip.transformer.TextTransformer):
-            raise TypeError(
-                f'the text tower must be an open_clip TextTransformer, got '
-                f'{type(text).__name__}; choose an architecture of '
-                'open_clip.list_models() that does not take its text tower from '
-                'Hugging Face'
-            )
-        self.text = text
-        _freeze(text, ('text_projection',))
-        self.width: int = text.width
-        self.context_length: int = text.context_length
-
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tokenised texts.
-
-        The tower runs on the given length only: tokens after the end of text never
-        reach those before it, so trimming the padding changes nothing.
-
-        Args:
+            images: Normalised images of each modality, shape (B, C, H, W) each.
             tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
 
         Returns:
-            Features of every token, shape (U, L, D), and of the whole text (those of
-            its end token), shape (U, D).
+            Scaled cosine similarities of each modality, shape (B, U) each.
         """
-        text = self.text
-        length = tokens.shape[1]
-        x = text.token_embedding(tokens) + text.positional_embedding[:length]
-        mask = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        x = text.ln_final(text.transformer(x, attn_mask=mask))
-        return x, x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
+        texts = self.text_encoder.embed(tokens)
+        # CLIP's own bound, beyond which its training is unstable
+        scale = self.logit_scale.clamp(max=math.log(100)).exp()
+        return {
+            modality: scale * self.image_encoders[modality].embed(image) @ texts.T  # type: ignore[operator]
+            for modality, image in images.items()
+        }
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Start from the weights of a model that may have more modalities.
+
+        Args:
+            weights: Its state. Embeddings of positions are resized to the images.
+        """
+        for modality, encoder in self.image_encoders.items():
+            tower = _below(weights, f'image_encoders.{modality}.')
+            resize_pos_embed(tower, encoder)
+            encoder.load_state_dict(tower)
+        self.text_encoder.load_state_dict(_below(weights, 'text_encoder.'))
+        self.logit_scale.data.copy_(weights['logit_scale'])
 
 
 def load_clip(
@@ -196,68 +149,137 @@ def load_clip(
     image_size: int | None = None,
     share_image_encoder: bool = False,
 ) -> tuple[dict[str, ImageEncoder], TextEncoder]:
-    """Build the towers of a CLIP model through open_clip.
+    """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
+
+    The arguments are those of :func:`pair_clip`.
+
+    Args:
+        architecture: Name of the architecture.
+        pretrained: Tag, checkpoint or file of the weights to start from.
+        in_channels: Channels of each modality's image, e.g. ``{'optical': 3, 'sar': 2}``.
+        image_size: Image size in pixels.
+        share_image_encoder: If True, all modalities use one tower.
+
+    Returns:
+        One image encoder per modality, and the text encoder.
+    """
+    clip = pair_clip(
+        architecture, pretrained, in_channels, image_size, share_image_encoder
+    )
+    clip.set_heads_trainable(False)
+    images = {m: cast(ImageEncoder, e) for m, e in clip.image_encoders.items()}
+    return images, clip.text_encoder
+
+
+def pair_clip(
+    architecture: str,
+    pretrained: str | os.PathLike[str] | None = None,
+    in_channels: dict[str, int] | None = None,
+    image_size: int | None = None,
+    share_image_encoder: bool = False,
+    quick_gelu: bool = False,
+) -> PairCLIP:
+    """Build a CLIP with an image tower for each modality, through open_clip.
 
     Args:
         architecture: Any of ``open_clip.list_models()``, or open_clip's
             ``local-dir:<folder>`` and ``hf-hub:<repo>`` forms.
         pretrained: One of the architecture's tags
-            (``open_clip.list_pretrained_tags_by_model``), a local file of weights, or
-            None for random weights.
+            (``open_clip.list_pretrained_tags_by_model``), a checkpoint of
+            :class:`~torchgeo_vqa.trainers.CLIPTask`, a local file of open_clip weights,
+            or None for random weights.
         in_channels: Channels of each modality's image, e.g. ``{'optical': 3, 'sar': 2}``.
-        image_size: Image size in pixels (defaults to the architecture's own).
+        image_size: Image size in pixels (defaults to the checkpoint's, or else to the
+            architecture's own).
         share_image_encoder: If True, all modalities use one tower, but for its first
             layer where the number of channels differs.
+        quick_gelu: If True, the towers use the activation of OpenAI's weights. Tags and
+            checkpoints tell by themselves.
 
     Returns:
-        One image encoder per modality, all starting from the same weights, and the
-        text encoder.
+        The model. Its image towers start from the same weights, unless these are a
+        checkpoint's, which has its own for each modality.
+
+    Raises:
+        RuntimeError: If *pretrained* is neither a tag nor a file.
+        ValueError: If it is a file that does not fit.
 
     Warns:
         UserWarning: If the towers start from random weights.
     """
-    in_channels = in_channels or {'optical': 3, 'sar': 2}
+    config: dict[str, Any] = {
+        'architecture': architecture,
+        'in_channels': dict(in_channels or {'optical': 3, 'sar': 2}),
+        'image_size': image_size,
+        'share_image_encoder': share_image_encoder,
+    }
+    checkpoint = None if pretrained is None else read_clip_checkpoint(pretrained)
+    if pretrained is not None and checkpoint is not None:
+        check_clip_checkpoint(pretrained, checkpoint, config)
+        image_size = image_size or checkpoint.config['image_size']
+        quick_gelu = checkpoint.config['quick_gelu']
+        clip = _create(architecture, None, image_size, quick_gelu)
+    else:
+        if pretrained is None:
+            _warn_of_random_weights(architecture)
+        else:
+            tag = open_clip.get_pretrained_cfg(architecture, os.fspath(pretrained))
+            # OpenAI's weights were trained with another activation than the default
+            quick_gelu = quick_gelu or bool(tag.get('quick_gelu', False))
+        clip = _create(architecture, pretrained, image_size, quick_gelu)
+    images: dict[str, ImageEncoder] = {}
+    for modality, channels in config['in_channels'].items():
+        encoder = ImageEncoder(copy.deepcopy(clip.visual), channels)
+        if share_image_encoder and images:
+            _share_parameters(next(iter(images.values())), encoder)
+        images[modality] = encoder
+    config |= {'image_size': encoder.image_size, 'quick_gelu': quick_gelu}
+    model = PairCLIP(images, TextEncoder(clip.text), clip.logit_scale, config)
+    if checkpoint is not None:
+        model.load_weights(checkpoint.weights)
+    return model
+
+
+def _create(
+    architecture: str,
+    pretrained: str | os.PathLike[str] | None,
+    image_size: int | None,
+    quick_gelu: bool,
+) -> Any:
+    """Create open_clip's model."""
+    root = logging.getLogger()
+    root.addFilter(_is_news)
+    try:
+        return open_clip.create_model(
+            architecture,
+            pretrained=None if pretrained is None else os.fspath(pretrained),
+            force_custom_text=True,
+            force_image_size=image_size,
+            force_quick_gelu=quick_gelu,
+        )
+    finally:
+        root.removeFilter(_is_news)
+
+
+def _warn_of_random_weights(architecture: str) -> None:
+    """Say that the towers know nothing yet, where that can be helped."""
     has_schema = architecture.startswith(('local-dir:', 'hf-hub:'))
-    if pretrained is None and not has_schema and architecture != TINY_CLIP:
+    if not has_schema and architecture != TINY_CLIP:
         warnings.warn(
             f'CLIP ({architecture}) starts from random weights. To start from '
             "pretrained ones, set pretrained to a tag such as 'openai' (see "
             f'open_clip.list_pretrained_tags_by_model({architecture!r})) or to a local '
             'file of open_clip weights.',
             UserWarning,
-            stacklevel=2,
+            stacklevel=4,
         )
-    tag = None if pretrained is None else os.fspath(pretrained)
-    known = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
-    root = logging.getLogger()
-    root.addFilter(_is_news)
-    try:
-        clip = open_clip.create_model(
-            architecture,
-            pretrained=tag,
-            force_custom_text=True,
-            force_image_size=image_size,
-            # OpenAI's weights were trained with another activation than the default
-            force_quick_gelu=bool(known and known.get('quick_gelu', False)),
-        )
-    finally:
-        root.removeFilter(_is_news)
-    text = TextEncoder(clip.text)
-    images: dict[str, ImageEncoder] = {}
-    for modality, channels in in_channels.items():
-        encoder = ImageEncoder(copy.deepcopy(clip.visual), channels)
-        if share_image_encoder and images:
-            _share_parameters(next(iter(images.values())), encoder)
-        images[modality] = encoder
-    return images, text
 
 
-def _freeze(module: nn.Module, names: tuple[str, ...]) -> None:
-    """Freeze parts that take no part in answering, which DDP would wait for in vain."""
-    for name in names:
-        part = getattr(module, name, None)
-        if part is not None:
-            part.requires_grad_(False)
+def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the state of a part of a model."""
+    return {
+        k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)
+    }
 
 
 def _is_news(record: logging.LogRecord) -> bool:

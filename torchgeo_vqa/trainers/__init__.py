@@ -4,7 +4,16 @@
 """Trainers for visual question answering."""
 
 from .answer import Answer
+from .clip import CLIPTask
 from .prediction import PredictionWriter
+from .robustness import DegradationTest
 from .vqa import VQATask, tgfnet
 
-__all__ = ('Answer', 'PredictionWriter', 'VQATask', 'tgfnet')
+__all__ = (
+    'Answer',
+    'CLIPTask',
+    'DegradationTest',
+    'PredictionWriter',
+    'VQATask',
+    'tgfnet',
+)
