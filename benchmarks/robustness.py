@@ -40,7 +40,7 @@ BOTH, OPTICAL, SAR = ['optical', 'sar'], ['optical'], ['sar']
 BACKBONE = 'tgfnet_tiny_conv'
 
 #: How long every method is trained: 1,050 steps.
-BUDGET = {'trainer.max_epochs': 7, 'trainer.check_val_every_n_epoch': 1}
+BUDGET = {'trainer.max_epochs': 7}
 
 DEGRADATION = {
     'cloud': [0.0, 0.2, 0.4, 0.6, 0.8, 1.0],
