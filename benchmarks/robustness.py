@@ -343,7 +343,7 @@ def main() -> None:
     shared: dict[str, Any] = {} if args.quickstart else dict(BUDGET)
     seeds = args.seeds
     if args.quick:
-        scenes = {'train': 32, 'val': 8, 'test': 8}
+        scenes = {'train': 32, 'val': 8, 'test': 32}
         shared |= {'data.num_scenes': scenes, 'trainer.max_epochs': 1}
         seeds = [0]
     callbacks = json.dumps(
