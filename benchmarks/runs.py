@@ -6,6 +6,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -48,6 +49,40 @@ def torchgeo(
     return time.perf_counter() - start
 
 
+class FineTuned(NamedTuple):
+    """A fine-tuned CLIP."""
+
+    #: Its checkpoint.
+    checkpoint: Path
+    #: How long it took, in seconds.
+    seconds: float
+
+
+def fine_tune(
+    config: Path, folder: Path, options: Mapping[str, Any], num_threads: int = 1
+) -> FineTuned:
+    """Fine-tune CLIP, unless that is done already.
+
+    Args:
+        config: Configuration of ``torchgeo fit``.
+        folder: Folder for log and checkpoint.
+        options: Options that differ from the configuration's, by name.
+        num_threads: Number of threads.
+
+    Returns:
+        The checkpoint, and what it took.
+    """
+    done = folder / 'seconds.json'
+    if not done.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        place = ['--trainer.default_root_dir', str(folder)]
+        arguments = ['--config', str(config), *as_arguments(options), *place]
+        seconds = torchgeo('fit', arguments, folder / 'log.txt', num_threads)
+        done.write_text(json.dumps(seconds))
+    (checkpoint,) = folder.glob('lightning_logs/version_*/checkpoints/*.ckpt')
+    return FineTuned(checkpoint, json.loads(done.read_text()))
+
+
 def train_and_test(
     result: Path,
     folder: Path,
@@ -56,6 +91,7 @@ def train_and_test(
     fresh_seed: int | None = None,
     num_threads: int = 1,
     measure: Callable[[Path], Mapping[str, Any]] | None = None,
+    start: FineTuned | None = None,
 ) -> dict[str, Any]:
     """Train and test a model on the embedded sample, unless that is done already.
 
@@ -63,11 +99,12 @@ def train_and_test(
         result: JSON file of the result; if it exists, it is read and nothing is run.
         folder: Folder for logs and checkpoints.
         options: Options of ``torchgeo fit`` and ``torchgeo test`` beside the quickstart's
-            own, by name; what is no string is written as JSON.
+            own, by name.
         test_options: Further arguments of ``torchgeo test``.
         fresh_seed: Generator seed of another sample to test on too.
         num_threads: Number of threads.
         measure: What else to measure on the checkpoint.
+        start: CLIP to start from.
 
     Returns:
         The test metrics, and what training took.
@@ -75,14 +112,15 @@ def train_and_test(
     if result.exists():
         known: dict[str, Any] = json.loads(result.read_text())
         return known
-    arguments = ['--config', str(QUICKSTART)]
-    for name, value in options.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        arguments += [f'--{name}', text]
+    arguments = ['--config', str(QUICKSTART), *as_arguments(options)]
     # A folder of its own for every try, so that nothing of a stopped run is mistaken
     folder = folder / time.strftime('%Y%m%dT%H%M%S')
     place = ['--trainer.default_root_dir', str(folder)]
     log = folder / 'log.txt'
+    content: dict[str, Any] = {'options': dict(options)}
+    if start is not None:
+        content['fine_tuning_seconds'] = start.seconds
+        arguments += ['--model.pretrained', str(start.checkpoint)]
     seconds = torchgeo('fit', [*arguments, *place], log, num_threads)
     (checkpoint,) = folder.glob('lightning_logs/version_*/checkpoints/best.ckpt')
     (curve,) = folder.glob('lightning_logs/version_*/metrics.csv')
@@ -99,8 +137,7 @@ def train_and_test(
         torchgeo('test', tested, log, num_threads)
         (path,) = fresh.glob('lightning_logs/version_*/test_metrics.json')
         reports['fresh_metrics'] = json.loads(path.read_text())
-    content = {
-        'options': dict(options),
+    content |= {
         'num_parameters': num_parameters(checkpoint),
         'fit_seconds': seconds,
         'num_threads': num_threads,
@@ -113,6 +150,15 @@ def train_and_test(
     part.write_text(json.dumps(content, indent=1) + '\n')
     os.replace(part, result)
     return content
+
+
+def as_arguments(options: Mapping[str, Any]) -> list[str]:
+    """Write options for the command line; what is no string becomes JSON."""
+    arguments: list[str] = []
+    for name, value in options.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        arguments += [f'--{name}', text]
+    return arguments
 
 
 def num_parameters(checkpoint: Path) -> int:

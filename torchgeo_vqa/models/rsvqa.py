@@ -77,6 +77,10 @@ class RSVQA(VQAModel):
         self.question_projection = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(question_encoder.width, width), nn.Tanh()
         )
+        for projection in (self.image_projection, self.question_projection):
+            linear = cast(nn.Linear, projection[-2])
+            # PyTorch's default starts so small that nearly nothing is left of a product
+            nn.init.xavier_uniform_(linear.weight, nn.init.calculate_gain('tanh'))
         self.classifier = nn.Sequential(
             nn.Tanh(),
             nn.Dropout(dropout),
