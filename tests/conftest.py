@@ -174,13 +174,19 @@ def _write_rsvqa(
         for name in names:
             img_id, first = len(entries['images']), len(entries['questions'])
             ids = list(range(first, first + len(questions)))
-            image = {'id': img_id, 'original_name': name, 'questions_ids': ids}
+            image: dict[str, Any] = {'id': img_id, 'questions_ids': ids}
+            image['original_name'] = name
             entries['images'].append(image | {'active': True})
             owners['images'].append(split)
             for i, (kind, text, answers) in zip(ids, questions, strict=True):
-                question = {'id': i, 'img_id': img_id, 'type': kind, 'question': text}
+                question: dict[str, Any] = {
+                    'id': i,
+                    'img_id': img_id,
+                    'type': kind,
+                    'question': text,
+                }
                 question |= {'answers_ids': [i], 'active': True}
-                answer = {'id': i, 'question_id': i, 'active': True}
+                answer: dict[str, Any] = {'id': i, 'question_id': i, 'active': True}
                 answer['answer'] = answers[img_id % len(answers)]
                 entries['questions'].append(question)
                 entries['answers'].append(answer)
@@ -316,7 +322,7 @@ def bigearthnettext_root(
         ('captioning', 'None', 'Describe the image.', ['A coast in summer.']),
         ('bounding box', 'point', 'What is at (0.1, 0.2)?', ['[0.0 0.0, 0.5 0.4]']),
     ]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for i, split in enumerate(splits):
         scene = f'S2A_MSIL2A_2017061{i}T101031_N9999_R022_T33UUP'
         patch = f'{scene}_{i}_{2 * i}'

@@ -85,7 +85,7 @@ def test_a_broken_file_is_not_read_to_its_end(
 ) -> None:
     path = tmp_path / 'data.json'
     path.write_text('{"a": [{"b": nonsense}' + ', {}' * 10_000 + ']}')
-    read = []
+    read: list[None] = []
     monkeypatch.setattr(module, '_CHUNK', 100)
     monkeypatch.setattr(module._Text, '_fill', _counting(module._Text._fill, read))
     with pytest.raises(ValueError, match='not a valid JSON object'):

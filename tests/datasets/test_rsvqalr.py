@@ -259,6 +259,11 @@ class TestErrors:
         with pytest.raises(ValueError, match='holds no question'):
             RSVQALR(root, 'val')
 
+    def test_no_answer_at_all(self, root: Path) -> None:
+        edit(root, 'train_answers', list.clear)
+        with pytest.raises(ValueError, match=r'question 0 has no answer .* 24 of 24'):
+            RSVQALR(root)
+
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         files = [
             root / f'LR_split_train_{kind}.json'

@@ -4,6 +4,7 @@
 """Tests of RSVQAxBEN, and of its pairs with Sentinel-1."""
 
 import json
+import pickle
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import torch
 from torchgeo.datasets import BigEarthNet, DatasetNotFoundError
 from torchgeo.datasets.utils import Sample
 
@@ -88,6 +90,20 @@ class TestQuestions:
         assert any('água' in row[2] for row in rows)
         assert dataset.convention == ''
 
+    def test_image_without_a_name(self, root: Path) -> None:
+        path = root / 'RSVQAxBEN_split_train_images.json'
+        data = json.loads(path.read_bytes())
+        del data['images'][1]['original_name']
+        path.write_text(json.dumps(data))
+        with pytest.raises(ValueError, match='question 5 has no image in') as error:
+            RSVQAxBEN(root)
+        assert '5 of 15 questions are malformed' in str(error.value)
+
+    def test_pickle(self, rsvqaxben_root: Path) -> None:
+        dataset = RSVQAxBEN(rsvqaxben_root)
+        again = samples(pickle.loads(pickle.dumps(dataset)))
+        torch.testing.assert_close(again, samples(dataset))
+
     def test_flat_files(self, root: Path) -> None:
         for split in ('train', 'val', 'test'):
             flat = {}
@@ -96,10 +112,11 @@ class TestQuestions:
                 flat[str(7 * i)] = dict(zip(keys, row, strict=True))
             path = root / f'RSVQAxBEN_QA_{split}.json'
             path.write_text(json.dumps(flat, ensure_ascii=split == 'val'))
-        expected = {split: rows_of(root, split) for split in RSVQAxBEN.splits}
+        splits: tuple[Any, ...] = RSVQAxBEN.splits
+        expected = {split: rows_of(root, split) for split in splits}
         for path in root.glob('RSVQAxBEN_split_*.json'):
             path.unlink()
-        for split in ('train', 'val', 'test'):
+        for split in splits:
             assert rows_in(RSVQAxBEN(root, split)) == expected[split]
 
     def test_malformed_flat_file(self, root: Path) -> None:
@@ -253,7 +270,7 @@ def test_download(
     rsvqaxben_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Archives are asked for under the names and checksums that TorchGeo has."""
-    asked = []
+    asked: list[tuple[Any, ...]] = []
 
     def download(record: str, filenames: Any, root: Path, checksum: bool) -> None:
         asked.append((record, len(filenames)))

@@ -257,7 +257,10 @@ def parse_annotations(
     )
     given = to_table(records(answers, 'answers'), numbers=('id',), texts=('answer',))
     seen = to_table(
-        ({'id': i['id'], 'image': str(i.get(name))} for i in records(images, 'images')),
+        (
+            {'id': i['id'], 'image': str(i['id']) if name == 'id' else i.get(name)}
+            for i in records(images, 'images')
+        ),
         numbers=('id',),
         texts=('image',),
     )
