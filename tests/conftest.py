@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from numpy.typing import NDArray
@@ -126,11 +127,218 @@ def png_root(tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage) 
 
 
 @pytest.fixture(scope='session')
-def real_root() -> Path:
-    """Real Sentinel-1 and Sentinel-2 pairs in several UTM zones, where there are some."""
+def shared_data() -> Path:
+    """Folder of real data, where there is some."""
     beside = Path(__file__).parents[2] / 'shared' / 'data'
-    shared = Path(os.environ.get('TORCHGEO_VQA_SHARED_DATA', beside))
-    root = shared / 'ben_in_release_layout'
+    folder = Path(os.environ.get('TORCHGEO_VQA_SHARED_DATA', beside))
+    if not folder.is_dir():
+        pytest.skip(f'no real data in {folder}; set TORCHGEO_VQA_SHARED_DATA')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def real_root(shared_data: Path) -> Path:
+    """Real Sentinel-1 and Sentinel-2 pairs in several UTM zones, where there are some."""
+    root = shared_data / 'ben_in_release_layout'
     if not root.is_dir():
         pytest.skip(f'no real pairs in {root}; set TORCHGEO_VQA_SHARED_DATA')
+    return root
+
+
+# --- open datasets, in the format they are published in -------------------------------
+
+
+def _write_rsvqa(
+    root: Path,
+    prefix: str,
+    splits: dict[str, list[str]],
+    questions: list[tuple[str, str, list[str]]],
+) -> None:
+    """Write RSVQA's split files: in each, entries of other splits are stubs.
+
+    Args:
+        root: Folder.
+        prefix: What the files' names begin with.
+        splits: Original names of the images of each split; ids are counted through.
+        questions: Type and text of the questions about each image, and answers that the
+            images take turns in.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    entries: dict[str, list[dict[str, Any]]] = {
+        'images': [],
+        'questions': [],
+        'answers': [],
+    }
+    owners: dict[str, list[str]] = {kind: [] for kind in entries}
+    for split, names in splits.items():
+        for name in names:
+            img_id, first = len(entries['images']), len(entries['questions'])
+            ids = list(range(first, first + len(questions)))
+            image: dict[str, Any] = {'id': img_id, 'questions_ids': ids}
+            image['original_name'] = name
+            entries['images'].append(image | {'active': True})
+            owners['images'].append(split)
+            for i, (kind, text, answers) in zip(ids, questions, strict=True):
+                question: dict[str, Any] = {
+                    'id': i,
+                    'img_id': img_id,
+                    'type': kind,
+                    'question': text,
+                }
+                question |= {'answers_ids': [i], 'active': True}
+                answer: dict[str, Any] = {'id': i, 'question_id': i, 'active': True}
+                answer['answer'] = answers[img_id % len(answers)]
+                entries['questions'].append(question)
+                entries['answers'].append(answer)
+                owners['questions'].append(split)
+                owners['answers'].append(split)
+    for split in splits:
+        for kind, every in entries.items():
+            own = [
+                entry if owner == split else {'id': entry['id'], 'active': False}
+                for entry, owner in zip(every, owners[kind], strict=True)
+            ]
+            path = root / f'{prefix}_split_{split}_{kind}.json'
+            # Questions as UTF-8, the rest escaped: both are JSON
+            text = json.dumps({kind: own}, ensure_ascii=kind != 'questions')
+            path.write_text(text, encoding='utf-8')
+
+
+@pytest.fixture(scope='session')
+def rsvqalr_root(
+    tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage
+) -> Path:
+    """RSVQA LR: 4, 1 and 2 images of 32 px, 6 questions each, one of them twice."""
+    root = tmp_path_factory.mktemp('rsvqa_lr')
+    rng = np.random.default_rng(0)
+    names = [f'S2A_MSIL1C_201607{20 + i}T105032_N0204_R051.tif' for i in range(7)]
+    splits = {'train': names[:4], 'val': names[4:5], 'test': names[5:]}
+    counts = ['0', '7', '10', '11', '100', '1000', '1001']
+    questions = [
+        ('rural_urban', 'Is it a rural or an urban area', ['rural', 'urban']),
+        ('presence', 'Is a café près d\u2019une forêt?', ['yes', 'no']),
+        ('count', 'What is the number of roads?', counts),
+        ('presence', 'Is there a road?', ['yes']),
+        ('presence', 'Is there a road?', ['yes']),
+        ('comp', 'Are there more roads than water areas?', ['no', 'yes', 'yes']),
+    ]
+    _write_rsvqa(root, 'LR', splits, questions)
+    for i in range(7):
+        image = rng.integers(0, 256, (3, SIZE, SIZE), np.uint8)
+        place = {'west': 6e5 + 1000 * i, 'crs': 'EPSG:3857', 'res': 16.5}
+        write_image(root / f'Images_LR/{i}.tif', image, **place)
+    return root
+
+
+@pytest.fixture(scope='session')
+def rsvqahr_root(
+    tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage
+) -> Path:
+    """RSVQA HR: 3, 1, 1 and 2 images of 32 px without a CRS, 4 questions each."""
+    root = tmp_path_factory.mktemp('rsvqa_hr')
+    rng = np.random.default_rng(1)
+    names = [f'{i}.tif' for i in range(7)]
+    splits = {
+        'train': names[:3],
+        'val': names[3:4],
+        'test': names[4:5],
+        'test_phili': names[5:],
+    }
+    areas = ['0m2', '3m2', '10631m2', '10m2', '11m2', '1000m2', '101m2']
+    questions = [
+        ('area', 'What is the area covered by residential buildings?', areas),
+        ('presence', 'Is there a road?', ['yes', 'no']),
+        ('count', 'What is the number of buildings?', ['0', '37', '2']),
+        ('comp', 'Is the number of roads equal to that of buildings?', ['no', 'yes']),
+    ]
+    _write_rsvqa(root, 'USGS', splits, questions)
+    for i in range(7):
+        image = rng.integers(0, 256, (3, SIZE, SIZE), np.uint8)
+        write_image(root / f'Data/{i}.tif', image)
+    return root
+
+
+#: Sides in pixels of a patch's bands, a fifth of BigEarthNet's.
+BAND_SIZES = {'B02': 24, 'B03': 24, 'B04': 24, 'B08': 24, 'B05': 12, 'B01': 4}
+
+
+def _write_patch(
+    write_image: WriteImage, folder: Path, sizes: dict[str, int], seed: int
+) -> None:
+    """Write a patch of BigEarthNet, a file for each band, in one of two UTM zones."""
+    rng = np.random.default_rng(seed)
+    crs = ('EPSG:32629', 'EPSG:32635')[seed % 2]
+    for band, size in sizes.items():
+        if band in ('VV', 'VH'):
+            image = rng.normal(-12, 4, (1, size, size)).astype(np.float32)
+        else:
+            image = rng.integers(0, 3000, (1, size, size)).astype(np.uint16)
+        place = {'west': 4e5 + 1200 * seed, 'crs': crs, 'res': 240 / size}
+        write_image(folder / f'{folder.name}_{band}.tif', image, **place)
+
+
+@pytest.fixture(scope='session')
+def rsvqaxben_root(
+    tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage
+) -> Path:
+    """RSVQAxBEN over BigEarthNet v1: 3, 1 and 2 pairs of 24 px, 5 questions each."""
+    root = tmp_path_factory.mktemp('rsvqaxben')
+    # Older names leave out the hour's leading zero
+    names = [f'S2A_MSIL2A_201706{10 + i}T{93021 + i}_{i}_{2 * i}' for i in range(6)]
+    splits = {'train': names[:3], 'val': names[3:4], 'test': names[4:]}
+    questions = [
+        ('presence', 'Are there some água or pastures in the scene?', ['yes', 'no']),
+        ('presence', 'Are there some forests?', ['no', 'yes', 'yes']),
+        ('presence', 'Are there some forests?', ['no', 'yes', 'yes']),
+        ('LC', 'What classes are in the scene?', ['sea', 'forests and water bodies']),
+        ('LC', 'Besides pastures, what classes are in the scene?', ['sea']),
+    ]
+    _write_rsvqa(root, 'RSVQAxBEN', splits, questions)
+    for i, name in enumerate(names):
+        _write_patch(write_image, root / 'BigEarthNet-v1.0' / name, BAND_SIZES, i)
+        # In another order than Sentinel-2's
+        radar = f'S1{"BA"[i % 2]}_IW_GRDH_1SDV_201706{20 - i}T165043_33UUP_{i}_{2 * i}'
+        folder = root / 'BigEarthNet-S1-v1.0' / radar
+        _write_patch(write_image, folder, {'VV': 24, 'VH': 24}, i)
+        metadata = {'labels': ['Sea'], 'corresponding_s2_patch': name}
+        path = folder / f'{radar}_labels_metadata.json'
+        path.write_text(json.dumps(metadata))
+    return root
+
+
+@pytest.fixture(scope='session')
+def bigearthnettext_root(
+    tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage
+) -> Path:
+    """BigEarthNet.txt over BigEarthNet v2: 3, 1, 1 and 1 pairs of 24 px, 7 texts each."""
+    root = tmp_path_factory.mktemp('bigearthnettext')
+    splits = ['train', 'train', 'train', 'validation', 'test', 'bench']
+    texts = [
+        ('binary', 'presence', 'Is there água in the image?', ['yes', 'no']),
+        ('binary', 'adjacency', 'Does water touch pastures?', ['no', 'yes', 'yes']),
+        ('binary', 'adjacency', 'Does water touch pastures?', ['no', 'yes', 'yes']),
+        ('mcq', 'season', 'Which season is it: a) summer, b) winter?', ['a', 'b']),
+        ('mcq', 'count', 'How many fields are there: a) 1, b) 2, c) 3?', ['c']),
+        ('captioning', 'None', 'Describe the image.', ['A coast in summer.']),
+        ('bounding box', 'point', 'What is at (0.1, 0.2)?', ['[0.0 0.0, 0.5 0.4]']),
+    ]
+    rows: list[dict[str, Any]] = []
+    for i, split in enumerate(splits):
+        scene = f'S2A_MSIL2A_2017061{i}T101031_N9999_R022_T33UUP'
+        patch = f'{scene}_{i}_{2 * i}'
+        radar = f'S1B_IW_GRDH_1SDV_2017062{i}T165043_33UUP_{i}_{2 * i}'
+        folder = root / 'BigEarthNet-S2' / scene / patch
+        _write_patch(write_image, folder, BAND_SIZES, i)
+        folder = root / 'BigEarthNet-S1' / radar.rsplit('_', 3)[0] / radar
+        _write_patch(write_image, folder, {'VV': 24, 'VH': 24}, i)
+        for kind, category, text, answers in texts:
+            row = {'ID': 10 * len(rows), 's1_name': radar, 'patch_id': patch}
+            row |= {'input': text, 'output': answers[i % len(answers)]}
+            row |= {'type': kind, 'category': category, 'split': split}
+            row |= {'latitude': 47.0, 'longitude': 15.0, 'country': 'Austria'}
+            row |= {'season': 'summer', 'climate_zone': 'cold, no dry season'}
+            rows.append(row)
+    # The splits are not in one piece
+    frame = pd.DataFrame(rows).sort_values(['category', 'ID'])
+    frame.to_parquet(root / 'BigEarthNet.txt.parquet', index=False)
     return root

@@ -3,7 +3,20 @@
 
 """Data modules."""
 
+from .bigearthnettext import BigEarthNetTextDataModule
 from .osvqa import OSVQADataModule
 from .osvqamini import OSVQAMiniDataModule
+from .pair_vqa import PairVQADataModule
+from .rsvqahr import RSVQAHRDataModule
+from .rsvqalr import RSVQALRDataModule
+from .rsvqaxben import RSVQAxBENDataModule
 
-__all__ = ('OSVQADataModule', 'OSVQAMiniDataModule')
+__all__ = (
+    'BigEarthNetTextDataModule',
+    'OSVQADataModule',
+    'OSVQAMiniDataModule',
+    'PairVQADataModule',
+    'RSVQAHRDataModule',
+    'RSVQALRDataModule',
+    'RSVQAxBENDataModule',
+)

@@ -3,42 +3,14 @@
 
 """OSVQA data module."""
 
-import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
-
-import kornia.augmentation as K
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
-from torchgeo.datamodules import GeoDataModule
-from torchgeo.datasets.utils import Sample
-from torchgeo.samplers import (
-    GeoSampler,
-    GriddedPatchSampler,
-    RandomPatchSampler,
-    SequentialTimestampSampler,
-)
+from collections.abc import Sequence
+from typing import Literal
 
 from ..datasets import OSVQA
-from ..samplers import TileSampler
-from ..transforms import PairedAugmentation, RandomCloud, RandomLowLight, RandomSpeckle
-from .collate import PairCollate, resize
-from .statistics import Statistics, check_statistics, compute_statistics, normalize
-
-__all__ = ('OSVQADataModule', 'normalize', 'resize')
-
-Stage = Literal['train', 'val', 'test', 'predict']
-
-STAGES: dict[str, tuple[Stage, ...]] = {
-    'fit': ('train', 'val'),
-    'validate': ('val',),
-    'test': ('test',),
-    'predict': ('predict',),
-}
+from .pair_vqa import PairVQADataModule
 
 
-class OSVQADataModule(GeoDataModule):
+class OSVQADataModule(PairVQADataModule):
     """Optical-SAR pairs with questions, in the layout of OSVQA.
 
     A batch is *batch_size* places, each with its pair of images and its questions.
@@ -114,291 +86,28 @@ class OSVQADataModule(GeoDataModule):
         Raises:
             ValueError: If an argument is out of its range.
         """
-        probabilities = {
-            'color_jitter': color_jitter,
-            'cloud': cloud,
-            'low_light': low_light,
-            'speckle': speckle,
-        }
-        for name, p in probabilities.items():
-            if not 0 <= p <= 1:
-                raise ValueError(f'{name} is a probability in [0, 1], got {p!r}')
-        for name, size in {
-            'batch_size': batch_size,
-            'eval_batch_size': eval_batch_size,
-            'patch_size': patch_size,
-            'image_size': image_size,
-        }.items():
-            if size is not None and size < 1:
-                raise ValueError(f'{name} must be at least 1, got {size!r}')
         super().__init__(
             OSVQA,
+            {'root': root, 'optical_dir': optical_dir, 'sar_dir': sar_dir},
             batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            questions_per_sample=questions_per_sample,
+            patch_size=patch_size,
             length=length,
             num_workers=num_workers,
-            root=root,
-            modalities=tuple(modalities),
+            image_size=image_size,
+            modalities=modalities,
             question_types=question_types,
             num_answers=num_answers,
-            optical_dir=optical_dir,
-            sar_dir=sar_dir,
+            answers=answers,
             on_error=on_error,
             cache=cache,
+            statistics=statistics,
+            geometry=geometry,
+            color_jitter=color_jitter,
+            cloud=cloud,
+            low_light=low_light,
+            speckle=speckle,
+            optical_max=optical_max,
+            predict_split=predict_split,
         )
-        if eval_batch_size is not None:
-            self.val_batch_size = eval_batch_size
-            self.test_batch_size = eval_batch_size
-            self.predict_batch_size = eval_batch_size
-        self.patch_size = patch_size  # type: ignore[assignment]
-        self.questions_per_sample = questions_per_sample
-        self.image_size = image_size
-        self.modalities = tuple(modalities)
-        self.predict_split = predict_split
-        self.geometry = geometry
-        self.photometry = probabilities
-        self.optical_max = optical_max
-
-        self._answers = None if answers is None else tuple(answers)
-        self._datasets: dict[Stage, OSVQA] = {}
-        self._blind: dict[Stage, Tensor] = {}
-        self._augmentation: PairedAugmentation | None = None
-        self._statistics: Statistics | None = None
-        if statistics is not None:
-            self.statistics = statistics
-
-    # --- what a task asks -------------------------------------------------------------
-
-    def dataset_for(self, stage: Stage) -> OSVQA:
-        """Return the dataset of a stage, opened on first use.
-
-        Args:
-            stage: 'train', 'val', 'test' or 'predict'.
-
-        Returns:
-            The dataset.
-
-        Raises:
-            ValueError: If *stage* is none of them.
-        """
-        if stage not in ('train', 'val', 'test', 'predict'):
-            raise ValueError(
-                f"stage must be 'train', 'val', 'test' or 'predict', got {stage!r}"
-            )
-        if stage not in self._datasets:
-            dataset_class = cast(type[OSVQA], self.dataset_class)
-            dataset = dataset_class(
-                split=self.predict_split if stage == 'predict' else stage,
-                questions_per_sample=(
-                    self.questions_per_sample if stage == 'train' else None
-                ),
-                answers=self._answers,
-                **self.kwargs,
-            )
-            self._answers = tuple(dataset.answers)
-            self._datasets[stage] = dataset
-        return self._datasets[stage]
-
-    def _any_dataset(self) -> OSVQA:
-        """Return a dataset to ask what all of them share."""
-        return next(iter(self._datasets.values()), None) or self.dataset_for('train')
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """The vocabulary that labels index."""
-        return tuple(self._any_dataset().answers)
-
-    @property
-    def question_types(self) -> tuple[str, ...]:
-        """Names of the question types."""
-        return tuple(self._any_dataset().question_types)
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups of images, such as clear and cloudy; empty if unknown."""
-        return tuple(self._any_dataset().groups)
-
-    @property
-    def sar_channels(self) -> int:
-        """Number of bands of a SAR image, 0 without SAR."""
-        return self._any_dataset().num_bands.get('sar', 0)
-
-    def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as a checkpoint's. Call it before loaders are made.
-
-        Args:
-            answers: The answers, in the order of the labels.
-        """
-        self._answers = tuple(answers)
-        for dataset in self._datasets.values():
-            dataset.set_answers(self._answers)
-        self._blind.clear()
-        self._augmentation = None
-
-    def blind_labels(self, stage: Stage) -> Tensor:
-        """Return what one would answer without looking at the images.
-
-        Args:
-            stage: 'train', 'val', 'test' or 'predict'.
-
-        Returns:
-            For each question of the stage's dataset the label of the training split's
-            most frequent answer to it, int64 indexed by question id.
-        """
-        if stage not in self._blind:
-            self._blind[stage] = self.dataset_for(stage).blind_labels()
-        return self._blind[stage]
-
-    @property
-    def statistics(self) -> Statistics:
-        """Mean and standard deviation per modality and band.
-
-        Computed from the training split on first use, unless they were given.
-        """
-        if self._statistics is None:
-            dataset = self.dataset_for('train')
-            self._statistics = compute_statistics(
-                dataset, list(self._tiles(dataset)), self.modalities
-            )
-        return self._statistics
-
-    @statistics.setter
-    def statistics(
-        self, statistics: Mapping[str, Mapping[str, Sequence[float]]]
-    ) -> None:
-        self._statistics = check_statistics(statistics, self.modalities)
-
-    # --- loaders ----------------------------------------------------------------------
-
-    def setup(self, stage: str) -> None:
-        """Set up datasets and samplers.
-
-        Args:
-            stage: Either 'fit', 'validate', 'test', or 'predict'.
-        """
-        for split in STAGES[stage]:
-            dataset = self.dataset_for(split)
-            setattr(self, f'{split}_dataset', dataset)
-            setattr(self, f'{split}_sampler', self._sampler(dataset, split == 'train'))
-
-    def _tiles(
-        self, dataset: OSVQA, shuffle: bool = False, generator: int = 0
-    ) -> GeoSampler:
-        """Sample whole tiles, and each acquisition of a tile on its own."""
-        tiles = TileSampler(
-            dataset,
-            shuffle=shuffle,
-            length=self.length if shuffle else None,
-            generator=generator,
-        )
-        if len(tiles.tiles) == len(dataset.index):
-            return tiles
-        with warnings.catch_warnings():
-            # That places differ in their number of acquisitions is fine.
-            warnings.simplefilter('ignore', UserWarning)
-            return tiles @ SequentialTimestampSampler(dataset)
-
-    def _sampler(self, dataset: OSVQA, training: bool) -> GeoSampler:
-        """Make the sampler of a stage."""
-        if not training:
-            if self.patch_size:
-                size = self.patch_size
-                return GriddedPatchSampler(dataset, size=size, stride=size)
-            return self._tiles(dataset)
-        # From torch's generator, so that seed_everything rules the order, and the same
-        # on all ranks, because each takes its share of one and the same order.
-        seed = int(torch.randint(2**31, ()))
-        if self.trainer is not None:
-            seed = self.trainer.strategy.broadcast(seed)
-        if self.patch_size:
-            return RandomPatchSampler(
-                dataset, size=self.patch_size, length=self.length, generator=seed
-            )
-        return self._tiles(dataset, shuffle=True, generator=seed)
-
-    def _dataloader_factory(self, split: str) -> DataLoader[Sample]:
-        """Make the data loader of a stage.
-
-        Args:
-            split: 'train', 'val', 'test' or 'predict'.
-
-        Returns:
-            The data loader.
-
-        Raises:
-            MisconfigurationException: If :meth:`setup` has not been called for the stage,
-                or there is nothing to load.
-        """
-        sampler = self._valid_attribute(f'{split}_sampler')
-        batch_size = self._valid_attribute(f'{split}_batch_size', 'batch_size')
-        world_size = self.trainer.world_size if self.trainer is not None else 1
-        return DataLoader(
-            dataset=self._valid_attribute(f'{split}_dataset'),
-            batch_size=batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            collate_fn=PairCollate(self.image_size),
-            # Evaluation keeps every pair, and training one incomplete batch if there is
-            # no other.
-            drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
-            persistent_workers=self.num_workers > 0,
-        )
-
-    # --- on the device ----------------------------------------------------------------
-
-    @property
-    def augmentation(self) -> PairedAugmentation:
-        """What is done to training batches before normalization."""
-        if self._augmentation is None:
-            p = self.photometry
-            optical = [
-                K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=p['color_jitter']),
-                RandomCloud(p=p['cloud']),
-                RandomLowLight(p=p['low_light']),
-            ]
-            sar = [RandomSpeckle(p=p['speckle'])]
-            dataset = self.dataset_for('train')
-            self._augmentation = PairedAugmentation(
-                dataset.answers,
-                usual_answers=dataset.usual_answers(),
-                geometry=self.geometry,
-                optical=[augmentation for augmentation in optical if augmentation.p],
-                sar=[augmentation for augmentation in sar if augmentation.p],
-                optical_max=self.optical_max,
-            )
-        return self._augmentation
-
-    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int = 0) -> Sample:
-        """Augment training batches and normalize all, on the device.
-
-        Args:
-            batch: A batch of data.
-            dataloader_idx: Index of the data loader.
-
-        Returns:
-            A batch of data. Pixels that are not finite become 0, the mean.
-        """
-        if self.trainer is not None and self.trainer.training:
-            batch = self.augmentation(batch)
-        batch = dict(batch)
-        for modality, statistics in self.statistics.items():
-            key = f'image_{modality}'
-            if key in batch:
-                batch[key] = normalize(batch[key], statistics)
-        return batch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Save the statistics, so that a resumed training goes on with the same.
-
-        Returns:
-            The state.
-        """
-        return {'statistics': self._statistics}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the statistics.
-
-        Args:
-            state_dict: Output of :meth:`state_dict`.
-        """
-        if state_dict['statistics'] is not None:
-            self.statistics = state_dict['statistics']

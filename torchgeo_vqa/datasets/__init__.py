@@ -3,9 +3,26 @@
 
 """Datasets."""
 
+from .bigearthnettext import BigEarthNetText
 from .cache_folder import cache_folder
 from .osvqa import OSVQA
 from .osvqamini import OSVQAMini
+from .pair_vqa import PairVQA
 from .question_table import QuestionTable
+from .rsvqa import RSVQA
+from .rsvqahr import RSVQAHR
+from .rsvqalr import RSVQALR
+from .rsvqaxben import RSVQAxBEN
 
-__all__ = ('OSVQA', 'OSVQAMini', 'QuestionTable', 'cache_folder')
+__all__ = (
+    'OSVQA',
+    'RSVQA',
+    'RSVQAHR',
+    'RSVQALR',
+    'BigEarthNetText',
+    'OSVQAMini',
+    'PairVQA',
+    'QuestionTable',
+    'RSVQAxBEN',
+    'cache_folder',
+)

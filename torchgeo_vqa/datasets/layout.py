@@ -17,6 +17,8 @@ from pyproj import CRS
 from rasterio.transform import Affine, from_origin
 from torchgeo.datasets.utils import disambiguate_timestamp
 
+from .tile import ImageFile
+
 SPLITS = ('train', 'val', 'test')
 
 #: Name of the release's folder.
@@ -106,6 +108,30 @@ class Layout:
                     images.setdefault(prefix + stem, os.path.join(directory, filename))
         return images
 
+    def open(
+        self, images: Mapping[str, Mapping[str, str]], modality: str, name: str
+    ) -> ImageFile:
+        """Read the header of an image.
+
+        Args:
+            images: What :meth:`images` returns for each modality.
+            modality: 'optical' or 'sar'.
+            name: Name of the image.
+
+        Returns:
+            What the header says.
+
+        Raises:
+            FileNotFoundError: If there is no such image.
+            OSError: If the image cannot be read.
+        """
+        if name not in images[modality]:
+            folder = self.folder(modality)
+            raise FileNotFoundError(
+                f'no image {name!r} (.png, .tif or .tiff) in {folder}'
+            )
+        return ImageFile.open(images[modality][name])
+
     def groups(self) -> dict[str, str]:
         """Read which group each image is in, such as clear or cloudy.
 
@@ -153,7 +179,7 @@ def engineering_crs(root: Path) -> CRS:
 
 
 def lay_out(
-    split: str, positions: Sequence[int], sizes: Sequence[tuple[int, int]]
+    strip: int, positions: Sequence[int], sizes: Sequence[tuple[int, int]]
 ) -> list[Affine]:
     """Place images on a grid, each a tile's width from the next and pixels being units.
 
@@ -161,7 +187,7 @@ def lay_out(
     meets whole tiles.
 
     Args:
-        split: Split of the images: no two overlap.
+        strip: Number of the images' strip, one for each split: no two overlap.
         positions: Position of each image among those of the split.
         sizes: Height and width of each image.
 
@@ -178,7 +204,7 @@ def lay_out(
             f'{pitch // 2}; georeference them'
         )
     columns = min(_COLUMNS, _STRIP // pitch)
-    west = SPLITS.index(split) * _STRIP
+    west = strip * _STRIP
     transforms = []
     for position, (height, _) in zip(positions, sizes, strict=True):
         row, column = divmod(position, columns)

@@ -3,29 +3,22 @@
 
 """OSVQA dataset."""
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pyproj import CRS
-from torch import Tensor
-from torchgeo.datasets import DatasetNotFoundError
-from torchgeo.datasets.utils import Path, Sample
+from torchgeo.datasets.utils import Path as PathLike
+from torchgeo.datasets.utils import Sample
 
-from . import vocabulary
-from .figure import Answered, plot_pair
-from .layout import SPLITS, Layout
-from .pair_dataset import PairDataset
-from .pairing import pair_images
-from .place_index import Rows
-from .question_table import CONTEXT_LENGTH, Ids, QuestionTable, decode
+from .layout import Layout
+from .pair_vqa import OnError, PairVQA
+from .pairing import Opener
+from .question_table import QuestionTable
 
 
-class OSVQA(PairDataset):
+class OSVQA(PairVQA):
     """OSVQA dataset.
 
     `OSVQA <https://arxiv.org/abs/2411.15770>`__ asks questions about places seen by
@@ -54,33 +47,7 @@ class OSVQA(PairDataset):
        images/rgb/<image_name>.png
        images/sar/<image_name>.png
 
-    A sample is a place with its images and its questions, a dictionary of tensors:
-
-    =================  ===============  ==============================================
-    key                shape            meaning
-    =================  ===============  ==============================================
-    ``image_optical``  (3, H, W)        optical image, in the units of the file
-    ``image_sar``      (C, H, W)        SAR image, in the units of the file
-    ``question``       (K, 77)          token ids, padded by 0
-    ``question_type``  (K,)             index into :attr:`question_types`
-    ``question_id``    (K,)             row of :attr:`table`
-    ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
-                                        if the answer is not among them
-    ``group``          (K,)             index into :attr:`groups`, -1 if unknown; there
-                                        only if the dataset tells groups
-    ``bounds``         (9,)             the query
-    ``transform``      (9,)             from pixels to coordinates
-    =================  ===============  ==============================================
-
-    Padding is -1 in all but ``question``.
-
-    A query for a whole tile returns the pixels of the files as they are, whatever
-    their CRS. Others are warped and merged as in
-    :class:`~torchgeo.datasets.RasterDataset`, and come with the questions of those
-    tiles that lie entirely inside: a crop changes counts.
-
-    Images without a CRS stand on a grid of their own, whose unit is the pixel. They cannot
-    be combined with real places.
+    Samples are those of :class:`PairVQA`.
 
     The dataset must be downloaded by hand from
     `Baidu Netdisk <https://pan.baidu.com/s/1s95s4KTs-wqmmCvwKfTcXA>`__ (code 9dhW).
@@ -97,12 +64,9 @@ class OSVQA(PairDataset):
         "(code 9dhW, the lab's page is https://github.com/mmic-lcl) and unpack it there."
     )
 
-    #: Modalities of a pair.
-    all_modalities: ClassVar[tuple[str, ...]] = ('optical', 'sar')
-
     def __init__(
         self,
-        root: Path = 'data',
+        root: PathLike = 'data',
         split: Literal['train', 'val', 'test'] = 'train',
         *,
         modalities: Sequence[str] = ('optical', 'sar'),
@@ -116,7 +80,7 @@ class OSVQA(PairDataset):
         cache: bool = True,
         optical_dir: str = 'images/rgb',
         sar_dir: str = 'images/sar',
-        on_error: Literal['raise', 'skip'] = 'raise',
+        on_error: OnError = 'raise',
     ) -> None:
         """Initialize a new OSVQA instance.
 
@@ -149,94 +113,22 @@ class OSVQA(PairDataset):
             ValueError: If an argument is invalid, a row is malformed, or there is no
                 vocabulary: neither *answers* nor a training split.
         """
-        for name, value, allowed in (
-            ('split', [split], SPLITS),
-            ('modalities', modalities, self.all_modalities),
-            ('on_error', [on_error], ('raise', 'skip')),
-        ):
-            if not value or isinstance(value, str) or not set(value) <= set(allowed):
-                raise ValueError(f'{name} must be among {allowed}, got {value!r}')
-        for name, number in (
-            ('questions_per_sample', questions_per_sample),
-            ('num_answers', num_answers),
-        ):
-            if number is not None and number < 1:
-                raise ValueError(f'{name} must be at least 1, got {number}')
-
-        self.root = root
-        self.split = split
-        self.modalities = tuple(m for m in self.all_modalities if m in modalities)
-        self.questions_per_sample = questions_per_sample
         self._layout = Layout.find(root, {'optical': optical_dir, 'sar': sar_dir})
-        self._verify()
-
-        tables = {
-            name: QuestionTable.read(path, on_error)
-            for name in SPLITS
-            if (path := self._layout.annotation(name)).exists()
-        }
-        own = tables[split]
-        path = self._layout.annotation(split)
-        if own.num_malformed:
-            warnings.warn(
-                f'{path}: {own.num_malformed} malformed rows are left out', UserWarning
-            )
-        #: Names of the question types.
-        self.question_types = vocabulary.question_types(tables)
-        if question_types is not None:
-            self.question_types = tuple(question_types)
-            tables = vocabulary.select_types(tables, self.question_types)
-        if not len(tables[split]):
-            raise ValueError(f'{path} holds no question of types {self.question_types}')
-        if answers is None:
-            if 'train' not in tables:
-                raise ValueError(
-                    f'the vocabulary comes from {self._layout.annotation("train")}, '
-                    'which is missing; give `answers`'
-                )
-            answers = vocabulary.most_frequent(tables['train'], num_answers)
-        # The same for all splits, so that samples of `train | val` stack
-        self._max_questions = max(
-            int(table.num_questions.max(initial=0)) for table in tables.values()
-        )
-
-        names = own.values['image'].to_pylist()
-        asked = [names[code] for code in np.unique(tables[split].codes['image'])]
-        rows = {name: int(own.rows(code)[0]) for code, name in enumerate(names)}
-        tiles, num_bands = pair_images(
-            self._layout,
-            split,
-            self.modalities,
-            {name: rows[name] for name in asked},
-            {name: position for position, name in enumerate(sorted(names))},
-            on_error,
-        )
-        if not tiles:
-            raise self._not_found('None of the pairs can be used.')
-        kept = np.array([name in tiles for name in names])
-        #: Questions of the split, a row for each ``question_id``.
-        self.table = tables[split].select(kept[tables[split].codes['image']])
-        self._image_codes = {name: code for code, name in enumerate(names)}
-        types = self.table.values['question_type']
-        self._type_of = vocabulary.codes_in(types, self.question_types, -1)
-        self.set_answers(answers)
-
         super().__init__(
+            root,
             self._layout.root,
-            tiles,
-            num_bands,
-            self._layout.groups(),
+            split,
+            modalities=modalities,
+            question_types=question_types,
+            questions_per_sample=questions_per_sample,
+            num_answers=num_answers,
+            answers=answers,
             crs=crs,
             res=res,
             transforms=transforms,
             cache=cache,
+            on_error=on_error,
         )
-
-    def _not_found(self, reason: str) -> DatasetNotFoundError:
-        """Say what is missing and how to get it."""
-        error = DatasetNotFoundError(self)
-        error.args = (f'{error} {reason} {self.instructions}',)
-        return error
 
     def _verify(self) -> None:
         """Verify that the split's questions and images are there."""
@@ -246,182 +138,20 @@ class OSVQA(PairDataset):
             if not path.exists():
                 raise self._not_found(f'There is no {path}.')
 
-    # --- answers ----------------------------------------------------------------------
+    def _annotation(self, split: str) -> Path:
+        """Return the file that holds the questions of a split."""
+        return self._layout.annotation(split)
 
-    def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as that of a checkpoint.
+    def _read_questions(self, split: str, on_error: OnError) -> QuestionTable | None:
+        """Read the questions of a split."""
+        path = self._layout.annotation(split)
+        return QuestionTable.read(path, on_error) if path.exists() else None
 
-        Args:
-            answers: The answers, in the order of their labels.
+    def _opener(self) -> Opener:
+        """List the images."""
+        images = {m: self._layout.images(m) for m in self.modalities}
+        return partial(self._layout.open, images)
 
-        Raises:
-            ValueError: If there are none, or one twice.
-        """
-        if not answers or len(set(answers)) < len(answers):
-            raise ValueError(
-                f'answers must be one or more, all different, got {answers!r}'
-            )
-        #: The vocabulary that ``label`` indexes.
-        self.answers = tuple(answers)
-        texts = self.table.values['answer']
-        self._label_of = vocabulary.codes_in(texts, self.answers, len(self.answers))
-
-    @property
-    def coverage(self) -> float:
-        """Share of the split's questions whose answer is in the vocabulary."""
-        labels = self._label_of[self.table.codes['answer']]
-        return float((labels < len(self.answers)).mean())
-
-    def blind_labels(self) -> Tensor:
-        """Answer all questions without looking, as most often in training.
-
-        A question that training does not ask is answered as most often for its type, or
-        failing that as most often of all.
-
-        Returns:
-            Label of each row of :attr:`table`, int64.
-
-        Raises:
-            FileNotFoundError: If there is no training split.
-        """
-        path = self._layout.annotation('train')
-        if not path.exists():
-            raise FileNotFoundError(f'blind answers come from {path}, which is missing')
-        train = QuestionTable.read(path, on_error='skip')
-        return torch.from_numpy(
-            vocabulary.blind_labels(self.table, train, self.answers)
-        )
-
-    def usual_answers(self) -> list[set[int]]:
-        """List the answers that each question type has in this split.
-
-        Returns:
-            A set of labels for each of :attr:`question_types`.
-        """
-        return vocabulary.usual_answers(self.table, self.question_types, self.answers)
-
-    # --- texts of questions -----------------------------------------------------------
-
-    def question_text(self, ids: Ids) -> list[str]:
-        """Return questions as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A question for each.
-        """
-        return self.table.text('question', ids)
-
-    def answer_text(self, ids: Ids) -> list[str]:
-        """Return true answers as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            An answer for each.
-        """
-        return self.table.text('answer', ids)
-
-    def question_type(self, ids: Ids) -> list[str]:
-        """Return the names of questions' types.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each.
-        """
-        return self.table.text('question_type', ids)
-
-    def place(self, ids: Ids) -> list[str]:
-        """Return the names of the pairs that questions are about.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each.
-        """
-        return self.table.text('image', ids)
-
-    # --- samples ----------------------------------------------------------------------
-
-    def _annotate(self, rows: Rows) -> Sample:
-        """Return the questions about tiles, drawn and padded.
-
-        Args:
-            rows: Rows of the index.
-
-        Returns:
-            Entries of a sample.
-        """
-        per_tile = [
-            self.table.rows(self._image_codes[self._names[row]]) for row in rows
-        ]
-        ids = np.concatenate([np.zeros(0, np.int64), *per_tile])
-        groups = np.repeat(self._groups[rows], [len(tile) for tile in per_tile])
-        size = self.questions_per_sample or max(self._max_questions, len(ids))
-        if len(ids) > size:
-            drawn = torch.randperm(len(ids))[:size].numpy()
-            ids, groups = ids[drawn], groups[drawn]
-
-        def padded(values: NDArray[np.int64]) -> Tensor:
-            column = torch.full((size,), -1)
-            column[: len(ids)] = torch.from_numpy(values)
-            return column
-
-        question = torch.zeros(size, CONTEXT_LENGTH, dtype=torch.int64)
-        question[: len(ids)] = self.table.tokens(ids)
-        codes = self.table.codes
-        sample = {
-            'question': question,
-            'question_type': padded(self._type_of[codes['question_type'][ids]]),
-            'question_id': padded(ids),
-            'label': padded(self._label_of[codes['answer'][ids]]),
-        }
-        if self.groups:
-            sample['group'] = padded(groups)
-        return sample
-
-    def plot(
-        self,
-        sample: Sample,
-        show_titles: bool = True,
-        suptitle: str | None = None,
-        max_questions: int = 8,
-    ) -> Figure:
-        """Plot a sample from the dataset.
-
-        Args:
-            sample: A sample returned by :meth:`__getitem__`, with a ``prediction`` of shape
-                (K,) if there is one: labels, or -1.
-            show_titles: Flag indicating whether to show titles above each panel.
-            suptitle: Optional string to use as a suptitle.
-            max_questions: Number of questions to show.
-
-        Returns:
-            A matplotlib Figure with the images, and the questions below.
-        """
-        real = torch.nonzero(sample['question_id'] >= 0).flatten().tolist()
-        answered = [self._answered(sample, i) for i in real[:max_questions]]
-        images = {
-            m: sample[key] for m in self.modalities if (key := f'image_{m}') in sample
-        }
-        num_hidden = len(real) - len(answered)
-        return plot_pair(images, answered, num_hidden, show_titles, suptitle)
-
-    def _answered(self, sample: Sample, i: int) -> Answered:
-        """Put one question of a sample in words."""
-        row = sample['question_id'][i : i + 1].cpu()
-        tokens, label = sample['question'][i].cpu(), int(sample['label'][i])
-        question, answer = self.question_text(row)[0], self.answer_text(row)[0]
-        # Augmentation may have rewritten both
-        if not torch.equal(tokens, self.table.tokens(row.numpy())[0]):
-            question = decode(tokens)
-        if 0 <= label < len(self.answers):
-            answer = self.answers[label]
-        prediction = int(sample['prediction'][i]) if 'prediction' in sample else -1
-        known = 0 <= prediction < len(self.answers)
-        return Answered(question, answer, self.answers[prediction] if known else None)
+    def _read_groups(self) -> Mapping[str, str]:
+        """Read which pair is clear, cloudy and so on, if the dataset tells."""
+        return self._layout.groups()

@@ -45,6 +45,7 @@ class PairDataset(TileDataset):
         tiles: Mapping[str, Tile],
         num_bands: Mapping[str, int],
         groups: Mapping[str, str],
+        times: Mapping[str, str] | None = None,
         crs: CRS | str | None = None,
         res: float | tuple[float, float] | None = None,
         transforms: Callable[[Sample], Sample] | None = None,
@@ -57,6 +58,8 @@ class PairDataset(TileDataset):
             tiles: Tile of each pair by its name.
             num_bands: Number of bands of each modality.
             groups: Group of each pair by its name; some or all may be unknown.
+            times: For the name of each pair, a text that tells when it was taken, as
+                :func:`.acquisition_time` reads it (defaults to the name itself).
             crs: :term:`coordinate reference system (CRS)` of the index and of what is
                 warped (defaults to that of the first tile).
             res: Resolution in units of *crs* (defaults to that of the first tile).
@@ -101,8 +104,8 @@ class PairDataset(TileDataset):
         }
         if 'sar' in num_bands:
             data['filepath_sar'] = [pair['sar'].path for pair in files]
-        times = [acquisition_time(name) for name in names]
-        index = pd.IntervalIndex.from_tuples(times, closed='both', name='datetime')
+        spans = [acquisition_time((times or {}).get(name, name)) for name in names]
+        index = pd.IntervalIndex.from_tuples(spans, closed='both', name='datetime')
         # Without an index of its own, which pandas would align
         geometry = self._footprints(names, crs).array
         self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)

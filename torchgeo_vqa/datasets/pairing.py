@@ -5,37 +5,45 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from .layout import Layout, lay_out
+from .layout import lay_out
 from .tile import ImageFile, Tile, in_large_folders
 
 #: Bands of an optical image.
 OPTICAL_BANDS = 3
 
+# Pairs with a problem that a message names
+_NUM_NAMED = 5
+
 Files = dict[str, ImageFile]
+
+#: Opens the image of a pair by modality and name of the pair.
+Opener = Callable[[str, str], ImageFile]
 
 
 def pair_images(
-    layout: Layout,
-    split: str,
+    open_image: Opener,
+    first_rows: Mapping[str, str],
+    strip: int,
     modalities: Sequence[str],
-    first_rows: Mapping[str, int],
     positions: Mapping[str, int],
     on_error: Literal['raise', 'skip'],
+    optical_bands: int = OPTICAL_BANDS,
 ) -> tuple[dict[str, Tile], dict[str, int]]:
     """Find and open the images of a split's pairs, and check that they go together.
 
     Args:
-        layout: Where the images are.
-        split: Split of the pairs.
+        open_image: Opens an image, or raises an OSError.
+        first_rows: For the name of each pair, in the order of the annotations, the file
+            and the row that name it first.
+        strip: Number of the split; no two splits are laid out in the same place.
         modalities: Images each pair must have.
-        first_rows: For the name of each pair, the row of the annotation file that names
-            it first.
         positions: For the name of each pair, its position among those of the split.
         on_error: 'raise', or 'skip' to leave out pairs with a problem.
+        optical_bands: Number of bands of an optical image.
 
     Returns:
         The tile of each pair by its name, and the number of bands of each modality.
@@ -47,15 +55,14 @@ def pair_images(
     """
     problems: dict[str, Exception] = {}
     pairs: dict[str, Files] = {}
-    images = {modality: layout.images(modality) for modality in modalities}
     with in_large_folders():
         for name in first_rows:
             try:
-                pairs[name] = {m: _open(layout, m, name, images[m]) for m in modalities}
+                pairs[name] = {m: open_image(m, name) for m in modalities}
             except OSError as error:
                 problems[name] = error
 
-    num_bands = dict.fromkeys(modalities, OPTICAL_BANDS)
+    num_bands = dict.fromkeys(modalities, optical_bands)
     if 'sar' in modalities:
         # What most have; a single band is repeated
         counts = Counter(pair['sar'].num_bands for pair in pairs.values())
@@ -69,28 +76,21 @@ def pair_images(
             problems[name] = error
 
     if problems:
-        name = min(problems, key=lambda name: first_rows[name])
+        bad = [name for name in first_rows if name in problems]
+        named = ', '.join(bad[:_NUM_NAMED])
+        if len(bad) > _NUM_NAMED:
+            named += f' and {len(bad) - _NUM_NAMED} more'
+        first = problems[bad[0]]
         message = (
-            f'{layout.annotation(split)}, row {first_rows[name]}: {problems[name]}; '
-            f'{len(problems)} of {len(first_rows)} pairs have a problem'
+            f'{first_rows[bad[0]]}: {first}; {len(bad)} of {len(first_rows)} pairs have '
+            f'a problem ({named})'
         )
         if on_error == 'raise':
-            way_out = f"{message}, on_error='skip' leaves them out"
-            raise type(problems[name])(way_out) from problems[name]
+            raise type(first)(f"{message}, on_error='skip' leaves them out") from first
         warnings.warn(f'{message} and are left out', UserWarning)
 
     pairs = {name: pair for name, pair in pairs.items() if name not in problems}
-    return _tiles(pairs, split, positions, georeferenced), num_bands
-
-
-def _open(
-    layout: Layout, modality: str, name: str, images: Mapping[str, str]
-) -> ImageFile:
-    """Read the header of an image."""
-    if name not in images:
-        folder = layout.folder(modality)
-        raise FileNotFoundError(f'no image {name!r} (.png, .tif or .tiff) in {folder}')
-    return ImageFile.open(images[name])
+    return _tiles(pairs, strip, positions, georeferenced), num_bands
 
 
 def _anchor(pair: Files) -> ImageFile:
@@ -116,7 +116,7 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
 
 def _tiles(
     pairs: Mapping[str, Files],
-    split: str,
+    strip: int,
     positions: Mapping[str, int],
     georeferenced: bool,
 ) -> dict[str, Tile]:
@@ -129,7 +129,7 @@ def _tiles(
             grids[name] = anchor.grid.resized(first.grid.height, first.grid.width)
     if pairs and not georeferenced:
         sizes = [(grid.height, grid.width) for grid in grids.values()]
-        places = lay_out(split, [positions[name] for name in pairs], sizes)
+        places = lay_out(strip, [positions[name] for name in pairs], sizes)
         for (name, grid), place in zip(list(grids.items()), places, strict=True):
             grids[name] = replace(grid, transform=place)
     return {name: Tile(name, grids[name], pair) for name, pair in pairs.items()}

@@ -4,11 +4,12 @@
 """Questions and answers of one split, in Arrow columns."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -97,23 +98,40 @@ class QuestionTable:
             ValueError: If the file is not such a list, or a row is malformed and
                 *on_error* is 'raise'.
         """
-        stat = path.stat()
-        stamp = b'%s %d %d' % (_CACHE_VERSION, stat.st_size, stat.st_mtime_ns)
-        for cache in _caches(path):
-            table = _read_cache(cache, stamp)
-            if table is not None:
-                num_malformed = int(table.schema.metadata[b'malformed'])
-                # A malformed row is parsed again, for an error that shows it
-                if num_malformed == 0 or on_error == 'skip':
-                    return cls(table, num_malformed)
-        table, num_malformed = _parse(path, on_error)
-        metadata = {b'stamp': stamp, b'malformed': b'%d' % num_malformed}
-        table = table.replace_schema_metadata(metadata)
-        for cache in _caches(path):
-            with contextlib.suppress(OSError):  # such as a full disk
-                _write_cache(table, cache)
-                break
-        return cls(table, num_malformed)
+        return cls.cached([path], lambda: _parse(path, on_error), on_error)
+
+    @classmethod
+    def cached(
+        cls,
+        paths: Sequence[Path],
+        parse: Callable[[], tuple[pa.Table, int]],
+        on_error: Literal['raise', 'skip'] = 'raise',
+        name: str | None = None,
+    ) -> 'QuestionTable':
+        """Parse files of any format, or read what was cached of them.
+
+        Args:
+            paths: The files; the cache is kept beside the first.
+            parse: Returns columns ``image``, ``question_type``, ``question`` and
+                ``answer``, and the number of malformed rows, which it leaves out, or
+                raises an error for if *on_error* is 'raise'.
+            on_error: 'raise' or 'skip'.
+            name: Name of the cache (defaults to that of the first file).
+
+        Returns:
+            The table.
+        """
+
+        def make() -> pa.Table:
+            table, num_malformed = parse()
+            return table.replace_schema_metadata({b'malformed': b'%d' % num_malformed})
+
+        def is_usable(table: pa.Table) -> bool:
+            # A malformed row is parsed again, for an error that shows it
+            return on_error == 'skip' or table.schema.metadata[b'malformed'] == b'0'
+
+        table = cached_table(paths, make, is_usable, name)
+        return cls(table, int(table.schema.metadata[b'malformed']))
 
     def __len__(self) -> int:
         """Return the number of questions.
@@ -157,6 +175,23 @@ class QuestionTable:
         table.values = self.values
         table.codes = {name: codes[rows] for name, codes in self.codes.items()}
         table._index()
+        return table
+
+    def map_answers(self, function: Callable[[str], str]) -> 'QuestionTable':
+        """Replace answers by others, such as counts by ranges.
+
+        Args:
+            function: Returns what an answer is replaced by.
+
+        Returns:
+            A table with the new answers.
+        """
+        texts = [function(text) for text in self.values['answer'].to_pylist()]
+        new = pa.array(texts, pa.string()).dictionary_encode()
+        codes = new.indices.to_numpy().astype(np.int32)[self.codes['answer']]
+        table = copy.copy(self)
+        table.values = self.values | {'answer': new.dictionary}
+        table.codes = self.codes | {'answer': codes}
         return table
 
     def rows(self, image: int) -> NDArray[np.int64]:
@@ -227,9 +262,44 @@ def decode(tokens: Tensor) -> str:
     return cast(str, decode_tokens(tokens[tokens != 0][1:-1])).strip()
 
 
-def _caches(path: Path) -> Iterator[Path]:
-    """Where the table of an annotation file may be kept: beside it, else at the user's."""
-    name = f'{path.stem}.parquet'
+def cached_table(
+    paths: Sequence[Path],
+    make: Callable[[], pa.Table],
+    is_usable: Callable[[pa.Table], bool] = lambda _: True,
+    name: str | None = None,
+) -> pa.Table:
+    """Read a table from the cache, or make it and write it there.
+
+    Args:
+        paths: The files it is made of; when one changes, it is made anew.
+        make: Makes the table.
+        is_usable: Tells whether a cached table will do.
+        name: Name of the cache (defaults to that of the first file).
+
+    Returns:
+        The table.
+    """
+    stamp = _CACHE_VERSION
+    for path in paths:
+        stat = path.stat()
+        stamp += b' %d %d' % (stat.st_size, stat.st_mtime_ns)
+    for cache in _caches(paths[0], name or paths[0].stem):
+        table = _read_cache(cache, stamp)
+        if table is not None and is_usable(table):
+            return table
+    table = make()
+    metadata = {**(table.schema.metadata or {}), b'stamp': stamp}
+    table = table.replace_schema_metadata(metadata)
+    for cache in _caches(paths[0], name or paths[0].stem):
+        with contextlib.suppress(OSError):  # such as a full disk
+            _write_cache(table, cache)
+            break
+    return table
+
+
+def _caches(path: Path, name: str) -> Iterator[Path]:
+    """Where a table made of a file may be kept: beside it, else at the user's."""
+    name = f'{name}.parquet'
     # Asked of the mode, since everything is writable to root
     if path.parent.stat().st_mode & 0o222:
         yield path.parent / '.cache' / name

@@ -21,6 +21,7 @@ def as_report(
     question_types: tuple[str, ...],
     groups: tuple[str, ...],
     coverage: float,
+    convention: str = '',
 ) -> dict[str, Any]:
     """Name the numbers of an evaluation.
 
@@ -30,6 +31,7 @@ def as_report(
         question_types: Names of the question types.
         groups: Names of the groups of images.
         coverage: Share of questions whose answer is in the vocabulary.
+        convention: How published answers are read, such as 'counts in five ranges'.
 
     Returns:
         The numbers by name; types and groups without a question are left out.
@@ -50,6 +52,7 @@ def as_report(
         'blind_groups': named(groups, blind['groups']),
         'coverage': coverage,
         'num_questions': int(results['num_questions']),
+        'convention': convention,
     }
 
 
@@ -60,6 +63,8 @@ def print_report(report: dict[str, Any], title: str) -> None:
         report: Output of :func:`as_report`.
         title: Title of the table.
     """
+    if report['convention']:
+        title = f'{title}, {report["convention"]}'
     table = Table(title=f'{title} ({report["num_questions"]:,} questions)')
     table.add_column('accuracy')
     table.add_column('model', justify='right')

@@ -284,6 +284,7 @@ class DegradationTest(Callback):
             **self._settings,
             'num_images': int(self._num_images.compute()),
             'num_questions': num_questions,
+            'convention': dm.convention,
             'reference': numbers(self._reference),
             'degradations': [
                 {'kind': kind, 'severity': severity, **numbers(metric)}
@@ -325,6 +326,8 @@ def print_degradations(report: Mapping[str, Any]) -> None:
     title += f'{report["num_images"]:,} {images}'
     if excluded:
         title += f', without {", ".join(excluded)}'
+    if report['convention']:
+        title += f', {report["convention"]}'
     table = Table(title=title)
     table.add_column('degradation')
     for name in ('severity', 'OA', 'AA', 'change of OA'):

@@ -359,7 +359,12 @@ class VQATask(BaseTask):
             self._metric(stage, kind).reset()
         dm: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         return as_report(
-            results, blind, dm.question_types, dm.groups, dm.dataset_for(stage).coverage
+            results,
+            blind,
+            dm.question_types,
+            dm.groups,
+            dm.dataset_for(stage).coverage,
+            dm.convention,
         )
 
     def on_validation_epoch_end(self) -> None:

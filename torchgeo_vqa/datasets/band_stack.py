@@ -1,0 +1,68 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Images of which each band is a file of its own."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .tile import Array, ImageFile, warp
+
+
+@dataclass(frozen=True)
+class BandStack(ImageFile):
+    """An image of which each band is a file of its own.
+
+    Attributes:
+        paths: Path of each band's file. The first is also *path*, and its grid is that of
+            the image.
+    """
+
+    paths: tuple[str, ...]
+
+    @classmethod
+    def stack(cls, paths: Sequence[str]) -> 'BandStack':
+        """Read the header of the first band; the others must only be there.
+
+        A dataset of half a million patches opens in half of the time that way.
+
+        Args:
+            paths: Path of each band's file.
+
+        Returns:
+            What the header says.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            OSError: If the first file cannot be read.
+        """
+        for path in paths:
+            if not os.path.exists(path):
+                raise FileNotFoundError(f'no band {path}')
+        first = ImageFile.open(paths[0])
+        return cls(first.path, first.grid, (1,), len(paths), first.nodata, tuple(paths))
+
+    def read(self) -> Array:
+        """Read the pixels; bands of another resolution are brought to the first's grid.
+
+        Returns:
+            Array of shape (num_bands, H, W).
+
+        Raises:
+            OSError: If a file cannot be read.
+        """
+        return np.concatenate([self._read_band(path) for path in self.paths])
+
+    def _read_band(self, path: str) -> Array:
+        """Read a band, (1, H, W)."""
+        file = replace(ImageFile.open(path), bands=(1,))
+        array = file.read()
+        if file.grid.offset(self.grid) == (0, 0) and array.shape[1:] == (
+            self.grid.height,
+            self.grid.width,
+        ):
+            return array
+        return warp(array, file.grid, self.grid, file.nodata)

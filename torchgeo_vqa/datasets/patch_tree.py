@@ -1,0 +1,130 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Folders of BigEarthNet's patches."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from .band_stack import BandStack
+from .question_table import cached_table
+
+#: Bands of a Sentinel-2 patch.
+SENTINEL2_BANDS = (
+    'B01',
+    'B02',
+    'B03',
+    'B04',
+    'B05',
+    'B06',
+    'B07',
+    'B08',
+    'B8A',
+    'B09',
+    'B11',
+    'B12',
+)
+
+#: Red, green and blue.
+RGB = ('B04', 'B03', 'B02')
+
+#: Polarizations of a Sentinel-1 patch.
+SENTINEL1_BANDS = ('VV', 'VH')
+
+
+def check_bands(bands: Sequence[str]) -> None:
+    """Check the names of Sentinel-2 bands.
+
+    Args:
+        bands: Names.
+
+    Raises:
+        ValueError: If there are none or one is unknown.
+    """
+    if not bands or isinstance(bands, str) or not set(bands) <= set(SENTINEL2_BANDS):
+        raise ValueError(f'bands must be among {SENTINEL2_BANDS}, got {bands!r}')
+
+
+@dataclass(frozen=True)
+class PatchTree:
+    """Folder of all patches of a satellite, each a folder with a file for each band.
+
+    Attributes:
+        folder: The folder.
+        num_patch_parts: Number of the last parts of a patch's name that the name of its
+            scene's folder lacks, or 0 if patches are not in folders of scenes.
+    """
+
+    folder: Path
+    num_patch_parts: int = 0
+
+    def open(self, patch: str, bands: Sequence[str]) -> BandStack:
+        """Open the image of a patch.
+
+        Args:
+            patch: Name of the patch.
+            bands: Names of its bands.
+
+        Returns:
+            The image.
+
+        Raises:
+            FileNotFoundError: If it is missing.
+            OSError: If it cannot be read.
+        """
+        scene = (
+            patch.rsplit('_', self.num_patch_parts)[0] if self.num_patch_parts else ''
+        )
+        folder = self.folder / scene / patch
+        if not folder.is_dir():
+            raise FileNotFoundError(f'no patch {patch} in {self.folder / scene}')
+        return BandStack.stack([str(folder / f'{patch}_{b}.tif') for b in bands])
+
+    def partners(self) -> dict[str, str]:
+        """Read which Sentinel-2 patch each of the Sentinel-1 patches goes with.
+
+        BigEarthNet v1 says so in a file in each folder; what half a million of them say is
+        cached.
+
+        Returns:
+            Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
+
+        Raises:
+            ValueError: If a file is malformed, or two patches go with the same.
+        """
+        table = cached_table(
+            [self.folder], self._read_partners, name=f'{self.folder.name}_partners'
+        )
+        names = table.to_pydict()
+        partners: dict[str, str] = {}
+        for sentinel2, sentinel1 in zip(names['s2'], names['s1'], strict=True):
+            other = partners.setdefault(sentinel2, sentinel1)
+            if other != sentinel1:
+                raise ValueError(
+                    f'{self.folder}: both {other} and {sentinel1} name {sentinel2} as '
+                    'corresponding_s2_patch'
+                )
+        return partners
+
+    def _read_partners(self) -> pa.Table:
+        """Read the file of each folder."""
+        names: dict[str, list[str]] = {'s1': [], 's2': []}
+        for patch in sorted(os.listdir(self.folder)):
+            path = self.folder / patch / f'{patch}_labels_metadata.json'
+            if not path.exists():
+                continue
+            try:
+                names['s2'].append(
+                    json.loads(path.read_bytes())['corresponding_s2_patch']
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f'{path} must tell the corresponding_s2_patch: {error}'
+                ) from error
+            names['s1'].append(patch)
+        return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
