@@ -224,6 +224,16 @@ def test_reproducible(root: Path, tmp_path: Path) -> None:
     assert not any(equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
 
 
+def test_missing_images_become_the_mean(root: Path, tmp_path: Path) -> None:
+    batches = fit(make(root, missing_optical=1.0), tmp_path)
+    quality = make(root).question_types.index('modality_quality')
+    for batch in batches['train']:
+        assert not batch['image_optical'].any()
+        assert batch['image_sar'].any()
+        assert not (batch['question_type'] == quality).any()
+    assert any(batch['image_optical'].any() for batch in batches['val'])
+
+
 def test_statistics_do_not_shift_random_numbers(root: Path) -> None:
     dm = make(root)
     dm.dataset_for('train')

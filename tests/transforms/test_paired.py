@@ -22,6 +22,7 @@ from torchgeo_vqa.datasets.scene import Scene
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
     RandomCloud,
+    RandomMissing,
     RandomSpeckle,
     rewrite,
 )
@@ -238,6 +239,30 @@ class TestPairedAugmentation:
         assert 2600 < output['image_optical'].min()
         assert output['image_optical'].max() <= 3000
         assert torch.equal(output['image_sar'], batch['image_sar'])
+
+    def test_questions_that_photometry_makes_false_are_left_out(self) -> None:
+        batch = make_batch(['what degrades it?', 'is there water?'], [0, 1], pairs=64)
+        batch['question_type'] = torch.tensor([[1, 0]]).repeat(64, 1)
+        batch['question_id'] = torch.arange(128).view(64, 2)
+        augmentation = PairedAugmentation(
+            ANSWERS,
+            geometry=False,
+            optical=[RandomCloud(p=0.5)],
+            sar=[RandomMissing(p=0.3)],
+            quality_types=[1],
+        )
+        torch.manual_seed(0)
+        output = augmentation(batch)
+        cloudy = output['image_optical'] - batch['image_optical']
+        changed = cloudy.flatten(1).abs().amax(dim=1) > 1
+        changed |= output['image_sar'].isnan().flatten(1).all(dim=1)
+        assert 16 < changed.sum() < 60
+        left_out = output['question_id'] < 0
+        assert torch.equal(left_out[:, 0], changed)
+        assert not left_out[:, 1].any()
+        for key, padding in (('question_type', -1), ('label', -1), ('question', 0)):
+            assert (output[key][left_out] == padding).all()
+            assert torch.equal(output[key][~left_out], batch[key][~left_out])
 
     @pytest.mark.parametrize('optical_max', [0, -1])
     def test_invalid(self, optical_max: float) -> None:

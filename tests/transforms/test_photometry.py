@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from torchgeo_vqa.transforms import RandomCloud, RandomLowLight, RandomSpeckle
+from torchgeo_vqa.transforms import (
+    RandomCloud,
+    RandomLowLight,
+    RandomMissing,
+    RandomSpeckle,
+)
 
 MAKERS: dict[str, Callable[..., K.IntensityAugmentationBase2D]] = {
     'cloud': RandomCloud,
@@ -165,3 +170,12 @@ class TestRandomSpeckle:
     def test_invalid(self) -> None:
         with pytest.raises(ValueError, match='looks'):
             RandomSpeckle(looks=(0.5, 2.0))
+
+
+def test_missing_takes_whole_images(images: Tensor) -> None:
+    torch.manual_seed(0)
+    output = RandomMissing(p=0.5)(images)
+    missing = output.isnan().flatten(1).all(dim=1)
+    assert missing.any()
+    assert not missing.all()
+    assert torch.equal(output[~missing], images[~missing])

@@ -11,14 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
-#: What stands where a pair has fewer questions than others of its batch.
-PADDING = {
-    'question': 0,
-    'question_type': -1,
-    'question_id': -1,
-    'label': -1,
-    'group': -1,
-}
+from ..datasets.question_table import PADDING
 
 
 def resize(image: Tensor, size: int | None) -> Tensor:

@@ -40,6 +40,8 @@ class OSVQADataModule(PairVQADataModule):
         cloud: float = 0.0,
         low_light: float = 0.0,
         speckle: float = 0.0,
+        missing_optical: float = 0.0,
+        missing_sar: float = 0.0,
         optical_max: float = 255.0,
         predict_split: Literal['train', 'val', 'test'] = 'test',
     ) -> None:
@@ -75,10 +77,13 @@ class OSVQADataModule(PairVQADataModule):
             geometry: Flip and turn training pairs, and rewrite the direction words of
                 their questions and answers.
             color_jitter: Probability of changing the colours of an optical image.
-            cloud: Probability of clouds over an optical image. Like *low_light* and
-                *speckle*, it makes questions about the quality of an image false.
+            cloud: Probability of clouds over an optical image. Of a pair that
+                photometry changes, questions of type ``modality_quality`` are left
+                out: they would be false.
             low_light: Probability of low light in an optical image.
             speckle: Probability of speckle on a SAR image, which must be in dB.
+            missing_optical: Probability that an optical image is missing.
+            missing_sar: Probability that a SAR image is missing.
             optical_max: Value of the optical images that stands for 1 in *color_jitter*,
                 *cloud* and *low_light*.
             predict_split: Split that predict answers.
@@ -108,6 +113,8 @@ class OSVQADataModule(PairVQADataModule):
             cloud=cloud,
             low_light=low_light,
             speckle=speckle,
+            missing_optical=missing_optical,
+            missing_sar=missing_sar,
             optical_max=optical_max,
             predict_split=predict_split,
         )

@@ -39,6 +39,8 @@ class OSVQAMiniDataModule(OSVQADataModule):
         cloud: float = 0.0,
         low_light: float = 0.0,
         speckle: float = 0.0,
+        missing_optical: float = 0.0,
+        missing_sar: float = 0.0,
         predict_split: Literal['train', 'val', 'test'] = 'test',
     ) -> None:
         """Initialize a new OSVQAMiniDataModule instance.
@@ -69,10 +71,13 @@ class OSVQAMiniDataModule(OSVQADataModule):
             geometry: Flip and turn training pairs, and rewrite the direction words of
                 their questions and answers.
             color_jitter: Probability of changing the colours of an optical image.
-            cloud: Probability of clouds over an optical image. Like *low_light* and
-                *speckle*, it makes questions about the quality of an image false.
+            cloud: Probability of clouds over an optical image. Of a pair that
+                photometry changes, questions of type ``modality_quality`` are left
+                out: they would be false.
             low_light: Probability of low light in an optical image.
             speckle: Probability of speckle on a SAR image.
+            missing_optical: Probability that an optical image is missing.
+            missing_sar: Probability that a SAR image is missing.
             predict_split: Split that predict answers.
         """
         super().__init__(
@@ -92,6 +97,8 @@ class OSVQAMiniDataModule(OSVQADataModule):
             cloud=cloud,
             low_light=low_light,
             speckle=speckle,
+            missing_optical=missing_optical,
+            missing_sar=missing_sar,
             predict_split=predict_split,
         )
         self.dataset_class = OSVQAMini

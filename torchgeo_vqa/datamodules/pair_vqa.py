@@ -22,7 +22,14 @@ from torchgeo.samplers import (
 
 from ..datasets import PairVQA
 from ..samplers import TileSampler
-from ..transforms import PairedAugmentation, RandomCloud, RandomLowLight, RandomSpeckle
+from ..transforms import (
+    PairedAugmentation,
+    RandomCloud,
+    RandomLowLight,
+    RandomMissing,
+    RandomSpeckle,
+)
+from ..transforms.degradation import QUALITY_TYPES
 from .collate import PairCollate
 from .statistics import Statistics, check_statistics, compute_statistics, normalize
 
@@ -66,6 +73,8 @@ class PairVQADataModule(GeoDataModule):
         cloud: float = 0.0,
         low_light: float = 0.0,
         speckle: float = 0.0,
+        missing_optical: float = 0.0,
+        missing_sar: float = 0.0,
         optical_max: float = 255.0,
         test_split: str = 'test',
         predict_split: str = 'test',
@@ -101,10 +110,13 @@ class PairVQADataModule(GeoDataModule):
             geometry: Flip and turn training pairs, and rewrite the direction words of
                 their questions and answers.
             color_jitter: Probability of changing the colours of an optical image.
-            cloud: Probability of clouds over an optical image. Like *low_light* and
-                *speckle*, it makes questions about the quality of an image false.
+            cloud: Probability of clouds over an optical image. Of a pair that
+                photometry changes, questions of type ``modality_quality`` are left
+                out: they would be false.
             low_light: Probability of low light in an optical image.
             speckle: Probability of speckle on a SAR image, which must be in dB.
+            missing_optical: Probability that an optical image is missing.
+            missing_sar: Probability that a SAR image is missing.
             optical_max: Value of the optical images that stands for 1 in *color_jitter*,
                 *cloud* and *low_light*.
             test_split: Split that test evaluates.
@@ -118,6 +130,8 @@ class PairVQADataModule(GeoDataModule):
             'cloud': cloud,
             'low_light': low_light,
             'speckle': speckle,
+            'missing_optical': missing_optical,
+            'missing_sar': missing_sar,
         }
         for name, p in probabilities.items():
             if not 0 <= p <= 1:
@@ -362,9 +376,11 @@ class PairVQADataModule(GeoDataModule):
                 K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=p['color_jitter']),
                 RandomCloud(p=p['cloud']),
                 RandomLowLight(p=p['low_light']),
+                RandomMissing(p=p['missing_optical']),
             ]
-            sar = [RandomSpeckle(p=p['speckle'])]
+            sar = [RandomSpeckle(p=p['speckle']), RandomMissing(p=p['missing_sar'])]
             dataset = self.dataset_for('train')
+            kinds = dataset.question_types
             self._augmentation = PairedAugmentation(
                 dataset.answers,
                 usual_answers=dataset.usual_answers(),
@@ -372,6 +388,7 @@ class PairVQADataModule(GeoDataModule):
                 optical=[augmentation for augmentation in optical if augmentation.p],
                 sar=[augmentation for augmentation in sar if augmentation.p],
                 optical_max=self.optical_max,
+                quality_types=[kinds.index(k) for k in QUALITY_TYPES if k in kinds],
             )
         return self._augmentation
 

@@ -19,16 +19,14 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 from torchmetrics import SumMetric
 
-from ..datamodules.collate import PADDING
 from ..datamodules.statistics import normalize
+from ..datasets.question_table import PADDING
 from ..metrics import VQAAccuracy
 from ..transforms import Degradation, ImageShuffle
+from ..transforms.degradation import QUALITY_TYPES
 from .report import write_report
 
 # B pairs, C channels
-
-#: Types of questions that degradation makes false, in any dataset.
-QUALITY_TYPES = ('modality_quality',)
 
 #: A kind of degradation and its severity.
 Condition = tuple[str, float | str]

@@ -8,6 +8,7 @@ from .degradation import Degradation, ImageShuffle
 from .dihedral import RandomDihedral
 from .directions import rewrite
 from .low_light import RandomLowLight
+from .missing import RandomMissing
 from .paired import PairedAugmentation
 from .speckle import RandomSpeckle
 
@@ -18,6 +19,7 @@ __all__ = (
     'RandomCloud',
     'RandomDihedral',
     'RandomLowLight',
+    'RandomMissing',
     'RandomSpeckle',
     'rewrite',
 )

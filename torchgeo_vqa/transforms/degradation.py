@@ -21,6 +21,9 @@ from .speckle import RandomSpeckle
 
 # B pairs, C channels
 
+#: Types of questions that degradation makes false, in any dataset.
+QUALITY_TYPES = ('modality_quality',)
+
 #: What can be blanked or shuffled, and the modalities it means.
 MODALITIES: dict[str, tuple[str, ...]] = {
     'optical': ('optical',),

@@ -19,8 +19,7 @@ class RandomLowLight(IntensityAugmentationBase2D):
 
     Questions that stay true: all about the ground (presence, counts, areas, relations),
     which SAR still shows. Questions about the optical image itself, such as what
-    degrades it or which of the two images to trust, become **false**: leave it off when
-    they are trained.
+    degrades it or which of the two images to trust, become **false**.
 
     Shape:
         - Input: (C, H, W) or (B, C, H, W), in [0, 1]

@@ -3,7 +3,7 @@
 
 """Augmentation of optical-SAR pairs together with their questions and answers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import kornia.augmentation as K
 import torch
@@ -11,6 +11,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
+from ..datasets.question_table import PADDING
 from .dihedral import ELEMENTS, RandomDihedral
 from .directions import DIRECTION_WORDS, canonical, has_direction, rewrite
 
@@ -132,14 +133,16 @@ class PairedAugmentation(nn.Module):
     within the limits that :mod:`torchgeo_vqa.transforms.directions` states. A pair with
     a question that cannot be rewritten keeps its geometry.
 
-    Photometry is each modality's own and leaves questions as they are: clouds, low light
-    and speckle make questions about the quality of an image **false**.
+    Photometry is each modality's own and leaves questions as they are. What it does to an
+    image can make questions about the quality of the images false: a pair that it changed
+    loses those of *quality_types*, which become padding.
 
     ``bounds`` and ``transform`` go on describing the image in the file, as in TorchGeo.
 
     Shape:
         - ``image_optical``: (B, 3, H, W), ``image_sar``: (B, C, H, W), either may be absent
-        - ``question``: (B, K, L), ``label`` and ``question_type``: (B, K)
+        - ``question``: (B, K, L), ``label``, ``question_type`` and others that are padded
+          along with it: (B, K)
 
     Example:
         >>> import torch
@@ -160,6 +163,7 @@ class PairedAugmentation(nn.Module):
         optical: Sequence[K.IntensityAugmentationBase2D] = (),
         sar: Sequence[K.IntensityAugmentationBase2D] = (),
         optical_max: float = 255.0,
+        quality_types: Collection[int] = (),
     ) -> None:
         """Initialize a new PairedAugmentation instance.
 
@@ -171,6 +175,7 @@ class PairedAugmentation(nn.Module):
             optical: Kornia augmentations of optical images in [0, 1].
             sar: Kornia augmentations of SAR images in their own units.
             optical_max: Value of the optical images that becomes 1.
+            quality_types: Question types about the quality of the images.
 
         Raises:
             ValueError: If *optical_max* is not positive.
@@ -179,6 +184,7 @@ class PairedAugmentation(nn.Module):
         if optical_max <= 0:
             raise ValueError(f'optical_max must be positive, got {optical_max!r}')
         self.optical_max = optical_max
+        self.quality_types = tuple(quality_types)
         self.geometry: RandomDihedral | None = None
         if geometry:
             self.geometry = RandomDihedral()
@@ -208,12 +214,35 @@ class PairedAugmentation(nn.Module):
             if 'question' in batch:
                 params['dihedral'] = self._rewrite(batch, params['dihedral'])
             batch |= {k: self.geometry(v, params=params) for k, v in images.items()}
+        before = {k: v for k, v in batch.items() if k.startswith('image')}
         if len(self.optical) and 'image_optical' in batch:
             unit = {'image': batch['image_optical'] / self.optical_max}
             batch['image_optical'] = self.optical(unit)['image'] * self.optical_max
         if len(self.sar) and 'image_sar' in batch:
             batch['image_sar'] = self.sar({'image': batch['image_sar']})['image']
+        if self.quality_types and 'question_type' in batch:
+            self._leave_out(batch, before)
         return batch
+
+    def _leave_out(self, batch: Sample, before: Mapping[str, Tensor]) -> None:
+        """Pad the questions about quality of pairs whose images changed, in place.
+
+        Args:
+            batch: The batch.
+            before: Images before, (B, C, H, W) each.
+        """
+        kind = batch['question_type']
+        changed = torch.zeros(len(kind), dtype=torch.bool, device=kind.device)
+        for key, image in before.items():
+            if batch[key] is not image:
+                # NaN differs from itself, but no data is no change
+                same = torch.isclose(batch[key], image, equal_nan=True)
+                changed |= ~same.flatten(1).all(dim=1)
+        quality = torch.tensor(self.quality_types, device=kind.device)
+        left_out = changed[:, None] & torch.isin(kind, quality)
+        for key in PADDING.keys() & batch.keys():
+            mask = left_out[..., None] if batch[key].ndim == 3 else left_out
+            batch[key] = batch[key].masked_fill(mask, PADDING[key])
 
     def _rewrite(self, batch: Sample, elements: Tensor) -> Tensor:
         """Rewrite questions and labels of a batch in place.
