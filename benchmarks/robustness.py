@@ -22,11 +22,11 @@ drawn anew from the files that come with the repository.
 import argparse
 import csv
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 from routing import routing
@@ -73,15 +73,17 @@ class Method:
     modalities: list[str] = field(default_factory=lambda: BOTH)
     #: Options of the task.
     task: dict[str, Any] = field(default_factory=dict)
-    #: Whether it is TGFNet without a part, to be compared with the whole.
-    ablation: bool = False
+    #: Options of the data module.
+    data: dict[str, Any] = field(default_factory=dict)
+    #: Which table it belongs to.
+    table: Literal['methods', 'ablations', 'hardened'] = 'methods'
     #: Whether it starts from a CLIP that was fine-tuned on the sample.
     fine_tuned: bool = False
 
     @property
     def plotted(self) -> bool:
         """Whether the plots show it."""
-        return not self.ablation or len(self.modalities) == 1
+        return self.table != 'ablations' or len(self.modalities) == 1
 
     @property
     def options(self) -> dict[str, Any]:
@@ -92,6 +94,7 @@ class Method:
             'data.modalities': self.modalities,
             **({'model.model_args': self.model_args} if self.model_args else {}),
             **{f'model.{name}': value for name, value in task.items()},
+            **{f'data.{name}': value for name, value in self.data.items()},
         }
 
 
@@ -106,7 +109,7 @@ def _cnn(
 def _without(label: str, task: dict[str, Any] | None = None, **args: Any) -> Method:
     """Return TGFNet without a part."""
     task = task or {}
-    return Method(label, model_args=args, task=task, ablation=True, fine_tuned=True)
+    return Method(label, model_args=args, task=task, table='ablations', fine_tuned=True)
 
 
 #: Sizes and learning rates that suit small images and few steps, found on the validation
@@ -131,10 +134,10 @@ METHODS = {
     ),
     'blind': Method('blind network', 'blind'),
     'optical': Method(
-        'optical only', modalities=OPTICAL, ablation=True, fine_tuned=True
+        'optical only', modalities=OPTICAL, table='ablations', fine_tuned=True
     ),
-    'sar': Method('SAR only', modalities=SAR, ablation=True, fine_tuned=True),
-    'from_scratch': Method('CLIP not fine-tuned first', ablation=True),
+    'sar': Method('SAR only', modalities=SAR, table='ablations', fine_tuned=True),
+    'from_scratch': Method('CLIP not fine-tuned first', table='ablations'),
     'no_guidance': _without('no text guidance', text_guidance=False),
     'no_cfar': _without('without CFAR', cfar=False),
     'one_stage': _without('one stage instead of two', grids=[8], keeps=[8]),
@@ -144,6 +147,14 @@ METHODS = {
     'no_af': _without('without AF (mean of experts)', adaptive_fusion=False),
     'fusion_expert': _without('fusion expert alone', experts='fusion'),
     'no_expert_loss': _without('without expert loss', {'expert_loss_weight': 0.0}),
+}
+
+#: Training images that are as bad as those of the test.
+HARDENING = {'cloud': 0.1, 'low_light': 0.1, 'missing_optical': 0.1}
+
+METHODS |= {
+    f'{name}_hardened': replace(METHODS[name], data=HARDENING, table='hardened')
+    for name in ('tgfnet', 'clip_concat', 'main_early')
 }
 
 #: Whose routing is measured.
@@ -206,7 +217,7 @@ def table(results: Results) -> str:
     lines = [f'| {" | ".join(head)} |', f'|{"---|" * len(head)}']
     for name, runs in results.items():
         method = METHODS[name]
-        if method.ablation:
+        if method.table != 'methods':
             continue
         numbers = [figures(run) for run in runs]
         images = 'none' if method.model == 'blind' else ' + '.join(method.modalities)
@@ -236,7 +247,7 @@ def ablation_table(results: Results) -> str:
     ]
     whole = {run['seed']: figures(run) for run in results.get('tgfnet', [])}
     for name, runs in results.items():
-        if name != 'tgfnet' and not METHODS[name].ablation:
+        if name != 'tgfnet' and METHODS[name].table != 'ablations':
             continue
         numbers = {run['seed']: figures(run) for run in runs}
         cells = ['the whole' if name == 'tgfnet' else METHODS[name].label]
@@ -247,6 +258,28 @@ def ablation_table(results: Results) -> str:
         gaps = [n['OA'] - whole[s]['OA'] for s, n in numbers.items() if s in whole]
         cells.append('' if name == 'tgfnet' or not gaps else mean_and_spread(gaps))
         lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def hardened_table(results: Results) -> str:
+    """Write what training with bad images brings in Markdown."""
+    columns = {'OA': 'OA', 'undegraded': 'clear, no quality questions'}
+    columns |= {'cloud_1.0': 'full clouds', 'low_light_0.05': '5 % light'}
+    columns |= {'blank_optical': 'no optical image'}
+    columns |= dict(list(LOSSES.items())[2:])
+    lines = [
+        f'| method | trained with bad images | seeds | {" | ".join(columns.values())} |',
+        f'|---|---|---|{"---|" * len(columns)}',
+    ]
+    for hardened in [n for n in results if METHODS[n].table == 'hardened']:
+        for name in (hardened.removesuffix('_hardened'), hardened):
+            numbers = [figures(run) for run in results.get(name, [])]
+            if not numbers:
+                continue
+            cells = [METHODS[name].label, 'yes' if name == hardened else 'no']
+            cells.append(str(len(numbers)))
+            cells += [mean_and_spread([n[c] for n in numbers]) for c in columns]
+            lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
@@ -269,7 +302,7 @@ def fine_tuning_table(results: Results) -> str:
 
 def types_table(results: Results) -> str:
     """Write the accuracy of every question type in Markdown, a column per method."""
-    names = [name for name in results if not METHODS[name].ablation]
+    names = [name for name in results if METHODS[name].table == 'methods']
     lines = [
         f'| question type | {" | ".join(METHODS[n].label for n in names)} |',
         f'|---|{"---|" * len(names)}',
@@ -303,7 +336,7 @@ def plot(path: Path, results: Results, kind: str, title: str, label: str) -> Non
     figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
     for name, runs in results.items():
         method = METHODS[name]
-        if not method.plotted:
+        if not method.plotted or method.table == 'hardened':
             continue
         curves = [
             {
@@ -320,8 +353,9 @@ def plot(path: Path, results: Results, kind: str, title: str, label: str) -> Non
             [curve.get(s, oa) for curve, oa in zip(curves, plain, strict=True)]
             for s in severities
         ]
-        label_ = f'TGFNet, {method.label}' if method.ablation else method.label
-        style = '--' if method.ablation or method.modalities == OPTICAL else '-'
+        ablation = method.table == 'ablations'
+        label_ = f'TGFNet, {method.label}' if ablation else method.label
+        style = '--' if ablation or method.modalities == OPTICAL else '-'
         (line,) = axes.plot(
             severities,
             [mean(c) for c in columns],
@@ -356,6 +390,7 @@ def report(output: Path, results: Results) -> None:
     (output / 'ablations.md').write_text(ablation_table(results) + '\n')
     (output / 'types.md').write_text(types_table(results) + '\n')
     (output / 'fine_tuning.md').write_text(fine_tuning_table(results) + '\n')
+    (output / 'hardened.md').write_text(hardened_table(results) + '\n')
     write_csv(output / 'runs.csv', results)
     plot(
         output / 'cloud.png',
@@ -457,7 +492,7 @@ def main() -> None:
             }
             results.setdefault(name, []).append(run)
     report(args.output, results)
-    for name in ('methods', 'ablations'):
+    for name in ('methods', 'hardened', 'ablations'):
         if results:
             print((args.output / f'{name}.md').read_text())
 
