@@ -11,7 +11,7 @@ from rasterio.enums import Resampling
 from torchgeo.datasets import GeoDataset
 
 from ..questions import NO_DATA
-from .coverage import Query, nodata_values, uncovered
+from .coverage import Query, find_gaps
 
 
 class ClassMap:
@@ -92,7 +92,7 @@ class ClassMap:
                 f'{self.name} must be one raster for a patch, got a mask of shape '
                 f'{mask.shape}; use one band and time_series=False'
             )
-        nodata = nodata_values(self.dataset, query)
+        outside, nodata = find_gaps(self.dataset, query, mask.shape)
         if named := sorted(nodata & self._labels.keys()):
             raise ValueError(
                 f'{self.name}: code {int(named[0])} stands for no data in the files, so it '
@@ -109,7 +109,6 @@ class ClassMap:
                 unnamed.append(i)
         where = where.reshape(mask.shape)
         label = labels[where]
-        outside = uncovered(self.dataset, query, mask.shape)
         for i in unnamed:
             num = int(np.count_nonzero((where == i) & ~outside))
             if num:

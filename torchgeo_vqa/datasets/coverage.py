@@ -77,27 +77,39 @@ def _rows(dataset: GeoDataset, query: Query) -> Any:
     return index.iloc[:: t.step].cx[x.start : x.stop, y.start : y.stop]
 
 
-def uncovered(
-    dataset: GeoDataset, query: Query, shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Find the pixels that no file of a dataset reaches.
+class Gaps(NamedTuple):
+    """Where a dataset has no data.
 
-    What TorchGeo fills them with is no different from data. They are where files end,
-    and in the corners of files warped from another CRS.
+    Attributes:
+        outside: (H, W) mask of the pixels that no file reaches.
+        nodata: Values that stand for no data, which may be not a number.
+    """
+
+    outside: NDArray[np.bool_]
+    nodata: set[float]
+
+
+def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps:
+    """Find where a dataset has no data.
+
+    What TorchGeo fills pixels with that no file reaches is no different from data. They
+    are where files end, and in the corners of files warped from another CRS.
 
     Args:
-        dataset: The dataset.
+        dataset: The dataset; its own ``nodata`` overrides that of its files.
         query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
         shape: Height and width of the query in pixels.
 
     Returns:
-        (H, W) mask.
+        What is known of it.
     """
     x, y, _ = query
     rows = _rows(dataset, query)
     outlines: Sequence[BaseGeometry] = list(rows.geometry)
+    nodata: set[float] = set()
     if 'filepath' in rows:
         files = [_open(str(path), dataset.crs) for path in rows['filepath']]
+        nodata = {file.nodata for file in files if file.nodata is not None}
         outlines = [
             # TorchGeo warps in two steps, so the last pixel may have nothing in it
             file.outline.buffer(-1.5 * max(file.blur, x.step, y.step))
@@ -105,28 +117,20 @@ def uncovered(
             else file.outline or outline
             for outline, file in zip(outlines, files, strict=True)
         ]
-    outlines = [outline for outline in outlines if not outline.is_empty]
-    if not outlines:
-        return np.ones(shape, bool)
-    transform = from_origin(x.start, y.stop, x.step, y.step)
-    return np.asarray(geometry_mask(outlines, shape, transform))
-
-
-def nodata_values(dataset: GeoDataset, query: Query) -> set[float]:
-    """List what stands for no data in the files of a query.
-
-    Args:
-        dataset: The dataset; its own ``nodata`` overrides that of its files.
-        query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
-
-    Returns:
-        Values, which may be not a number.
-    """
     own = getattr(dataset, 'nodata', None)
     if own is not None:
-        return {float(own)}
-    rows = _rows(dataset, query)
-    if 'filepath' not in rows:
-        return set()
-    files = (_open(str(path), dataset.crs) for path in rows['filepath'])
-    return {float(file.nodata) for file in files if file.nodata is not None}
+        nodata = {float(own)}
+    # of pixels, whose centres count
+    patch = shapely.box(
+        x.start + x.step / 2,
+        y.start + y.step / 2,
+        x.stop - x.step / 2,
+        y.stop - y.step / 2,
+    )
+    if any(outline.covers(patch) for outline in outlines):
+        return Gaps(np.zeros(shape, bool), nodata)
+    outlines = [outline for outline in outlines if not outline.is_empty]
+    if not outlines:
+        return Gaps(np.ones(shape, bool), nodata)
+    transform = from_origin(x.start, y.stop, x.step, y.step)
+    return Gaps(np.asarray(geometry_mask(outlines, shape, transform)), nodata)

@@ -4,7 +4,7 @@
 """MapVQA, questions about any place that images and a label map show."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -26,10 +26,10 @@ from torchgeo.datasets import GeoDataset, IntersectionDataset, VectorDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
 
 from .. import questions as q
-from ..questions import NO_DATA, Legend, Question, Scene, SceneObject
+from ..questions import NO_DATA, Balance, Legend, Question, Scene, SceneObject
 from . import vocabulary
 from .class_map import ClassMap
-from .coverage import Query, nodata_values, uncovered
+from .coverage import Query, find_gaps
 from .figure import Answered, plot_pair
 from .object_layer import ObjectLayer
 from .question_table import COLUMNS, CONTEXT_LENGTH, Ids, QuestionTable, decode
@@ -182,6 +182,8 @@ class MapVQA(GeoDataset):
         self.spatial_only = spatial_only
         self.seed = seed
         self.transforms = transforms
+        #: How readily each answer is asked for, if that is known.
+        self.balance: Balance | None = None
 
         datasets = self._images | {'labels': labels}
         if quality is not None:
@@ -409,8 +411,8 @@ class MapVQA(GeoDataset):
                     'time_series=False'
                 )
             images[modality] = image.float()
-            unknown |= uncovered(dataset, own, (height, width))
-            unknown |= _empty(image.numpy(), nodata_values(dataset, own))
+            outside, nodata = find_gaps(dataset, own, (height, width))
+            unknown |= outside | _empty(image.numpy(), nodata)
         label[unknown] = NO_DATA
         objects: tuple[SceneObject, ...] = ()
         partial: frozenset[str] = frozenset()
@@ -491,8 +493,28 @@ class MapVQA(GeoDataset):
         ]
         rng = np.random.default_rng([self.seed, *key])
         pool = self._candidates(patch)
-        drawn = q.draw_even(pool, self.questions_per_sample, rng)
+        num = self.questions_per_sample
+        if self.balance is None:
+            drawn = q.draw_even(pool, num, rng)
+        else:
+            drawn = self.balance.draw(pool, num, rng)
         return [question.reworded(rng) for question in drawn]
+
+    def measure_balance(self, queries: Iterable[GeoSlice]) -> Balance:
+        """Count what patches answer, to ask less often for what most of them do.
+
+        .. code-block:: python
+
+           sampler = RandomPatchSampler(dataset, size=64, length=500, generator=0)
+           dataset.balance = dataset.measure_balance(sampler)
+
+        Args:
+            queries: Patches like those that will be asked for, some hundred.
+
+        Returns:
+            The balance. With it as :attr:`balance`, questions are drawn by it.
+        """
+        return Balance(self.candidates(query) for query in queries)
 
     def __getitem__(self, index: GeoSlice) -> Sample:
         """Retrieve images and questions about them, indexed by spatiotemporal slice.
