@@ -298,32 +298,25 @@ def test_zones_far_apart_in_one_map(terramesh: Path) -> None:
     where = RandomPatchSampler(dataset, size=32, length=30, generator=0)
     for x, y in where:
         label = dataset.scene((x, y)).label
-        assert (label != NO_DATA).all()
+        known = label != NO_DATA
+        assert known.mean() > 0.8  # all but a corner that warping left empty
         xs = x.start + dataset.res[0] * (np.arange(32) + 0.5)
         ys = y.stop - dataset.res[1] * (np.arange(32) + 0.5)
+        places = [axis[known] for axis in np.meshgrid(xs, ys)]
         for raster, to_pixel, to_file in rasters:
-            columns, rows = to_pixel * np.array(
-                to_file.transform(*(a.ravel() for a in np.meshgrid(xs, ys)))
-            )
-            rows, columns = rows.astype(int), columns.astype(int)
-            if (
-                1 <= rows.min()
-                and rows.max() < 223
-                and 1 <= columns.min() < columns.max() < 223
-            ):
-                # TorchGeo warps by nearest neighbour in two steps: at most a pixel off
-                names = np.array([*REAL_CODES.values(), ''])
-                code = {name: c for c, name in REAL_CODES.items()}
-                found = np.array([code[n] for n in names[label.ravel()]])
-                around = np.stack(
-                    [
-                        raster[rows + r, columns + c]
-                        for r, c in product((-1, 0, 1), repeat=2)
-                    ]
-                )
-                assert (around == found).any(axis=0).all()
-                off += int((raster[rows, columns] != found).sum())
-                num += found.size
+            columns, rows = to_pixel * np.array(to_file.transform(*places))
+            pixels = np.array([rows, columns])
+            if not (np.isfinite(pixels) & (pixels >= 1) & (pixels < 223)).all():
+                continue  # another tile
+            rows, columns = pixels.astype(int)
+            found = np.array(list(REAL_CODES))[label[known]]
+            # TorchGeo warps by nearest neighbour in two steps: at most a pixel off
+            around = [
+                raster[rows + r, columns + c] for r, c in product((-1, 0, 1), repeat=2)
+            ]
+            assert (np.array(around) == found).any(axis=0).all()
+            off += int((raster[rows, columns] != found).sum())
+            num += found.size
     assert num > 20 * 32 * 32
     assert off < 0.1 * num
 
@@ -630,7 +623,7 @@ class TestNoData:
     ) -> None:
         dataset = make_map(self.with_hole(codes, 9), ignore=[9])
         area = dataset.known_area()
-        assert area.area == (SIZE**2 - 240) * RES**2
+        assert area.area == pytest.approx((SIZE**2 - 240) * RES**2)
         for query in RandomPatchSampler(
             dataset, size=16, length=60, roi=area, generator=0
         ):
@@ -862,7 +855,7 @@ class TestObjects:
         whole = {q[1]: q[2] for q in dataset.candidates(patch(0, 0, 96))}
         assert whole['How many ships are there?'] == '3'
         assert whole['In which quadrant is the tank?'] == 'upper left'
-        assert whole['Is the tank above the crane?'] == 'yes'
+        assert whole['Is the crane below the tank?'] == 'yes'
         assert whole['Are there more ships or tanks?'] == 'ships'
         cut = {q[1]: q[2] for q in dataset.candidates(patch(1, 2))}
         assert cut['Is there a ship?'] == 'yes'
@@ -907,7 +900,10 @@ class TestObjects:
                 lambda o: o.assign(**{'class': [None, *'abcd']}),
                 '1 of 5 objects have no kind',
             ),
-            (lambda o: o.set_geometry([None, *o.geometry[1:]]), 'have no geometry'),
+            (
+                lambda o: o.assign(geometry=o.geometry.where(o.index > 0)),
+                '1 of 5 objects have no geometry',
+            ),
         ],
     )
     def test_bad_layers(
