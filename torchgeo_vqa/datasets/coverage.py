@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.errors import RasterioIOError
 from rasterio.features import geometry_mask
-from rasterio.transform import from_origin
+from rasterio.transform import from_origin, xy
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import GeoDataset
 
@@ -47,16 +47,12 @@ def _open(path: str, crs: CRS) -> RasterFile:
         with rasterio.open(path) as file:
             if file.crs is None or file.transform.is_identity:
                 return RasterFile(None, 0.0, file.nodata)
-            corners = [
-                file.transform * corner
-                for corner in (
-                    (0, 0),
-                    (file.width, 0),
-                    (file.width, file.height),
-                    (0, file.height),
-                )
-            ]
-            outline = shapely.Polygon(corners)
+            rows, columns = (
+                [0, 0, file.height, file.height],
+                [0, file.width, file.width, 0],
+            )
+            xs, ys = xy(file.transform, rows, columns, offset='ul')
+            outline = shapely.Polygon(np.column_stack([xs, ys]))
             own, nodata = CRS.from_wkt(file.crs.to_wkt()), file.nodata
             num_pixels = file.width * file.height
     except RasterioIOError:
@@ -73,7 +69,7 @@ def _rows(dataset: GeoDataset, query: Query) -> GeoDataFrame:
     x, y, t = query
     index = dataset.index
     times = index.index
-    during = np.flatnonzero((times.left < t.stop) & (times.right > t.start))[:: t.step]
+    during = np.flatnonzero((times.left <= t.stop) & (times.right > t.start))[:: t.step]
     box = shapely.box(x.start, y.start, x.stop, y.stop)
     touching = index.sindex.query(box, predicate='intersects')
     return index.iloc[np.intersect1d(during, touching)]
@@ -117,7 +113,10 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
             # TorchGeo warps in two steps: the last pixel of a file may have nothing in
             # it, and no value that says so
             file.outline.buffer(-1.5 * max(file.blur, x.step, y.step))
-            if file.outline is not None and file.blur and file.nodata is own is None
+            if file.outline is not None
+            and file.blur
+            and file.nodata is None
+            and own is None
             else file.outline or outline
             for outline, file in zip(outlines, files, strict=True)
         ]
