@@ -5,6 +5,7 @@
 
 from .bigearthnettext import BigEarthNetText
 from .cache_folder import cache_folder
+from .mapvqa import MapVQA
 from .osvqa import OSVQA
 from .osvqamini import OSVQAMini
 from .pair_vqa import PairVQA
@@ -20,6 +21,7 @@ __all__ = (
     'RSVQAHR',
     'RSVQALR',
     'BigEarthNetText',
+    'MapVQA',
     'OSVQAMini',
     'PairVQA',
     'QuestionTable',

@@ -1,0 +1,168 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""How questions are drawn so that none can be answered blind."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+import numpy as np
+
+from .question import QUESTION_TYPES, Question
+
+
+def draw_balanced(
+    pools: Sequence[Sequence[Question]], rng: np.random.Generator
+) -> list[list[Question]]:
+    """Draw questions from the candidates of many scenes so that no text gives its answer away.
+
+    For each question text, the most frequent answer is thinned out until it is no more
+    frequent than the runner-up; texts with only one answer, or hardly any other, are dropped.
+    Then every scene keeps at most ``QuestionType.per_scene`` questions of each type.
+    Wordings are drawn afterwards (:meth:`Question.reworded`): they do not matter here.
+
+    Args:
+        pools: Candidates of each scene.
+        rng: Source of randomness.
+
+    Returns:
+        Questions kept of each scene, in the order of the candidates.
+    """
+    where: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for i, pool in enumerate(pools):
+        for q in pool:
+            where[q.question_type, q.canonical][q.answer].append(i)
+    keep: list[set[tuple[str, str]]] = [set() for _ in pools]
+    least = max(1, len(pools) // 400)
+    for key, places in sorted(where.items()):
+        counts = sorted((len(scenes) for scenes in places.values()), reverse=True)
+        if len(counts) < 2 or counts[1] < least:
+            continue
+        limit = counts[1]
+        for _, scenes in sorted(places.items()):
+            chosen = rng.permutation(scenes)[:limit] if len(scenes) > limit else scenes
+            for i in chosen:
+                keep[i].add(key)
+
+    drawn: list[list[Question]] = []
+    for pool, kept in zip(pools, keep, strict=True):
+        by_type: dict[str, list[int]] = defaultdict(list)
+        for j, q in enumerate(pool):
+            if (q.question_type, q.canonical) in kept:
+                by_type[q.question_type].append(j)
+        order: list[int] = []
+        for name, positions in by_type.items():
+            shuffled = rng.permutation(positions).tolist()
+            order += shuffled[: QUESTION_TYPES[name].per_scene]
+        drawn.append([pool[j] for j in sorted(order)])
+    return drawn
+
+
+def draw_even(
+    pool: Sequence[Question], num: int, rng: np.random.Generator
+) -> list[Question]:
+    """Draw questions from the candidates of one scene, answers first.
+
+    Types take turns, and within a type its answers do; which question is asked is drawn
+    last, among those that have the answer. No answer of a type is drawn more often than
+    its runner-up.
+
+    That evens out the answers within a scene. What most scenes answer to a text it cannot
+    know; :class:`Balance` does.
+
+    Args:
+        pool: Candidates of the scene.
+        num: Number of questions, fewer if there are not so many.
+        rng: Source of randomness.
+
+    Returns:
+        Questions, in the order they were drawn.
+    """
+    by_type: dict[str, dict[str, list[Question]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for q in pool:
+        by_type[q.question_type][q.answer].append(q)
+    turns = []
+    for by_answer in by_type.values():
+        counts = sorted(map(len, by_answer.values()), reverse=True)
+        limit = counts[1] if len(counts) > 1 else 1
+        shuffled = [_shuffle(same, rng)[:limit] for same in by_answer.values()]
+        turns.append(_interleave(_shuffle(shuffled, rng)))
+    return _interleave(_shuffle(turns, rng))[:num]
+
+
+class Balance:
+    """How readily each answer is asked for, so that no text gives its answer away.
+
+    It does for scenes that come one by one what :func:`draw_balanced` does for many at
+    once: what most scenes answer to a text is asked for less often, as often as the
+    runner-up. A text that has only one answer is not asked.
+    """
+
+    def __init__(self, pools: Iterable[Sequence[Question]]) -> None:
+        """Initialize a new Balance instance.
+
+        Args:
+            pools: Candidates of some hundred scenes, like those that will be asked.
+        """
+        counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for pool in pools:
+            for q in pool:
+                counts[q.question_type, q.canonical][q.answer] += 1
+        self._chances: dict[tuple[str, str, str], float] = {}
+        for (question_type, text), answers in counts.items():
+            _, *others = sorted(answers.values(), reverse=True)
+            limit = others[0] if others else 0
+            for answer, count in answers.items():
+                self._chances[question_type, text, answer] = min(1.0, limit / count)
+
+    def chance(self, question: Question) -> float:
+        """Return how likely a candidate is kept.
+
+        Args:
+            question: A candidate.
+
+        Returns:
+            Its probability, 0 if no scene was asked the like.
+        """
+        key = question.question_type, question.canonical, question.answer
+        return self._chances.get(key, 0.0)
+
+    def draw(
+        self, pool: Sequence[Question], num: int, rng: np.random.Generator
+    ) -> list[Question]:
+        """Draw questions from the candidates of one scene.
+
+        Args:
+            pool: Candidates of the scene.
+            num: Number of questions, fewer if there are not so many; of each type at most
+                ``QuestionType.per_scene``.
+            rng: Source of randomness.
+
+        Returns:
+            Questions, in the order they were drawn; types take turns.
+        """
+        drawn = rng.random(len(pool))
+        by_type: dict[str, list[Question]] = defaultdict(list)
+        for q, number in zip(pool, drawn, strict=True):
+            if number < self.chance(q):
+                by_type[q.question_type].append(q)
+        turns = [
+            _shuffle(same, rng)[: QUESTION_TYPES[name].per_scene]
+            for name, same in by_type.items()
+        ]
+        return _interleave(_shuffle(turns, rng))[:num]
+
+
+def _shuffle[T](items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    """Items in a random order."""
+    return [items[i] for i in rng.permutation(len(items))]
+
+
+def _interleave(lists: Sequence[Sequence[Question]]) -> list[Question]:
+    """First of each list, then the second of each, ..."""
+    return [q for row in zip_longest(*lists) for q in row if q is not None]
