@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from torchgeo_vqa.datasets.osvqamini import draw_scene
-from torchgeo_vqa.datasets.scene import QUALITIES
+from torchgeo_vqa.questions import QUALITIES
 
 SHEET = Path(__file__).parent / '_static' / 'osvqamini_sheet.png'
 PAIRS = 4

@@ -9,13 +9,23 @@ modules known to TorchGeo's command line.
 
 from importlib.metadata import version
 
-from . import datamodules, datasets, metrics, models, samplers, trainers, transforms
+from . import (
+    datamodules,
+    datasets,
+    metrics,
+    models,
+    questions,
+    samplers,
+    trainers,
+    transforms,
+)
 
 __all__ = (
     'datamodules',
     'datasets',
     'metrics',
     'models',
+    'questions',
     'samplers',
     'trainers',
     'transforms',

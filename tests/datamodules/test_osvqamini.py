@@ -18,7 +18,7 @@ from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.datasets.osvqamini import OSVQAMini
-from torchgeo_vqa.datasets.question_types import candidates
+from torchgeo_vqa.questions import candidates
 
 NUM_SCENES = {'train': 24, 'val': 5, 'test': 3}
 

@@ -24,8 +24,7 @@ from torchgeo_vqa.datasets.osvqamini import (
     generate,
     scene_of,
 )
-from torchgeo_vqa.datasets.question import Question, draw_balanced
-from torchgeo_vqa.datasets.question_types import answer, candidates
+from torchgeo_vqa.questions import Question, answer, candidates, draw_balanced
 
 NUM_SCENES = {'train': 24, 'val': 6, 'test': 10}
 

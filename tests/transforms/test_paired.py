@@ -16,9 +16,7 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.datasets.landscape import make_scene
-from torchgeo_vqa.datasets.question import Question
-from torchgeo_vqa.datasets.question_types import candidates
-from torchgeo_vqa.datasets.scene import Scene
+from torchgeo_vqa.questions import Question, Scene, candidates
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
     RandomCloud,

@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .raster import dilate, smooth_noise
-from .scene import MIN_SHARE, QUALITIES, Scene, SceneObject
+from ..questions import MIN_SHARE, QUALITIES, Scene, SceneObject
+from ..questions.dilation import dilate
+from .raster import smooth_noise
 
 #: Land-cover classes, as named in questions.
 CLASSES = ('water', 'forest', 'cropland', 'grassland', 'built-up land', 'bare soil')

@@ -6,9 +6,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..questions import Scene, SceneObject
 from .landscape import BARE, BUILT_UP, CLASSES, CROPLAND, FOREST, GRASSLAND, WATER
 from .raster import blur, smooth_noise
-from .scene import Scene, SceneObject
 
 # Red, green, blue of a true-colour image stretched as for display, 0..255.
 _COLORS = {

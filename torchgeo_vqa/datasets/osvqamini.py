@@ -25,14 +25,12 @@ from rasterio.transform import from_origin
 from torchgeo.datasets.utils import Sample
 from tqdm import tqdm
 
+from ..questions import Question, Scene, candidates, draw_balanced
 from .cache_folder import cache_folder
 from .landscape import make_scene
 from .optical import render_optical
 from .osvqa import OSVQA
-from .question import Question, draw_balanced
-from .question_types import candidates
 from .sar import render_sar
-from .scene import Scene
 
 #: Changes whenever the same seed gives other pixels or other questions.
 VERSION = 1
@@ -164,7 +162,7 @@ def generate(
                     [pools[i] for i in members], np.random.default_rng([seed, code])
                 )
                 rows = [
-                    [names[i], *q]
+                    [names[i], *q[:3]]
                     for i, questions in zip(members, drawn, strict=True)
                     for q in questions
                 ]

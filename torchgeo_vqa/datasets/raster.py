@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Operations on rasters: smooth noise, blurring, dilation."""
+"""Operations on rasters: smooth noise and blurring."""
 
 from functools import lru_cache
 
@@ -61,24 +61,3 @@ def blur(image: NDArray[np.float64], weight: float = 0.25) -> NDArray[np.float64
         image = (1 - 2 * weight) * image + weight * (padded[:-2] + padded[2:])
         image = np.swapaxes(image, 0, axis)
     return image
-
-
-def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Grow a mask by a square neighbourhood.
-
-    Args:
-        mask: (..., H, W) mask.
-        radius: Number of pixels it grows by, diagonals included.
-
-    Returns:
-        The grown mask.
-    """
-    grown = mask.copy()
-    for _ in range(radius):
-        before = grown.copy()
-        grown[..., 1:, :] |= before[..., :-1, :]
-        grown[..., :-1, :] |= before[..., 1:, :]
-        before = grown.copy()
-        grown[..., 1:] |= before[..., :-1]
-        grown[..., :-1] |= before[..., 1:]
-    return grown

@@ -6,10 +6,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..questions import Scene
 from .landscape import BARE, BUILT_UP, CLASSES, CROPLAND, FOREST, GRASSLAND, WATER
 from .optical import parcels
 from .raster import blur, smooth_noise
-from .scene import Scene
 
 # Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence.
 _BACKSCATTER = {

@@ -4,25 +4,34 @@
 """Question types: every answer against a slow re-derivation from the text alone."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
-from itertools import chain, product
+from dataclasses import replace
+from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
 
 from torchgeo_vqa.datasets.landscape import make_scene
-from torchgeo_vqa.datasets.question import (
+from torchgeo_vqa.questions import (
+    NO_DATA,
+    QUADRANTS,
     QUESTION_TYPES,
-    Candidates,
+    Legend,
     Question,
+    Questions,
     QuestionType,
-    draw_balanced,
+    Scene,
+    SceneObject,
+    Window,
+    answer,
+    candidates,
     plural,
+    possible,
     with_article,
 )
-from torchgeo_vqa.datasets.question_types import answer, candidates
-from torchgeo_vqa.datasets.scene import QUADRANTS, Scene, SceneObject
+from torchgeo_vqa.transforms.directions import rewrite
 
 SIXTEEN = {
     *('land_cover_presence', 'main_land_cover', 'area_share', 'larger_area'),
@@ -251,19 +260,176 @@ def turn_words(text: str, k: int) -> str:
     return re.sub(rf'\b({"|".join(words)})\b', turn, text)
 
 
+@cache
+def turn_window(window: Window, shape: tuple[int, int], k: int) -> Window:
+    top, left, bottom, right = window
+    mask = np.zeros(shape, bool)
+    mask[top:bottom, left:right] = True
+    mask = np.rot90(mask, k)
+    rows, columns = np.nonzero(np.fliplr(mask) if k >= 4 else mask)
+    return (
+        int(rows.min()),
+        int(columns.min()),
+        int(rows.max()) + 1,
+        int(columns.max()) + 1,
+    )
+
+
 @pytest.mark.parametrize('k', range(8))
 def test_what_is_asked_turns_with_the_scene(k: int, scenes: list[Scene]) -> None:
     directed = 0
     for scene in scenes:
-        expected = {
-            (q.question_type, turn_words(q.question, k), turn_words(q.answer, k))
-            for q in candidates(scene)
-        }
+        asked = candidates(scene)
+        expected = set()
+        for q in asked:
+            assert q.footprint is not None
+            words = tuple(turn_words(w, k) for w in q.wordings)
+            window = turn_window(q.footprint, scene.shape, k)
+            answer = turn_words(q.answer, k)
+            expected.add(Question(q.question_type, words[0], answer, window, words))
         assert set(candidates(scene.dihedral(k))) == expected
-        directed += sum(
-            turn_words(q.question, 2) != q.question for q in candidates(scene)
-        )
+        directed += sum(turn_words(q.question, 2) != q.question for q in asked)
     assert directed > 500
+
+
+@pytest.mark.parametrize('k', range(8))
+def test_every_wording_can_be_rewritten(k: int, scenes: list[Scene]) -> None:
+    texts = {w for q in possible(scenes[0].legend, sorted(SIXTEEN)) for w in q.wordings}
+    assert len(texts) > 300
+    for text in texts:
+        assert rewrite(text, k) == turn_words(text, k)
+
+
+class TestWordings:
+    def test_are_all_different_and_there_are_several(self, scenes: list[Scene]) -> None:
+        told: dict[str, tuple[str, str]] = {}
+        for q in possible(scenes[0].legend, sorted(SIXTEEN)):
+            assert len(set(q.wordings)) >= 3
+            assert q.question == q.wordings[0] == q.canonical
+            for text in q.wordings:
+                assert text[0].isupper()
+                assert text.endswith('?')
+                assert '{' not in text
+                # one text asks one thing
+                key = q.question_type, q.canonical
+                assert told.setdefault(text, key) == key
+
+    def test_are_drawn_alike(self, scenes: list[Scene]) -> None:
+        question = candidates(scenes[0], ['main_land_cover', 'land_cover_presence'])[0]
+        rng = np.random.default_rng(0)
+        drawn = Counter(question.reworded(rng) for _ in range(600))
+        assert {q.question for q in drawn} == set(question.wordings)
+        assert min(drawn.values()) > 150
+        assert {q._replace(question=question.question) for q in drawn} == {question}
+
+    def test_any_of_them_is_answered(self, scenes: list[Scene]) -> None:
+        for q in candidates(scenes[0]):
+            for text in q.wordings:
+                assert answer(q.question_type, text, scenes[0]) == q.answer
+
+
+class TestPossible:
+    def test_holds_whatever_is_asked(self, scenes: list[Scene]) -> None:
+        listed = possible(scenes[0].legend, sorted(SIXTEEN))
+        known = {(q.question_type, q.wordings, q.answer) for q in listed}
+        assert len(known) == len(listed)
+        for scene in scenes:
+            for q in candidates(scene, sorted(SIXTEEN)):
+                assert (q.question_type, q.wordings, q.answer) in known
+
+    def test_nothing_without_what_a_type_needs(self) -> None:
+        bare = Legend(('sea', 'land'))
+        assert {q.question_type for q in possible(bare, sorted(SIXTEEN))} == {
+            *('land_cover_presence', 'main_land_cover', 'area_share', 'larger_area'),
+            *('land_cover_count', 'quadrant_land_cover', 'adjacency'),
+        }
+
+    def test_unknown_type(self) -> None:
+        with pytest.raises(ValueError, match="got \\['colour'\\]"):
+            possible(Legend(('sea',)), ['colour'])
+
+
+class TestUnknownPixels:
+    """An answer must hold whatever the pixels are that the map does not know."""
+
+    def hide(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        """Hide a blob or a stripe, and a few pixels here and there."""
+        hidden = rng.random(scene.shape) < rng.choice([0, 0.002, 0.05])
+        top, left = rng.integers(0, scene.shape[0] - 8, 2)
+        height, width = rng.integers(1, 40, 2)
+        hidden[top : top + height, left : left + width] = True
+        return replace(scene, label=np.where(hidden, NO_DATA, scene.label))
+
+    def test_answers_hold_whatever_they_are(self, scenes: list[Scene]) -> None:
+        rng = np.random.default_rng(0)
+        asked: Counter[str] = Counter()
+        for scene in scenes[:40]:
+            hidden = self.hide(scene, rng)
+            unknown = hidden.label == NO_DATA
+            # all of one class, at random, and as it is
+            worlds = [np.where(unknown, c, hidden.label) for c in range(6)]
+            noise = rng.integers(0, 6, scene.shape)
+            worlds += [np.where(unknown, noise, hidden.label), scene.label]
+            filled = [replace(scene, label=world.astype(np.uint8)) for world in worlds]
+            pool = candidates(hidden)
+            for q in (pool[i] for i in rng.permutation(len(pool))[:10]):
+                asked[q.question_type] += 1
+                for world in filled:
+                    assert q.answer == derive(q.question, world), q.question
+        assert len(asked) >= 12
+
+    def test_most_questions_survive_a_small_hole(self, scenes: list[Scene]) -> None:
+        label = scenes[0].label.copy()
+        label[0, 0] = NO_DATA
+        types = Counter(
+            q.question_type for q in candidates(replace(scenes[0], label=label))
+        )
+        before = Counter(q.question_type for q in candidates(scenes[0]))
+        assert types['quadrant_land_cover'] >= before['quadrant_land_cover'] - 1
+        assert types['object_presence'] == before['object_presence']
+        # but nothing may be said to be absent
+        assert types['land_cover_count'] == 0
+
+    def test_nothing_known(self) -> None:
+        label = np.full((32, 32), NO_DATA, np.uint8)
+        assert candidates(Scene(label, ('sea', 'land'), urban_classes=('land',))) == []
+
+
+def test_objects_on_the_edge_are_not_counted_on() -> None:
+    ship = SceneObject('ship', 4, 4, 8, 8)
+    label = np.zeros((32, 32), np.uint8)
+    scene = Scene(label, ('sea',), (ship,), ('ship', 'buoy'), partial=frozenset())
+    cut = replace(scene, partial=frozenset({'ship', 'buoy'}))
+    before, after = ({q[1:3] for q in candidates(s)} for s in (scene, cut))
+    assert ('Is there a ship?', 'yes') in before & after
+    assert ('Is there a ship near sea?', 'yes') in before & after
+    lost = before - after
+    assert {question for question, _ in lost} == {
+        'In which quadrant is the ship?',
+        'Which land cover is around the ship?',
+        'How many ships are there?',
+        'How many buoys are there?',
+        'Is there a buoy?',
+        'Are there more ships or buoys?',
+    }
+    assert after <= before
+
+
+def test_two_causes_are_not_one() -> None:
+    quality = np.zeros((32, 32), np.uint8)
+    quality[:16] = 1
+    scene = Scene(np.zeros((32, 32), np.uint8), ('sea',), quality=quality)
+    assert answer('modality_quality', 'What degrades the optical image?', scene) == (
+        'clouds'
+    )
+    quality = quality.copy()
+    quality[20:24] = 2
+    with pytest.raises(ValueError, match='no clear'):
+        answer(
+            'modality_quality',
+            'What degrades the optical image?',
+            replace(scene, quality=quality),
+        )
 
 
 class TestByHand:
@@ -415,17 +581,37 @@ class TestRelation:
 def test_a_subclass_with_a_name_is_registered() -> None:
     class Nothing(QuestionType):
         name = 'nothing'
+        templates = (('Is there nothing?', 'Nothing?'),)
 
-        def candidates(self, scene: Scene) -> Candidates:
-            yield 'Is there nothing?', 'no'
+        def possible(self, legend: Legend) -> Questions:
+            yield self.ask('no')
+
+        def candidates(self, scene: Scene) -> Questions:
+            yield self.ask('no', scene.whole)
 
     try:
         scene = Scene(np.zeros((8, 8), np.uint8), ('sea',))
         assert candidates(scene, ['nothing']) == [
-            Question('nothing', 'Is there nothing?', 'no')
+            Question(
+                'nothing',
+                'Is there nothing?',
+                'no',
+                (0, 0, 8, 8),
+                ('Is there nothing?', 'Nothing?'),
+            )
         ]
     finally:
         del QUESTION_TYPES['nothing']
+
+
+def test_wordings_are_tuples() -> None:
+    with pytest.raises(TypeError, match=r"Oops.templates .* got \('Is it\?',\)"):
+
+        class Oops(QuestionType):
+            name = 'oops'
+            templates = ('Is it?',)  # type: ignore[assignment]
+
+    assert 'oops' not in QUESTION_TYPES
 
 
 @pytest.mark.parametrize(
@@ -441,41 +627,6 @@ def test_a_subclass_with_a_name_is_registered() -> None:
 def test_nouns(noun: str, many: str, one: str) -> None:
     assert plural(noun) == many
     assert with_article(noun) == one
-
-
-class TestDrawBalanced:
-    def test_no_answer_beats_the_runner_up(self, scenes: list[Scene]) -> None:
-        pools = [candidates(scene) for scene in scenes]
-        # without a limit per scene the balance is exact
-        wide = [
-            [q for q in pool if q.question_type == 'object_presence'] for pool in pools
-        ]
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        drawn = draw_balanced(wide, np.random.default_rng(0))
-        for question in chain.from_iterable(drawn):
-            counts[question.question][question.answer] += 1
-        assert len(counts) == 4
-        for text, answers in counts.items():
-            assert answers['yes'] == answers['no'] > 0, text
-
-    def test_keeps_a_part_of_each_pool(self, scenes: list[Scene]) -> None:
-        pools = [candidates(scene) for scene in scenes]
-        for pool, drawn in zip(
-            pools, draw_balanced(pools, np.random.default_rng(0)), strict=True
-        ):
-            assert set(drawn) <= set(pool)
-            assert len(drawn) == len(set(drawn))
-            for name, number in Counter(q.question_type for q in drawn).items():
-                assert number <= QUESTION_TYPES[name].per_scene
-
-    def test_a_text_with_one_answer_is_dropped(self) -> None:
-        same = Question('object_presence', 'Is there a ship?', 'yes')
-        assert draw_balanced([[same], [same]], np.random.default_rng(0)) == [[], []]
-
-    def test_is_seeded(self, scenes: list[Scene]) -> None:
-        pools = [candidates(scene) for scene in scenes]
-        a, b, c = (draw_balanced(pools, np.random.default_rng(s)) for s in (0, 0, 1))
-        assert a == b != c
 
 
 def test_quadrants_are_the_words_of_the_answers() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""What questions are asked of: a land-cover raster, an object list and an image quality mask."""
+"""What questions are asked of: a label map, a list of objects and an image quality mask."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,12 +13,35 @@ from numpy.typing import NDArray
 #: What the values of :attr:`Scene.quality` mean for the optical image.
 QUALITIES = ('clear', 'cloudy', 'dark')
 
+#: Label of pixels of which nobody knows the class.
+NO_DATA = 255
+
 #: A class covering less than this share of a scene is neither present nor absent:
 #: no question may depend on it.
 MIN_SHARE = 0.04
 
 #: Quadrants in the order of :attr:`Scene.quadrants`; row 0 is the upper edge.
 QUADRANTS = ('upper left', 'upper right', 'lower left', 'lower right')
+
+#: Pixels (top, left, bottom, right) of a part of a scene, the last two exclusive.
+Window = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What a map can tell, whatever place it shows.
+
+    Args:
+        class_names: Land-cover classes, as they are named in questions and answers.
+        kinds: Object kinds that were looked for, in the singular.
+        urban_classes: Classes that make an area urban.
+        quality: Whether the quality of the optical image is known.
+    """
+
+    class_names: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    urban_classes: tuple[str, ...] = ()
+    quality: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,17 +93,18 @@ class SceneObject:
 class Scene:
     """A place as a map knows it.
 
-    The first six fields are all that questions are derived from, so a scene can be made
-    from a real land-cover map and an object layer as well as by
-    :func:`~torchgeo_vqa.datasets.landscape.make_scene`.
+    Pixels that the map does not know are :data:`NO_DATA`, and objects that the edge cuts
+    are *partial*. No answer depends on either: a question is asked only if its answer
+    holds whatever is there.
 
     Args:
-        label: (H, W) uint8 raster, index into *class_names*.
+        label: (H, W) uint8 raster, index into *class_names*, or :data:`NO_DATA`.
         class_names: Land-cover classes, as they are named in questions and answers.
-        objects: All objects of the kinds listed in *kinds*.
+        objects: All objects of the kinds listed in *kinds* that are entirely inside.
         kinds: Object kinds that were looked for, in the singular, so that 'none' is known too.
         quality: (H, W) uint8 raster, index into :data:`QUALITIES`; None if not known.
         urban_classes: Classes that make an area urban.
+        partial: Kinds of which objects lie partly inside, so that their number is not clear.
         instances: (H, W) uint8 raster, i + 1 where objects[i] is, 0 elsewhere (synthetic scenes only).
         cloud: (H, W) opacity of the clouds, 0 to 1 (synthetic scenes only).
     """
@@ -91,6 +115,7 @@ class Scene:
     kinds: tuple[str, ...] = ()
     quality: NDArray[np.uint8] | None = None
     urban_classes: tuple[str, ...] = ()
+    partial: frozenset[str] = frozenset()
     instances: NDArray[np.uint8] | None = None
     cloud: NDArray[np.floating[Any]] | None = None
 
@@ -100,13 +125,48 @@ class Scene:
         height, width = self.label.shape
         return height, width
 
+    @property
+    def whole(self) -> Window:
+        """Window of the whole scene."""
+        return 0, 0, *self.shape
+
+    @property
+    def legend(self) -> Legend:
+        """What the map of the scene can tell."""
+        return Legend(
+            self.class_names,
+            self.kinds,
+            self.urban_classes,
+            quality=self.quality is not None,
+        )
+
+    def count(
+        self, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> tuple[NDArray[np.intp], int]:
+        """Count the pixels of each class in a part of the scene.
+
+        Args:
+            rows: Rows of the part.
+            columns: Columns of the part.
+
+        Returns:
+            Number of pixels of each class, in the order of *class_names*, and of those
+            of which the class is not known.
+        """
+        part = self.label[rows, columns].ravel()
+        num_classes = len(self.class_names)
+        counts = np.bincount(part, minlength=num_classes)[:num_classes]
+        return counts, int(part.size - counts.sum())
+
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Share of the area that each class covers, in the order of *class_names*."""
-        return (
-            np.bincount(self.label.ravel(), minlength=len(self.class_names))
-            / self.label.size
-        )
+        """Share of the area that each class is known to cover, in the order of *class_names*."""
+        return self.count()[0] / self.label.size
+
+    @cached_property
+    def unknown(self) -> float:
+        """Share of the area of which the class is not known."""
+        return self.count()[1] / self.label.size
 
     @cached_property
     def present(self) -> tuple[int, ...]:
@@ -115,7 +175,7 @@ class Scene:
 
     @cached_property
     def by_kind(self) -> dict[str, tuple[SceneObject, ...]]:
-        """Objects of each kind, empty tuples included."""
+        """Objects of each kind that are entirely inside, empty tuples included."""
         return {
             kind: tuple(o for o in self.objects if o.kind == kind)
             for kind in self.kinds

@@ -1,0 +1,91 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Questions about label maps, and their true answers.
+
+A :class:`Scene` is what a map knows of a place. :func:`candidates` asks it everything that
+has a clear answer, :func:`draw_even` and :func:`draw_balanced` choose so that guessing
+stays weak, and :meth:`Question.reworded` varies the words. A subclass of
+:class:`QuestionType` with a name is a new type.
+"""
+
+from .balance import draw_balanced, draw_even
+from .question import (
+    QUESTION_TYPES,
+    Question,
+    Questions,
+    QuestionType,
+    answer,
+    candidates,
+    plural,
+    possible,
+    with_article,
+    yes_no,
+)
+from .question_types import (
+    Adjacency,
+    AreaShare,
+    LandCoverCount,
+    LandCoverPresence,
+    LargerArea,
+    MainLandCover,
+    ModalityQuality,
+    MoreFrequent,
+    ObjectCount,
+    ObjectPresence,
+    ObjectQuadrant,
+    ObjectRelation,
+    ObjectsNearLandCover,
+    ObjectSurroundings,
+    QuadrantLandCover,
+    RuralUrban,
+)
+from .scene import (
+    MIN_SHARE,
+    NO_DATA,
+    QUADRANTS,
+    QUALITIES,
+    Legend,
+    Scene,
+    SceneObject,
+    Window,
+)
+
+__all__ = (
+    'MIN_SHARE',
+    'NO_DATA',
+    'QUADRANTS',
+    'QUALITIES',
+    'QUESTION_TYPES',
+    'Adjacency',
+    'AreaShare',
+    'LandCoverCount',
+    'LandCoverPresence',
+    'LargerArea',
+    'Legend',
+    'MainLandCover',
+    'ModalityQuality',
+    'MoreFrequent',
+    'ObjectCount',
+    'ObjectPresence',
+    'ObjectQuadrant',
+    'ObjectRelation',
+    'ObjectSurroundings',
+    'ObjectsNearLandCover',
+    'QuadrantLandCover',
+    'Question',
+    'QuestionType',
+    'Questions',
+    'RuralUrban',
+    'Scene',
+    'SceneObject',
+    'Window',
+    'answer',
+    'candidates',
+    'draw_balanced',
+    'draw_even',
+    'plural',
+    'possible',
+    'with_article',
+    'yes_no',
+)

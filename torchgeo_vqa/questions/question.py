@@ -1,0 +1,229 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What a question is, and what a type of questions is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from .scene import Legend, Scene, Window
+
+type Questions = Iterator['Question']
+
+#: All registered question types by name.
+QUESTION_TYPES: dict[str, 'QuestionType'] = {}
+
+
+class Question(NamedTuple):
+    """A question about a scene and its true answer.
+
+    Attributes:
+        question_type: Name of its type.
+        question: Its text, one of *wordings*.
+        answer: The answer.
+        footprint: Pixels it is about; None of a question that is asked of no scene in
+            particular.
+        wordings: Texts that ask the same. The first is the canonical one: questions that
+            share it are the same question.
+    """
+
+    question_type: str
+    question: str
+    answer: str
+    footprint: Window | None = None
+    wordings: tuple[str, ...] = ()
+
+    @property
+    def canonical(self) -> str:
+        """Its text in the canonical wording."""
+        return self.wordings[0] if self.wordings else self.question
+
+    def reworded(self, rng: np.random.Generator) -> Self:
+        """Ask the same in one of its wordings.
+
+        Args:
+            rng: Source of randomness; all wordings are equally likely.
+
+        Returns:
+            The question in other words, or by chance in the same.
+        """
+        if len(self.wordings) < 2:
+            return self
+        return self._replace(question=self.wordings[rng.integers(len(self.wordings))])
+
+
+class QuestionType(ABC):
+    """A way of asking about a scene.
+
+    Subclasses that define a *name* are registered in :data:`QUESTION_TYPES`. A later one
+    of the same name replaces an earlier one.
+
+    Attributes:
+        name: Name of the type, in snake_case.
+        templates: The questions it asks, each in one or more wordings, with slots such as
+            ``{land_cover}``. The first wording is the canonical one.
+        per_scene: How many of its questions a scene keeps at most.
+    """
+
+    name: ClassVar[str]
+    templates: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    per_scene: ClassVar[int] = 3
+
+    def __init_subclass__(cls) -> None:
+        """Register the type."""
+        super().__init_subclass__()
+        if 'name' in cls.__dict__:
+            if isinstance(cls.templates, str) or any(
+                isinstance(wordings, str) or not wordings for wordings in cls.templates
+            ):
+                raise TypeError(
+                    f'{cls.__name__}.templates must be a tuple of tuples of wordings, got '
+                    f'{cls.templates!r}'
+                )
+            QUESTION_TYPES[cls.name] = cls()
+
+    @abstractmethod
+    def possible(self, legend: Legend) -> Questions:
+        """Yield every question of this type with every answer it may ever have.
+
+        That is the vocabulary, which must be known before any scene is.
+
+        Args:
+            legend: What the map can tell. If it lacks what the type needs, nothing is
+                possible.
+        """
+
+    @abstractmethod
+    def candidates(self, scene: Scene) -> Questions:
+        """Yield every question of this type whose answer is clear, with the answer.
+
+        Args:
+            scene: What is asked about.
+        """
+
+    def ask(
+        self,
+        answer: str,
+        footprint: Window | None = None,
+        template: int = 0,
+        **slots: str,
+    ) -> Question:
+        """Make a question of this type.
+
+        Args:
+            answer: Its answer.
+            footprint: Pixels it is about.
+            template: Which of :attr:`templates` it fills.
+            **slots: What fills the slots.
+
+        Returns:
+            The question in its canonical wording.
+        """
+        wordings = tuple(text.format(**slots) for text in self.templates[template])
+        return Question(self.name, wordings[0], answer, footprint, wordings)
+
+
+def plural(noun: str) -> str:
+    """Plural of an English noun.
+
+    Args:
+        noun: A regular noun such as ``'ship'``.
+
+    Returns:
+        Such as ``'ships'``.
+    """
+    if noun.endswith(('s', 'x', 'ch', 'sh')):
+        return f'{noun}es'
+    if noun.endswith('y') and noun[-2:-1] not in 'aeiou':
+        return f'{noun[:-1]}ies'
+    return f'{noun}s'
+
+
+def with_article(noun: str) -> str:
+    """Noun with its indefinite article, such as ``'an airport'``."""
+    return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'
+
+
+def yes_no(truth: bool) -> str:
+    """Word for a truth value."""
+    return 'yes' if truth else 'no'
+
+
+def select(names: Sequence[str] | None) -> list[QuestionType]:
+    """Look question types up by name.
+
+    Args:
+        names: Names of types, all of :data:`QUESTION_TYPES` by default.
+
+    Returns:
+        The types.
+
+    Raises:
+        ValueError: If a type is unknown.
+    """
+    if names is None:
+        return list(QUESTION_TYPES.values())
+    if unknown := sorted(set(names) - set(QUESTION_TYPES)):
+        raise ValueError(
+            f'question types must be among {sorted(QUESTION_TYPES)}, got {unknown}'
+        )
+    return [QUESTION_TYPES[name] for name in names]
+
+
+def candidates(scene: Scene, names: Sequence[str] | None = None) -> list[Question]:
+    """Every question of a scene whose answer is clear.
+
+    Args:
+        scene: What is asked about.
+        names: Question types to use, all of :data:`QUESTION_TYPES` by default.
+
+    Returns:
+        Questions with their answers, in their canonical wording.
+
+    Raises:
+        ValueError: If a type is unknown.
+    """
+    return [q for t in select(names) for q in t.candidates(scene)]
+
+
+def possible(legend: Legend, names: Sequence[str] | None = None) -> list[Question]:
+    """Every question that scenes of a map may ever be asked, with every answer.
+
+    Args:
+        legend: What the map can tell.
+        names: Question types to use, all of :data:`QUESTION_TYPES` by default.
+
+    Returns:
+        Questions with their answers, in their canonical wording, without footprint.
+
+    Raises:
+        ValueError: If a type is unknown.
+    """
+    return [q for t in select(names) for q in t.possible(legend)]
+
+
+def answer(question_type: str, question: str, scene: Scene) -> str:
+    """True answer of a question about a scene.
+
+    Args:
+        question_type: Name of the question's type.
+        question: The question's text, in any of its wordings.
+        scene: What is asked about.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ValueError: If the type is unknown or the question has no clear answer here.
+    """
+    if question_type not in QUESTION_TYPES:
+        raise ValueError(
+            f'question_type must be one of {sorted(QUESTION_TYPES)}, got {question_type!r}'
+        )
+    for candidate in QUESTION_TYPES[question_type].candidates(scene):
+        if question in candidate.wordings:
+            return candidate.answer
+    raise ValueError(f'{question!r} has no clear {question_type} answer in this scene')
