@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from tqdm import tqdm
 
 from ..datasets.layout import SPLITS, Layout
 from ..datasets.pairing import Files, find_misfits
+from ..datasets.split_draw import draw_splits, verify_fractions
 from ..datasets.tile import ImageFile
 from .image_folder import ImageFolder, Transfer, check, target_name
 from .question_file import INACTIVE, Columns, QuestionFile
@@ -162,39 +162,11 @@ def convert(
     return result
 
 
-def draw_splits(
-    names: Sequence[str], fractions: Sequence[float], seed: int
-) -> dict[str, str]:
-    """Draw a split for each image.
-
-    Args:
-        names: Names of the images.
-        fractions: Shares of 'train', 'val' and 'test', 1 in all.
-        seed: Seed of the draw.
-
-    Returns:
-        Split by name. The numbers of images differ from their shares by less than one.
-    """
-    ends = np.rint(np.cumsum(fractions) * len(names)).astype(int)
-    order = np.random.default_rng(seed).permutation(len(names))
-    codes = np.searchsorted(ends, np.arange(len(names)), side='right')
-    drawn = {names[i]: SPLITS[code] for i, code in zip(order, codes, strict=True)}
-    return dict(sorted(drawn.items()))
-
-
 def _verify(output: Path, fractions: Sequence[float], split: str, seed: int) -> None:
     """Check arguments that need no file."""
     if os.path.lexists(output):
         raise FileExistsError(f'{output} exists; remove it or choose another folder')
-    if (
-        len(fractions) != len(SPLITS)
-        or not all(0 <= fraction <= 1 for fraction in fractions)
-        or abs(sum(fractions) - 1) > 1e-6
-    ):
-        raise ValueError(
-            'fractions must be three numbers that sum to 1, for example 0.8 0.1 0.1, got '
-            f'{fractions!r}'
-        )
+    verify_fractions(fractions)
     if split not in ('auto', 'column', 'file', 'draw'):
         raise ValueError(f'split must be auto, column, file or draw, got {split!r}')
     if seed < 0:
