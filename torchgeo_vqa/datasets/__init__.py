@@ -4,8 +4,9 @@
 """Datasets."""
 
 from .cache_folder import cache_folder
+from .mapvqa import MapVQA
 from .osvqa import OSVQA
 from .osvqamini import OSVQAMini
 from .question_table import QuestionTable
 
-__all__ = ('OSVQA', 'OSVQAMini', 'QuestionTable', 'cache_folder')
+__all__ = ('OSVQA', 'MapVQA', 'OSVQAMini', 'QuestionTable', 'cache_folder')

@@ -4,12 +4,12 @@
 """Questions about label maps, and their true answers.
 
 A :class:`Scene` is what a map knows of a place. :func:`candidates` asks it everything that
-has a clear answer, :func:`draw_even` and :func:`draw_balanced` choose so that guessing
-stays weak, and :meth:`Question.reworded` varies the words. A subclass of
+has a clear answer, :func:`draw_balanced` (of many scenes), :class:`Balance` (of scenes
+that come one by one) and :func:`draw_even` (of one) choose so that guessing stays weak, and :meth:`Question.reworded` varies the words. A subclass of
 :class:`QuestionType` with a name is a new type.
 """
 
-from .balance import draw_balanced, draw_even
+from .balance import Balance, draw_balanced, draw_even
 from .question import (
     QUESTION_TYPES,
     Question,
@@ -59,6 +59,7 @@ __all__ = (
     'QUESTION_TYPES',
     'Adjacency',
     'AreaShare',
+    'Balance',
     'LandCoverCount',
     'LandCoverPresence',
     'LargerArea',

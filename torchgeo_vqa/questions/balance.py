@@ -3,8 +3,8 @@
 
 """How questions are drawn so that none can be answered blind."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -68,8 +68,10 @@ def draw_even(
 
     Types take turns, and within a type its answers do; which question is asked is drawn
     last, among those that have the answer. No answer of a type is drawn more often than
-    its runner-up. What other scenes answer is not known here: where there are many, and
-    they are known, :func:`draw_balanced` keeps more from those who do not look.
+    its runner-up.
+
+    That evens out the answers within a scene. What most scenes answer to a text it cannot
+    know; :class:`Balance` does.
 
     Args:
         pool: Candidates of the scene.
@@ -85,16 +87,80 @@ def draw_even(
     for q in pool:
         by_type[q.question_type][q.answer].append(q)
     turns = []
-    for i in rng.permutation(len(by_type)):
-        by_answer = list(list(by_type.values())[i].values())
-        counts = sorted(map(len, by_answer), reverse=True)
+    for by_answer in by_type.values():
+        counts = sorted(map(len, by_answer.values()), reverse=True)
         limit = counts[1] if len(counts) > 1 else 1
-        shuffled = [
-            [by_answer[j][k] for k in rng.permutation(len(by_answer[j]))[:limit]]
-            for j in rng.permutation(len(by_answer))
+        shuffled = [_shuffle(same, rng)[:limit] for same in by_answer.values()]
+        turns.append(_interleave(_shuffle(shuffled, rng)))
+    return _interleave(_shuffle(turns, rng))[:num]
+
+
+class Balance:
+    """How readily each answer is asked for, so that no text gives its answer away.
+
+    It does for scenes that come one by one what :func:`draw_balanced` does for many at
+    once: what most scenes answer to a text is asked for less often, as often as the
+    runner-up. A text that has only one answer is not asked.
+    """
+
+    def __init__(self, pools: Iterable[Sequence[Question]]) -> None:
+        """Initialize a new Balance instance.
+
+        Args:
+            pools: Candidates of some hundred scenes, like those that will be asked.
+        """
+        counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for pool in pools:
+            for q in pool:
+                counts[q.question_type, q.canonical][q.answer] += 1
+        self._chances: dict[tuple[str, str, str], float] = {}
+        for (question_type, text), answers in counts.items():
+            _, *others = sorted(answers.values(), reverse=True)
+            limit = others[0] if others else 0
+            for answer, count in answers.items():
+                self._chances[question_type, text, answer] = min(1.0, limit / count)
+
+    def chance(self, question: Question) -> float:
+        """Return how likely a candidate is kept.
+
+        Args:
+            question: A candidate.
+
+        Returns:
+            Its probability, 0 if no scene was asked the like.
+        """
+        key = question.question_type, question.canonical, question.answer
+        return self._chances.get(key, 0.0)
+
+    def draw(
+        self, pool: Sequence[Question], num: int, rng: np.random.Generator
+    ) -> list[Question]:
+        """Draw questions from the candidates of one scene.
+
+        Args:
+            pool: Candidates of the scene.
+            num: Number of questions, fewer if there are not so many; of each type at most
+                ``QuestionType.per_scene``.
+            rng: Source of randomness.
+
+        Returns:
+            Questions, in the order they were drawn; types take turns.
+        """
+        drawn = rng.random(len(pool))
+        by_type: dict[str, list[Question]] = defaultdict(list)
+        for q, number in zip(pool, drawn, strict=True):
+            if number < self.chance(q):
+                by_type[q.question_type].append(q)
+        turns = [
+            _shuffle(same, rng)[: QUESTION_TYPES[name].per_scene]
+            for name, same in by_type.items()
         ]
-        turns.append(_interleave(shuffled))
-    return _interleave(turns)[:num]
+        return _interleave(_shuffle(turns, rng))[:num]
+
+
+def _shuffle[T](items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    """Items in a random order."""
+    return [items[i] for i in rng.permutation(len(items))]
 
 
 def _interleave(lists: Sequence[Sequence[Question]]) -> list[Question]:

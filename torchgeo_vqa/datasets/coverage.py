@@ -1,0 +1,136 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Where a dataset of raster files has data."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+from geopandas import GeoSeries
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.errors import RasterioIOError
+from rasterio.features import geometry_mask
+from rasterio.transform import from_origin
+from shapely.geometry.base import BaseGeometry
+from torchgeo.datasets import GeoDataset
+
+Query = tuple[slice, slice, slice]
+
+# Points on each side of a file's outline, which another CRS bends
+_POINTS = 32
+
+
+class RasterFile(NamedTuple):
+    """What a file says of itself.
+
+    Attributes:
+        outline: Its outline in the CRS asked for; None if the file does not tell.
+        blur: Side of its pixels in that CRS if it has another, else 0.
+        nodata: What stands for no data in it, if anything does.
+    """
+
+    outline: BaseGeometry | None
+    blur: float
+    nodata: float | None
+
+
+@lru_cache(maxsize=4096)
+def _open(path: str, crs: CRS) -> RasterFile:
+    """Read a file's outline, in a CRS, and its no-data value."""
+    try:
+        with rasterio.open(path) as file:
+            if file.crs is None or file.transform.is_identity:
+                return RasterFile(None, 0.0, file.nodata)
+            corners = [
+                file.transform * corner
+                for corner in (
+                    (0, 0),
+                    (file.width, 0),
+                    (file.width, file.height),
+                    (0, file.height),
+                )
+            ]
+            outline = shapely.Polygon(corners)
+            own, nodata = CRS.from_wkt(file.crs.to_wkt()), file.nodata
+            num_pixels = file.width * file.height
+    except RasterioIOError:
+        return RasterFile(None, 0.0, None)
+    if own == crs:
+        return RasterFile(outline, 0.0, nodata)
+    outline = shapely.segmentize(outline, outline.length / 4 / _POINTS)
+    outline = GeoSeries([outline], crs=own).to_crs(crs).iloc[0]
+    return RasterFile(outline, math.sqrt(outline.area / num_pixels), nodata)
+
+
+def _rows(dataset: GeoDataset, query: Query) -> Any:
+    """Rows of a dataset's index that TorchGeo reads for a query."""
+    x, y, t = query
+    index = dataset.index
+    index = index.iloc[index.index.overlaps(pd.Interval(t.start, t.stop))]
+    return index.iloc[:: t.step].cx[x.start : x.stop, y.start : y.stop]
+
+
+class Gaps(NamedTuple):
+    """Where a dataset has no data.
+
+    Attributes:
+        outside: (H, W) mask of the pixels that no file reaches.
+        nodata: Values that stand for no data, which may be not a number.
+    """
+
+    outside: NDArray[np.bool_]
+    nodata: set[float]
+
+
+def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps:
+    """Find where a dataset has no data.
+
+    What TorchGeo fills pixels with that no file reaches is no different from data. They
+    are where files end, and in the corners of files warped from another CRS.
+
+    Args:
+        dataset: The dataset; its own ``nodata`` overrides that of its files.
+        query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
+        shape: Height and width of the query in pixels.
+
+    Returns:
+        What is known of it.
+    """
+    x, y, _ = query
+    rows = _rows(dataset, query)
+    outlines: Sequence[BaseGeometry] = list(rows.geometry)
+    nodata: set[float] = set()
+    if 'filepath' in rows:
+        files = [_open(str(path), dataset.crs) for path in rows['filepath']]
+        nodata = {file.nodata for file in files if file.nodata is not None}
+        outlines = [
+            # TorchGeo warps in two steps, so the last pixel may have nothing in it
+            file.outline.buffer(-1.5 * max(file.blur, x.step, y.step))
+            if file.outline is not None and file.blur
+            else file.outline or outline
+            for outline, file in zip(outlines, files, strict=True)
+        ]
+    own = getattr(dataset, 'nodata', None)
+    if own is not None:
+        nodata = {float(own)}
+    # of pixels, whose centres count
+    patch = shapely.box(
+        x.start + x.step / 2,
+        y.start + y.step / 2,
+        x.stop - x.step / 2,
+        y.stop - y.step / 2,
+    )
+    if any(outline.covers(patch) for outline in outlines):
+        return Gaps(np.zeros(shape, bool), nodata)
+    outlines = [outline for outline in outlines if not outline.is_empty]
+    if not outlines:
+        return Gaps(np.ones(shape, bool), nodata)
+    transform = from_origin(x.start, y.stop, x.step, y.step)
+    return Gaps(np.asarray(geometry_mask(outlines, shape, transform)), nodata)
