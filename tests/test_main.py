@@ -36,7 +36,7 @@ def test_package_does_not_import_it() -> None:
     code = (
         'import sys, torchgeo_vqa; '
         "print([m for m in sys.modules if m.startswith(('torchgeo_vqa.__main__', "
-        "'torchgeo_vqa.conversion'))])"
+        "'torchgeo_vqa.conversion', 'torchgeo_vqa.generation'))])"
     )
     environment = os.environ | {'PYTHONPATH': str(ROOT)}
     output = subprocess.check_output(
@@ -46,13 +46,14 @@ def test_package_does_not_import_it() -> None:
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for args in (['--help'], ['convert', '--help']):
+    for args in (['--help'], ['convert', '--help'], ['generate', '--help']):
         with pytest.raises(SystemExit) as exit_info:
             main(args)
         assert exit_info.value.code == 0
     output = capsys.readouterr().out
     # from the docstring
     assert 'Folder of the optical images.' in output
+    assert 'Raster of class codes' in output
     assert '--transfer {copy,hardlink,symlink}' in output
 
 

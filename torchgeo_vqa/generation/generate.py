@@ -178,6 +178,8 @@ def generate(
     if balance_by not in ('split', 'patch', 'none'):
         raise ValueError(f'balance_by must be split, patch or none, got {balance_by!r}')
     verify_fractions(fractions)
+    if optical is None and sar is None:
+        raise ValueError('name an optical or a SAR raster, or both')
     maps = Maps(
         find_rasters(optical),
         find_rasters(sar),
@@ -217,7 +219,8 @@ def generate(
     # as it will be read
     manifest = json.loads(json.dumps(manifest))
 
-    output = Path(output)
+    # A cluster's workers have other working directories
+    output = Path(output).absolute()
     workspace = Workspace(output.with_name(f'{output.name}.partial'))
     if os.path.lexists(output):
         if _read_json(output / MANIFEST) != manifest:
