@@ -1,0 +1,1015 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""MapVQA: answers against a recount of the label raster, and what bad maps say."""
+
+import pickle
+import re
+from collections import Counter
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+import torch
+from numpy.typing import NDArray
+from pyproj import Transformer
+from torch.utils.data import DataLoader
+from torchgeo.datasets import CDL, RasterDataset, VectorDataset, stack_samples
+from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler
+
+from torchgeo_vqa.datasets import OSVQA, MapVQA
+from torchgeo_vqa.questions import (
+    NO_DATA,
+    QUESTION_TYPES,
+    Legend,
+    Question,
+    Questions,
+    QuestionType,
+    Scene,
+)
+from torchgeo_vqa.samplers import TileSampler
+
+WEST, NORTH, RES, SIZE = 400_000.0, 5_000_000.0, 10.0, 96
+CODES = {1: 'water', 2: 'trees', 4: 'crops', 7: 'built-up land'}
+MakeMap = Callable[..., MapVQA]
+WriteImage = Callable[..., None]
+
+
+class LandCover(RasterDataset):
+    """Any map of classes."""
+
+    is_image = False
+
+
+class Image(RasterDataset):
+    """Any image."""
+
+
+# --- a made-up map --------------------------------------------------------------------
+
+
+def draw_codes(rng: np.random.Generator, size: int = SIZE) -> NDArray[np.uint8]:
+    """Bands of classes with ragged borders, and a few single pixels."""
+    rows, columns = np.mgrid[:size, :size]
+    ragged = rows + 0.6 * columns + rng.normal(0, 1.5, (size, size))
+    codes = np.array(list(CODES), np.uint8)[(ragged // 24 % 4).astype(int)]
+    spots = rng.random((size, size)) < 0.001
+    return np.where(spots, 7, codes).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def codes() -> NDArray[np.uint8]:
+    return draw_codes(np.random.default_rng(0))
+
+
+@pytest.fixture
+def make_map(
+    tmp_path: Path, write_image: WriteImage, codes: NDArray[np.uint8]
+) -> MakeMap:
+    """Function that writes images and a map, and combines them."""
+
+    def make(
+        labels: NDArray[Any] = codes,
+        west: float = WEST,
+        crs: str = 'EPSG:32633',
+        res: float = RES,
+        nodata: float | None = None,
+        classes: Any = CODES,
+        modalities: tuple[str, ...] = ('optical', 'sar'),
+        image_crs: str | None = None,
+        labels_class: type[RasterDataset] = LandCover,
+        **arguments: Any,
+    ) -> MapVQA:
+        rng = np.random.default_rng(0)
+        optical = rng.integers(1, 256, (3, SIZE, SIZE), np.uint8)
+        sar = rng.normal(-12, 4, (2, SIZE, SIZE)).astype(np.float32)
+        write_image(tmp_path / 'optical/a.tif', optical, WEST, NORTH)
+        write_image(tmp_path / 'sar/a.tif', sar, WEST, NORTH)
+        write_image(
+            tmp_path / 'labels/a.tif',
+            labels[None],
+            west,
+            NORTH,
+            crs,
+            res,
+            nodata=nodata,
+        )
+        datasets = {'optical': None, 'sar': None} | {
+            m: Image(tmp_path / m, crs=image_crs) for m in modalities
+        }
+        return MapVQA(
+            datasets['optical'],
+            datasets['sar'],
+            labels_class(tmp_path / 'labels'),
+            classes,
+            **arguments,
+        )
+
+    return make
+
+
+def patch(row: int, column: int, size: int = 48) -> tuple[slice, slice]:
+    """Query of a square patch, from the upper left corner of the map."""
+    x, y = WEST + column * RES, NORTH - row * RES
+    return slice(x, x + size * RES), slice(y - size * RES, y)
+
+
+def real_questions(dataset: MapVQA, sample: dict[str, Any]) -> list[tuple[str, ...]]:
+    ids = sample['question_id'][sample['question_id'] >= 0]
+    texts = dataset.question_type, dataset.question_text, dataset.answer_text
+    return list(zip(*(text(ids) for text in texts), strict=True))
+
+
+# --- the oracle: answers from codes alone, in plain numpy -----------------------------
+
+
+def recount(text: str, codes: NDArray[Any], names: dict[int, str]) -> str:
+    """Answer a question about land cover by counting codes.
+
+    Args:
+        text: The question, in any wording.
+        codes: (H, W) codes of the raster.
+        names: Name of each code.
+
+    Returns:
+        The answer.
+    """
+    lower = text.lower()
+    told = sorted(
+        (found.start(), name)
+        for name in set(names.values())
+        for found in [re.search(rf'\b{re.escape(name)}\b', text)]
+        if found
+    )
+    mentioned = [name for _, name in told]
+
+    def num(name: str, part: NDArray[Any] = codes) -> int:
+        return sum(int((part == c).sum()) for c, n in names.items() if n == name)
+
+    def main(part: NDArray[Any]) -> str:
+        return max(sorted(set(names.values())), key=lambda name: num(name, part))
+
+    height, width = codes.shape
+    quadrant = re.search(r'(upper|lower) (left|right)', text)
+    if quadrant:
+        up = (
+            slice(0, height // 2)
+            if quadrant[1] == 'upper'
+            else slice(-(height // 2), None)
+        )
+        left = (
+            slice(0, width // 2)
+            if quadrant[2] == 'left'
+            else slice(-(width // 2), None)
+        )
+        return main(codes[up, left])
+    if 'rural' in lower:
+        return 'urban' if num('built-up land') > 0.2 * codes.size else 'rural'
+    if re.search('how many|number of', lower):
+        return str(sum(num(name) > 0 for name in set(names.values())))
+    if re.search('how much|share', lower):
+        share = 100 * num(mentioned[0]) / codes.size
+        bins = ((0, 'none'), (25, 'under 25%'), (50, '25% to 50%'), (75, '50% to 75%'))
+        return next((b for edge, b in bins if share <= edge), 'over 75%')
+    if re.search('border|touch', lower):
+        a, b = (
+            np.isin(codes, [c for c, n in names.items() if n == name])
+            for name in mentioned
+        )
+        touch = ((a[1:] & b[:-1]) | (a[:-1] & b[1:])).any() or (
+            (a[:, 1:] & b[:, :-1]) | (a[:, :-1] & b[:, 1:])
+        ).any()
+        return 'yes' if touch else 'no'
+    if len(mentioned) == 2:
+        return max(mentioned, key=num)
+    if mentioned:
+        return 'yes' if num(mentioned[0]) else 'no'
+    return main(codes)
+
+
+# --- real pairs -----------------------------------------------------------------------
+
+REAL_CODES = {
+    1: 'water',
+    2: 'trees',
+    3: 'flooded vegetation',
+    4: 'crops',
+    5: 'built-up land',
+    6: 'bare ground',
+    7: 'snow',
+    9: 'rangeland',
+}
+
+
+@pytest.fixture(scope='module')
+def terramesh(real_root: Path) -> Path:
+    return real_root.parent / 'terramesh'
+
+
+@pytest.fixture(scope='module')
+def real_maps(terramesh: Path) -> dict[Path, MapVQA]:
+    """Map of each place, whose UTM zones lie far apart."""
+    return {
+        path: MapVQA(
+            Image([terramesh / 'S2RGB' / path.name]),
+            Image([terramesh / 'S1RTC' / path.name]),
+            LandCover([path]),
+            REAL_CODES,
+            ignore=[8],
+            urban_classes=['built-up land'],
+        )
+        for path in sorted((terramesh / 'LULC').iterdir())
+    }
+
+
+def test_answers_equal_a_recount_on_real_maps(real_maps: dict[Path, MapVQA]) -> None:
+    num_patches = 0
+    asked: Counter[str] = Counter()
+    answers: Counter[tuple[str, str]] = Counter()
+    for (path, dataset), size, seed in product(
+        real_maps.items(), (24, 33, 48, 64), range(1)
+    ):
+        with rasterio.open(path) as file:
+            raster, (left, top) = file.read(1), (file.bounds.left, file.bounds.top)
+        sampler = RandomPatchSampler(dataset, size=size, length=84, generator=seed)
+        for x, y in sampler:
+            num_patches += 1
+            row, column = round((top - y.stop) / 10), round((x.start - left) / 10)
+            codes = raster[row : row + size, column : column + size]
+            assert codes.shape == (size, size)
+            questions = dataset.questions((x, y))
+            assert questions
+            for question in questions:
+                truth = recount(question.question, codes, REAL_CODES)
+                assert question.answer == truth, question
+                asked[question.question_type] += 1
+                answers[question.question_type, question.answer] += 1
+    assert num_patches >= 1000
+    assert set(asked) == {
+        *('land_cover_presence', 'main_land_cover', 'area_share', 'larger_area'),
+        *('land_cover_count', 'rural_urban', 'quadrant_land_cover', 'adjacency'),
+    }
+    assert min(asked.values()) > 100
+    for name in ('land_cover_presence', 'adjacency'):
+        assert answers[name, 'yes'] > 50
+        assert answers[name, 'no'] > 20
+
+
+def test_real_sample_holds_the_files_pixels(
+    real_maps: dict[Path, MapVQA], terramesh: Path
+) -> None:
+    for path, dataset in real_maps.items():
+        x, y = next(iter(RandomPatchSampler(dataset, size=40, length=1, generator=1)))
+        sample = dataset[x, y]
+        for modality, folder in {'optical': 'S2RGB', 'sar': 'S1RTC'}.items():
+            with rasterio.open(terramesh / folder / path.name) as file:
+                row = round((file.bounds.top - y.stop) / 10)
+                column = round((x.start - file.bounds.left) / 10)
+                window = rasterio.windows.Window(column, row, 40, 40)
+                expected = file.read(window=window).astype(np.float32)
+            np.testing.assert_array_equal(sample[f'image_{modality}'].numpy(), expected)
+        assert sample['nodata'] == 0
+
+
+def test_zones_far_apart_in_one_map(terramesh: Path) -> None:
+    """Three UTM zones on two continents, brought to degrees."""
+    dataset = MapVQA(
+        Image(terramesh / 'S2RGB', crs='EPSG:4326'),
+        Image(terramesh / 'S1RTC'),
+        LandCover(terramesh / 'LULC'),
+        REAL_CODES,
+        ignore=[8],
+        seed=1,
+    )
+    assert len(dataset) == 3
+    rasters = []
+    for path in sorted((terramesh / 'LULC').iterdir()):
+        with rasterio.open(path) as file:
+            to_file = Transformer.from_crs(4326, file.crs, always_xy=True)
+            rasters.append((file.read(1), ~file.transform, to_file))
+    num = off = 0
+    where = RandomPatchSampler(dataset, size=32, length=30, generator=0)
+    for x, y in where:
+        label = dataset.scene((x, y)).label
+        assert (label != NO_DATA).all()
+        xs = x.start + dataset.res[0] * (np.arange(32) + 0.5)
+        ys = y.stop - dataset.res[1] * (np.arange(32) + 0.5)
+        for raster, to_pixel, to_file in rasters:
+            columns, rows = to_pixel * np.array(
+                to_file.transform(*(a.ravel() for a in np.meshgrid(xs, ys)))
+            )
+            rows, columns = rows.astype(int), columns.astype(int)
+            if (
+                1 <= rows.min()
+                and rows.max() < 223
+                and 1 <= columns.min() < columns.max() < 223
+            ):
+                # TorchGeo warps by nearest neighbour in two steps: at most a pixel off
+                names = np.array([*REAL_CODES.values(), ''])
+                code = {name: c for c, name in REAL_CODES.items()}
+                found = np.array([code[n] for n in names[label.ravel()]])
+                around = np.stack(
+                    [
+                        raster[rows + r, columns + c]
+                        for r, c in product((-1, 0, 1), repeat=2)
+                    ]
+                )
+                assert (around == found).any(axis=0).all()
+                off += int((raster[rows, columns] != found).sum())
+                num += found.size
+    assert num > 20 * 32 * 32
+    assert off < 0.1 * num
+
+
+# --- samples --------------------------------------------------------------------------
+
+
+def test_a_sample_is_laid_out_as_in_osvqa(
+    make_map: MakeMap, release_root: Path
+) -> None:
+    dataset = make_map(questions_per_sample=12)
+    sample, other = dataset[patch(0, 0)], OSVQA(release_root)
+    expected = other[next(iter(TileSampler(other)))]
+    assert set(sample) == set(expected) - {'group'} | {'nodata'}
+    for key in set(sample) - {'nodata'}:
+        assert sample[key].dtype == expected[key].dtype, key
+        assert sample[key].ndim == expected[key].ndim, key
+    assert sample['question'].shape == (12, 77)
+    assert sample['image_sar'].shape == (2, 48, 48)
+    assert sample['transform'][:6].tolist() == [10, 0, WEST, 0, -10, NORTH]
+    real = sample['question_id'] >= 0
+    assert 5 < real.sum() <= 12
+    for key in ('question_type', 'label'):
+        assert (sample[key][~real] == -1).all()
+    assert not sample['question'][~real].any()
+
+
+def test_a_sample_holds_its_questions(
+    make_map: MakeMap, codes: NDArray[np.uint8]
+) -> None:
+    from open_clip import tokenize
+
+    dataset = make_map(urban_classes=['built-up land'])
+    for corner in ((0, 0), (7, 31), (48, 48)):
+        sample, questions = dataset[patch(*corner)], dataset.questions(patch(*corner))
+        expected = [question[:3] for question in questions]
+        assert real_questions(dataset, sample) == expected
+        assert torch.equal(
+            sample['question'][: len(questions)],
+            tokenize([question.question for question in questions]).long(),
+        )
+        labels = sample['label'][: len(questions)].tolist()
+        assert [dataset.answers[label] for label in labels] == [q[2] for q in expected]
+        kinds = sample['question_type'][: len(questions)].tolist()
+        assert [dataset.question_types[kind] for kind in kinds] == [
+            q[0] for q in expected
+        ]
+        ids = sample['question_id'][: len(questions)]
+        x, y = patch(*corner)
+        assert set(dataset.place(ids)) == {f'{x.start:.2f} {y.stop:.2f}'}
+        pool = {(q.question_type, q.canonical, q.answer) for q in questions}
+        candidates = {q[:3] for q in dataset.candidates(patch(*corner))}
+        assert pool <= candidates
+        row, column = corner
+        part = codes[row : row + 48, column : column + 48]
+        for question in dataset.candidates(patch(*corner)):
+            assert question.answer == recount(question.question, part, CODES)
+
+
+def test_wordings_vary(make_map: MakeMap) -> None:
+    dataset = make_map()
+    questions = [q for row in range(40) for q in dataset.questions(patch(row, row))]
+    which = Counter(q.wordings.index(q.question) for q in questions)
+    assert set(which) == {0, 1, 2}
+    assert min(which.values()) > len(questions) / 5
+
+
+def test_seed_and_patch_alone_decide(make_map: MakeMap) -> None:
+    a, b, other = make_map(), make_map(), make_map(seed=1)
+    for corner in ((0, 0), (3, 20)):
+        sample = a[patch(*corner)]
+        for again in (b, pickle.loads(pickle.dumps(a))):
+            assert all(
+                torch.equal(sample[k], v) for k, v in again[patch(*corner)].items()
+            )
+        assert not torch.equal(
+            sample['question_id'], other[patch(*corner)]['question_id']
+        )
+    # neither time nor what was asked before matters
+    x, y = patch(0, 0)
+    complete = (slice(x.start, x.stop, RES), slice(y.start, y.stop, RES), a.bounds[2])
+    assert a.questions((x, y)) == a.questions(complete)
+
+
+def test_workers_give_the_same(make_map: MakeMap) -> None:
+    dataset = make_map()
+    batches = []
+    for num_workers in (0, 2):
+        sampler = RandomPatchSampler(dataset, size=32, length=6, generator=0)
+        loader = DataLoader(
+            dataset,
+            batch_size=3,
+            sampler=sampler,
+            num_workers=num_workers,
+            collate_fn=stack_samples,
+        )
+        batches.append(list(loader))
+    for one, two in zip(*batches, strict=True):
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    # texts come back in the process that made none of these samples
+    ids = batches[1][0]['question_id']
+    assert all(text.endswith('?') for text in dataset.question_text(ids[ids >= 0]))
+
+
+@pytest.mark.parametrize('sampler', [GriddedPatchSampler, RandomPatchSampler])
+def test_samplers(make_map: MakeMap, sampler: Any) -> None:
+    dataset = make_map()
+    for query in sampler(dataset, size=32):
+        assert (dataset[query]['question_id'] >= 0).any()
+    (tile,) = TileSampler(dataset)
+    assert dataset[tile]['image_sar'].shape == (2, SIZE, SIZE)
+
+
+@pytest.mark.parametrize('modality', ['optical', 'sar'])
+def test_one_modality(make_map: MakeMap, modality: str) -> None:
+    dataset = make_map(modalities=(modality,))
+    sample = dataset[patch(0, 0)]
+    images = {key for key in sample if key.startswith('image')}
+    assert images == {f'image_{modality}'}
+    assert dataset.modalities == (modality,)
+
+
+def test_answers_are_fixed_before_any_patch(make_map: MakeMap) -> None:
+    dataset = make_map()
+    assert {*CODES.values(), 'yes', 'no', 'none', 'over 75%', '1', '4'} <= set(
+        dataset.answers
+    )
+    full = dataset[patch(0, 0)]
+    dataset.set_answers(['no', 'yes'])
+    sample = dataset[patch(0, 0)]
+    assert torch.equal(sample['question_id'], full['question_id'])
+    words = [('no', 'yes', None)[i] for i in sample['label'] if i >= 0]
+    truth = dataset.answer_text(sample['question_id'][sample['question_id'] >= 0])
+    assert words == [w if w in ('yes', 'no') else None for w in truth]
+    with pytest.raises(ValueError, match='all different'):
+        dataset.set_answers(['no', 'no'])
+
+
+def test_question_types(make_map: MakeMap) -> None:
+    names = ('adjacency', 'area_share')
+    dataset = make_map(question_types=names)
+    assert dataset.question_types == names
+    assert {q.question_type for q in dataset.questions(patch(0, 0))} == set(names)
+
+
+def test_same_name_is_one_class(make_map: MakeMap, codes: NDArray[np.uint8]) -> None:
+    names = {1: 'water', 2: 'green', 4: 'green', 7: 'built-up land'}
+    dataset = make_map(classes=names)
+    assert dataset.legend.class_names == ('water', 'green', 'built-up land')
+    for question in dataset.candidates(patch(0, 0)):
+        assert question.answer == recount(question.question, codes[:48, :48], names)
+
+
+def test_balance_weakens_guessing(make_map: MakeMap) -> None:
+    dataset = make_map(questions_per_sample=16)
+
+    def blind() -> float:
+        """Accuracy of answering each text as most often."""
+        counts: dict[tuple[str, str], Counter[str]] = {}
+        for query in RandomPatchSampler(dataset, size=32, length=100, generator=1):
+            for q in dataset.questions(query):
+                key = q.question_type, q.canonical
+                counts.setdefault(key, Counter())[q.answer] += 1
+        right = sum(max(answers.values()) for answers in counts.values())
+        return right / sum(sum(answers.values()) for answers in counts.values())
+
+    before = blind()
+    sampler = RandomPatchSampler(dataset, size=32, length=100, generator=2)
+    dataset.balance = dataset.measure_balance(sampler)
+    assert blind() < before - 0.1
+
+
+def test_a_type_of_ones_own(make_map: MakeMap) -> None:
+    class Shore(QuestionType):
+        name = 'shore'
+        templates = (('Is this a shore?',),)
+        truth = 'yes'
+
+        def possible(self, legend: Legend) -> Questions:
+            if 'water' in legend.class_names:
+                yield self.ask('yes')
+
+        def candidates(self, scene: Scene) -> Questions:
+            yield self.ask(self.truth, scene.whole)
+
+    try:
+        dataset = make_map(question_types=['shore'])
+        assert real_questions(dataset, dataset[patch(0, 0)]) == [
+            ('shore', 'Is this a shore?', 'yes')
+        ]
+        Shore.truth = 'no'
+        with pytest.raises(ValueError, match="'no', which its `possible` does not"):
+            dataset[patch(0, 0)]
+    finally:
+        del QUESTION_TYPES['shore']
+
+
+def test_plot(make_map: MakeMap) -> None:
+    dataset = make_map()
+    sample = dataset[patch(0, 0)]
+    sample['prediction'] = torch.zeros_like(sample['label'])
+    texts = [text.get_text() for text in dataset.plot(sample).texts]
+    first = real_questions(dataset, sample)[0]
+    assert texts[0].startswith(f'{first[1][:20]}')
+    assert any('predicted: ' in text for text in texts)
+
+
+# --- other CRSs and resolutions -------------------------------------------------------
+
+
+@pytest.mark.parametrize('res', [5.0, 20.0, 30.0])
+def test_labels_of_another_resolution(make_map: MakeMap, res: float) -> None:
+    size = int(SIZE * RES / res)
+    labels = draw_codes(np.random.default_rng(1), size)
+    dataset = make_map(labels, res=res)
+    for row, column in ((0, 0), (5, 11), (40, 47)):
+        rows = ((row + 0.5 + np.arange(48)) * RES // res).astype(int)
+        columns = ((column + 0.5 + np.arange(48)) * RES // res).astype(int)
+        part = labels[rows][:, columns]
+        label = dataset.scene(patch(row, column)).label
+        np.testing.assert_array_equal(np.array(list(CODES))[label], part)
+        for question in dataset.questions(patch(row, column)):
+            assert question.answer == recount(question.question, part, CODES)
+
+
+def test_warped_corners_are_no_data(make_map: MakeMap) -> None:
+    # 0 is a class, and what TorchGeo fills the corners with
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    dataset = make_map(
+        labels, classes=['sea', 'land'], image_crs='EPSG:3035', max_nodata=1
+    )
+    (tile,) = TileSampler(dataset)
+    scene = dataset.scene(tile)
+    corners = scene.label[[0, 0, -1, -1], [0, -1, 0, -1]]
+    middle = scene.label[SIZE // 3 : SIZE // 2, SIZE // 3 : SIZE // 2]
+    assert (corners == NO_DATA).all()
+    assert (middle == 0).all()
+    # nothing is there but sea, yet nobody knows that there is no land
+    texts = {q[1:3] for q in dataset.candidates(tile)}
+    assert ('Is there any sea?', 'yes') in texts
+    assert ('Is there any land?', 'no') not in texts
+
+
+def test_crs_and_res_can_change(make_map: MakeMap) -> None:
+    dataset = make_map()
+    dataset.res = 20
+    assert dataset[patch(0, 0)]['image_sar'].shape == (2, 24, 24)
+    dataset.crs = gpd.GeoSeries(crs='EPSG:3857').crs
+    x, y, _ = dataset.bounds
+    x, y = (slice(a.start + 200, a.start + 800) for a in (x, y))
+    sample = dataset[x, y]
+    ids = sample['question_id'][sample['question_id'] >= 0]
+    assert len(ids)
+    east, north = map(float, dataset.place(ids)[0].split())
+    assert abs(east - x.start) <= 10
+    assert abs(north - y.stop) <= 10
+
+
+# --- no data --------------------------------------------------------------------------
+
+
+class TestNoData:
+    def with_hole(self, codes: NDArray[np.uint8], value: int) -> NDArray[np.uint8]:
+        hole = codes.copy()
+        hole[:12, :20] = value
+        return hole
+
+    @pytest.mark.parametrize('way', ['ignore', 'nodata', 'both'])
+    def test_hole(self, make_map: MakeMap, codes: NDArray[np.uint8], way: str) -> None:
+        arguments: dict[str, Any] = {}
+        if way in ('ignore', 'both'):
+            arguments['ignore'] = [9]
+        if way in ('nodata', 'both'):
+            arguments['nodata'] = 9
+        dataset = make_map(self.with_hole(codes, 9), max_nodata=0.2, **arguments)
+        sample = dataset[patch(0, 0)]
+        assert sample['nodata'] == pytest.approx(240 / 48**2)
+        questions = dataset.candidates(patch(0, 0))
+        assert questions
+        # whatever is in the hole, in truth or not
+        for code in (*CODES, None):
+            part = codes[:48, :48].copy()
+            if code is not None:
+                part[:12, :20] = code
+            for question in questions:
+                truth = recount(question.question, part, CODES)
+                assert question.answer == truth, (code, question)
+
+    def test_too_much_of_it(self, make_map: MakeMap, codes: NDArray[np.uint8]) -> None:
+        dataset = make_map(self.with_hole(codes, 9), ignore=[9])
+        sample = dataset[patch(0, 0)]
+        assert sample['nodata'] > 0.1
+        assert (sample['question_id'] == -1).all()
+        assert (sample['label'] == -1).all()
+        assert dataset.questions(patch(0, 0)) == dataset.candidates(patch(0, 0)) == []
+        assert dataset.questions(patch(20, 20))
+        # it stacks with others, and a model skips its questions
+        batch = stack_samples([sample, dataset[patch(20, 20)]])
+        assert batch['question_id'].shape == (2, 32)
+
+    def test_known_area_keeps_a_sampler_away(
+        self, make_map: MakeMap, codes: NDArray[np.uint8]
+    ) -> None:
+        dataset = make_map(self.with_hole(codes, 9), ignore=[9])
+        area = dataset.known_area()
+        assert area.area == (SIZE**2 - 240) * RES**2
+        for query in RandomPatchSampler(
+            dataset, size=16, length=60, roi=area, generator=0
+        ):
+            assert dataset[query]['nodata'] == 0
+
+    @pytest.mark.parametrize('modality', ['optical', 'sar'])
+    def test_image_without_data(
+        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage, modality: str
+    ) -> None:
+        dataset = make_map()
+        (path,) = (tmp_path / modality).iterdir()
+        with rasterio.open(path) as file:
+            image = file.read()
+        nodata = 0 if modality == 'optical' else np.nan
+        image[:, :10, :10] = nodata
+        write_image(path, image, WEST, NORTH, nodata=nodata)
+        # another object: files are opened once
+        rest = {m: Image(tmp_path / m) for m in ('optical', 'sar')}
+        from torchgeo_vqa.datasets import coverage
+
+        coverage._open.cache_clear()
+        dataset = MapVQA(
+            rest['optical'], rest['sar'], LandCover(tmp_path / 'labels'), CODES
+        )
+        assert dataset[patch(0, 0)]['nodata'] == pytest.approx(100 / 48**2)
+        assert (dataset.scene(patch(0, 0)).label[:10, :10] == NO_DATA).all()
+
+    def test_beyond_the_edge(self, make_map: MakeMap) -> None:
+        sample = make_map()[patch(-4, 0)]
+        assert sample['nodata'] == pytest.approx(4 / 48)
+
+    def test_floating_point_labels(
+        self, make_map: MakeMap, codes: NDArray[np.uint8]
+    ) -> None:
+        class FloatCover(LandCover):
+            dtype = torch.float64  # type: ignore[assignment]
+            resampling = rasterio.enums.Resampling.nearest  # type: ignore[assignment]
+
+        labels = codes.astype(np.float32)
+        labels[:10, :10] = np.nan
+        dataset = make_map(labels, labels_class=FloatCover)
+        assert dataset[patch(0, 0)]['nodata'] == pytest.approx(100 / 48**2)
+        assert dataset.candidates(patch(0, 0))
+
+
+# --- bad maps -------------------------------------------------------------------------
+
+
+class TestBadMaps:
+    def test_unknown_code(self, make_map: MakeMap, codes: NDArray[np.uint8]) -> None:
+        labels = codes.copy()
+        labels[90:92, 90] = 33
+        with pytest.raises(ValueError, match=r'2 pixels .* have the code 33.*`ignore`'):
+            make_map(labels)
+
+    def test_unknown_code_far_away(self, make_map: MakeMap) -> None:
+        dataset = make_map()
+        del dataset._labels._labels[1]
+        with pytest.raises(ValueError, match='code 1, which has no name'):
+            dataset[patch(0, 0)]
+
+    @pytest.mark.parametrize('arguments', [{'ignore': [9]}, {'nodata': 9}])
+    def test_all_no_data(self, make_map: MakeMap, arguments: dict[str, Any]) -> None:
+        with pytest.raises(
+            ValueError, match='labels hold no data where the images are'
+        ):
+            make_map(np.full((SIZE, SIZE), 9, np.uint8), **arguments)
+
+    def test_no_overlap(self, make_map: MakeMap) -> None:
+        with pytest.raises(
+            RuntimeError, match=r'labels does not overlap .* \[500000.0'
+        ):
+            make_map(west=500_000.0)
+
+    def test_wrong_crs(self, make_map: MakeMap) -> None:
+        with pytest.raises(RuntimeError, match='its own CRS is WGS 84 / UTM zone 40N'):
+            make_map(crs='EPSG:32640')
+
+    def test_crs_that_leads_nowhere(self, make_map: MakeMap) -> None:
+        with pytest.raises(
+            ValueError, match=r'labels lies at .* WGS 84, which cannot be'
+        ):
+            make_map(crs='EPSG:4326')
+
+    def test_no_crs(self, make_map: MakeMap, tmp_path: Path, png_root: Path) -> None:
+        dataset = make_map()
+        labels = LandCover(tmp_path / 'labels')
+        labels.index = labels.index.set_crs(None, allow_override=True)
+        with pytest.raises(ValueError, match='labels has no CRS'):
+            MapVQA(None, dataset._images['sar'], labels, CODES)
+        with pytest.raises(ValueError, match='optical has no CRS'):
+            MapVQA(OSVQA(png_root), None, LandCover(tmp_path / 'labels'), CODES)
+
+    @pytest.mark.parametrize('name', ['', '  ', None])
+    def test_class_without_name(self, make_map: MakeMap, name: str | None) -> None:
+        with pytest.raises(ValueError, match='code 2 has no name'):
+            make_map(classes=CODES | {2: name})
+
+    @pytest.mark.parametrize('classes', [{}, [], {i: str(i) for i in range(256)}])
+    def test_too_few_or_many_classes(self, make_map: MakeMap, classes: Any) -> None:
+        with pytest.raises(ValueError, match='classes must name 1 to 255 classes, got'):
+            make_map(classes=classes)
+
+    @pytest.mark.parametrize('classes', ['water', {'1': 'water'}])
+    def test_classes_of_a_wrong_type(self, make_map: MakeMap, classes: Any) -> None:
+        with pytest.raises(TypeError, match=r"got .*('water'|'1')"):
+            make_map(classes=classes)
+
+    def test_no_data_code_with_a_name(self, make_map: MakeMap) -> None:
+        with pytest.raises(ValueError, match='code 7 stands for no data in the files'):
+            make_map(nodata=7)
+
+    def test_code_both_named_and_ignored(self, make_map: MakeMap) -> None:
+        with pytest.raises(ValueError, match=r'codes \[7\] are both'):
+            make_map(ignore=[7])
+
+    def test_labels_that_are_an_image(self, make_map: MakeMap) -> None:
+        with pytest.raises(ValueError, match='set `is_image = False` in Image'):
+            make_map(labels_class=Image)
+
+    def test_too_many_bands(
+        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage
+    ) -> None:
+        make_map()
+        bands = np.ones((12, SIZE, SIZE), np.int16)
+        write_image(tmp_path / 'bands/a.tif', bands, WEST, NORTH)
+        labels = LandCover(tmp_path / 'labels')
+        dataset = MapVQA(Image(tmp_path / 'bands'), None, labels, CODES)
+        with pytest.raises(ValueError, match=r'shape \(3, 48, 48\), got shape \(12,'):
+            dataset[patch(0, 0)]
+
+    def test_nothing_there(self, make_map: MakeMap) -> None:
+        with pytest.raises(IndexError, match='not found'):
+            make_map()[patch(1000, 1000)]
+
+    @pytest.mark.parametrize(
+        ('arguments', 'message'),
+        [
+            ({'modalities': ()}, 'neither'),
+            ({'questions_per_sample': 0}, 'questions_per_sample .* got 0'),
+            ({'max_nodata': 1.5}, 'max_nodata .* got 1.5'),
+            ({'seed': -1}, 'seed .* got -1'),
+            ({'urban_classes': ['town']}, r"urban_classes .* got \['town'\]"),
+            ({'kinds': ['ship']}, r"kinds \('ship',\) need objects"),
+            ({'question_types': ['object_count']}, "'object_count'.* need"),
+            ({'question_types': ['colour']}, r"got \['colour'\]"),
+        ],
+    )
+    def test_arguments(
+        self, make_map: MakeMap, arguments: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(ValueError, match=message):
+            make_map(**arguments)
+
+    def test_not_a_dataset(self, tmp_path: Path) -> None:
+        with pytest.raises(TypeError, match='sar must be a GeoDataset, got list'):
+            MapVQA(None, [], [], CODES)  # type: ignore[arg-type]
+
+
+# --- time -----------------------------------------------------------------------------
+
+
+def test_other_times(make_map: MakeMap, tmp_path: Path) -> None:
+    make_map()
+
+    class Dated(Image):
+        filename_regex = r'(?P<date>\d{8})'
+
+    for modality, date in {'optical': '20200601', 'sar': '20200603'}.items():
+        (tmp_path / modality / 'a.tif').rename(tmp_path / modality / f'{date}.tif')
+    datasets = [Dated(tmp_path / m) for m in ('optical', 'sar')]
+    labels = LandCover(tmp_path / 'labels')
+    with pytest.raises(
+        RuntimeError, match=r'sar was taken at another time.*spatial_only'
+    ):
+        MapVQA(*datasets, labels, CODES)
+    dataset = MapVQA(*datasets, labels, CODES, spatial_only=True)
+    day = slice(pd.Timestamp('2020-06-01'), pd.Timestamp('2020-06-02'))
+    sample = dataset[*patch(0, 0), day]
+    assert sample['image_sar'].shape == (2, 48, 48)
+    assert sample['nodata'] == 0
+
+
+# --- objects and quality --------------------------------------------------------------
+
+
+def box(row: float, column: float, height: float, width: float) -> shapely.Polygon:
+    """Outline on the map, in pixels from its upper left corner."""
+    x, y = WEST + column * RES, NORTH - row * RES
+    return shapely.box(x, y - height * RES, x + width * RES, y)
+
+
+@pytest.fixture
+def objects() -> gpd.GeoDataFrame:
+    tank = shapely.Point(WEST + 30.5 * RES, NORTH - 10.5 * RES)
+    return gpd.GeoDataFrame(
+        {'class': ['ship', 'ship', 'ship', 'tank', 'crane']},
+        geometry=[
+            box(2, 3, 4, 6),
+            box(20, 20, 4, 4),
+            box(40, 46, 4, 6),
+            tank,
+            box(60, 60, 2, 2),
+        ],
+        crs='EPSG:32633',
+    )
+
+
+class TestObjects:
+    def test_boxes_are_in_pixels(
+        self, make_map: MakeMap, objects: gpd.GeoDataFrame
+    ) -> None:
+        scene = make_map(objects=objects).scene(patch(1, 2))
+        found = {
+            (o.kind, *np.round([o.top, o.left, o.bottom, o.right], 6))
+            for o in scene.objects
+        }
+        assert found == {
+            ('ship', 1, 1, 5, 7),
+            ('ship', 19, 18, 23, 22),
+            ('tank', 9, 28, 10, 29),
+        }
+        assert scene.kinds == ('crane', 'ship', 'tank')
+        # the edge cuts the third ship
+        assert scene.partial == {'ship'}
+
+    def test_answers(self, make_map: MakeMap, objects: gpd.GeoDataFrame) -> None:
+        dataset = make_map(objects=objects)
+        whole = {q[1]: q[2] for q in dataset.candidates(patch(0, 0, 96))}
+        assert whole['How many ships are there?'] == '3'
+        assert whole['In which quadrant is the tank?'] == 'upper left'
+        assert whole['Is the tank above the crane?'] == 'yes'
+        assert whole['Are there more ships or tanks?'] == 'ships'
+        cut = {q[1]: q[2] for q in dataset.candidates(patch(1, 2))}
+        assert cut['Is there a ship?'] == 'yes'
+        assert cut['Is there a crane?'] == 'no'
+        assert 'How many ships are there?' not in cut
+        below = {q[1]: q[2] for q in dataset.candidates(patch(30, 0))}
+        assert 'Is there a ship?' not in below
+
+    @pytest.mark.parametrize('source', ['file', 'parquet', 'dataset', 'other CRS'])
+    def test_sources(
+        self, make_map: MakeMap, tmp_path: Path, objects: gpd.GeoDataFrame, source: str
+    ) -> None:
+        expected = make_map(objects=objects).scene(patch(0, 0, 96)).objects
+        layer: Any = objects.to_crs(4326)
+        if source == 'parquet':
+            layer.to_parquet(tmp_path / 'a.parquet')
+            layer = tmp_path / 'a.parquet'
+        elif source in ('file', 'dataset'):
+            (tmp_path / 'objects').mkdir()
+            layer.to_file(tmp_path / 'objects/a.gpkg')
+            layer = tmp_path / 'objects/a.gpkg'
+            if source == 'dataset':
+                layer = VectorDataset(layer.parent)
+        scene = make_map(objects=layer).scene(patch(0, 0, 96))
+        assert len(scene.objects) == len(expected) == 5
+        for a, b in zip(scene.objects, expected, strict=True):
+            assert a.kind == b.kind
+            np.testing.assert_allclose(a.center, b.center, atol=0.51)
+
+    def test_kinds(self, make_map: MakeMap, objects: gpd.GeoDataFrame) -> None:
+        dataset = make_map(objects=objects, kinds=['ship', 'whale'])
+        answers = {q[1]: q[2] for q in dataset.candidates(patch(0, 0, 96))}
+        assert answers['Is there a whale?'] == 'no'
+        assert not any('crane' in text for text in answers)
+
+    @pytest.mark.parametrize(
+        ('change', 'message'),
+        [
+            (lambda o: o.set_crs(None, allow_override=True), 'no CRS'),
+            (lambda o: o.rename(columns={'class': 'kind'}), r"\['kind'\], got 'class'"),
+            (
+                lambda o: o.assign(**{'class': [None, *'abcd']}),
+                '1 of 5 objects have no kind',
+            ),
+            (lambda o: o.set_geometry([None, *o.geometry[1:]]), 'have no geometry'),
+        ],
+    )
+    def test_bad_layers(
+        self, make_map: MakeMap, objects: gpd.GeoDataFrame, change: Any, message: str
+    ) -> None:
+        with pytest.raises(ValueError, match=message):
+            make_map(objects=change(objects))
+
+
+class TestQuality:
+    def make(
+        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage, mask: Any
+    ) -> MapVQA:
+        write_image(tmp_path / 'quality/a.tif', mask[None], WEST, NORTH, nodata=255)
+        return make_map(quality=LandCover(tmp_path / 'quality'))
+
+    def test_answers(
+        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage
+    ) -> None:
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[:24] = 1
+        mask[95, 95] = 255
+        dataset = self.make(make_map, tmp_path, write_image, mask)
+        answers = {q[1]: q[2] for q in dataset.candidates(patch(0, 0))}
+        assert answers['What degrades the optical image?'] == 'clouds'
+        reliable = 'Which image is more reliable in the {}, optical or SAR?'
+        assert answers[reliable.format('upper left')] == 'SAR'
+        assert answers[reliable.format('lower left')] == 'optical'
+        below = {q[1]: q[2] for q in dataset.candidates(patch(40, 0))}
+        assert below['What degrades the optical image?'] == 'nothing'
+        # not known everywhere
+        types = {q.question_type for q in dataset.candidates(patch(48, 48))}
+        assert 'modality_quality' not in types
+
+    def test_unknown_code(
+        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage
+    ) -> None:
+        mask = np.full((SIZE, SIZE), 3, np.uint8)
+        dataset = self.make(make_map, tmp_path, write_image, mask)
+        with pytest.raises(ValueError, match=r'quality: .* code 3, which has no name'):
+            dataset[patch(0, 0)]
+
+
+# --- maps that TorchGeo knows ---------------------------------------------------------
+
+
+def test_cdl(make_map: MakeMap, tmp_path: Path, write_image: WriteImage) -> None:
+    make_map()
+    rng = np.random.default_rng(0)
+    raw = np.repeat(np.repeat(rng.choice([1, 5, 111], (4, 4)), 10, 0), 10, 1)
+    raw[0, 0] = 0
+    path = tmp_path / 'cdl/2023_30m_cdls.tif'
+    write_image(path, raw[None].astype(np.uint8), WEST, NORTH, res=30.0, nodata=0)
+    # CDL gives ordinal numbers
+    cdl = CDL(tmp_path / 'cdl', classes=[0, 1, 5, 111], checksum=False)
+    names = {1: 'corn', 2: 'soybeans', 3: 'water'}
+    sar = Image(tmp_path / 'sar')
+    dataset = MapVQA(None, sar, cdl, names)
+    questions: list[Question] = dataset.candidates(patch(6, 0, 60))
+    part = np.repeat(np.repeat(raw[2:22, :20], 3, 0), 3, 1)
+    for question in questions:
+        truth = recount(
+            question.question, part, {1: 'corn', 5: 'soybeans', 111: 'water'}
+        )
+        assert question.answer == truth
+    assert len(questions) > 5
+    assert dataset[patch(0, 0)]['nodata'] == pytest.approx(9 / 48**2)
+
+
+def test_worldcover_like_tiles(
+    make_map: MakeMap, tmp_path: Path, write_image: WriteImage
+) -> None:
+    """Four tiles in degrees, sparse codes, no-data 0, finer than the images."""
+    make_map()
+    to_degrees = Transformer.from_crs(32633, 4326, always_xy=True)
+    west, north = to_degrees.transform(WEST - 200, NORTH + 200)
+    step, n = 1 / 12000, 120
+    rng = np.random.default_rng(0)
+    coarse = rng.choice([10, 40, 50, 80], (10, 10))
+    codes = np.repeat(np.repeat(coarse, 24, 0), 24, 1).astype(np.uint8)
+    for i, j in product(range(2), repeat=2):
+        tile = codes[i * n : (i + 1) * n, j * n : (j + 1) * n]
+        write_image(
+            tmp_path / f'cover/{i}{j}.tif',
+            tile[None],
+            west + j * n * step,
+            north - i * n * step,
+            crs='EPSG:4326',
+            res=step,
+            nodata=0,
+        )
+    names = {10: 'trees', 40: 'crops', 50: 'built-up land', 80: 'water'}
+    optical, sar = (Image(tmp_path / m) for m in ('optical', 'sar'))
+    dataset = MapVQA(optical, sar, LandCover(tmp_path / 'cover'), names)
+    off = 0
+    for row, column in ((0, 0), (20, 9), (48, 48)):
+        label = dataset.scene(patch(row, column)).label
+        xs = WEST + (column + 0.5 + np.arange(48)) * RES
+        ys = NORTH - (row + 0.5 + np.arange(48)) * RES
+        lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))
+        r, c = ((north - lat) / step).astype(int), ((lon - west) / step).astype(int)
+        expected = np.searchsorted([10, 40, 50, 80], codes[r, c])
+        assert (label != NO_DATA).all()
+        off += int((label != expected).sum())
+    assert off < 0.1 * 3 * 48**2
