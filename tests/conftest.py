@@ -148,7 +148,7 @@ def maps_root(
         labels = rng.integers(1, 4, (1, 8, 8), np.uint8).repeat(12, 1).repeat(12, 2)
         optical = np.concatenate([labels * 60, 255 - labels * 60, labels * 7])
         optical += rng.integers(0, 9, optical.shape, np.uint8)
-        sar = (labels * -5 + rng.normal(0, 1, (2, 96, 96))).astype(np.float32)
+        sar = (-5.0 * labels + rng.normal(0, 1, (2, 96, 96))).astype(np.float32)
         # not a multiple of the pixel, as real origins are
         place: dict[str, Any] = {'west': 400_003.7, 'north': 5_000_001.3, 'crs': crs}
         for folder, array in (('optical', optical), ('sar', sar), ('labels', labels)):
