@@ -49,5 +49,5 @@ $(INSTALLED): pyproject.toml
 		echo "torchgeo-vqa needs Python 3.12 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.13" >&2; \
 		exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --editable '.[docs,style,tests]'
+	$(BIN)/python -m pip install --editable '.[docs,generate,style,tests]'
 	touch $@

@@ -342,3 +342,24 @@ def bigearthnettext_root(
     frame = pd.DataFrame(rows).sort_values(['category', 'ID'])
     frame.to_parquet(root / 'BigEarthNet.txt.parquet', index=False)
     return root
+
+
+@pytest.fixture(scope='session')
+def maps_root(
+    tmp_path_factory: pytest.TempPathFactory, write_image: WriteImage
+) -> Path:
+    """Two places of 96 px in two UTM zones: optical, SAR, labels and names of classes."""
+    root = tmp_path_factory.mktemp('maps')
+    rng = np.random.default_rng(0)
+    for name, crs in (('east', 'EPSG:32633'), ('west', 'EPSG:32631')):
+        # fields of 12 px
+        labels = rng.integers(1, 4, (1, 8, 8), np.uint8).repeat(12, 1).repeat(12, 2)
+        optical = np.concatenate([labels * 60, 255 - labels * 60, labels * 7])
+        optical += rng.integers(0, 9, optical.shape, np.uint8)
+        sar = (-5.0 * labels + rng.normal(0, 1, (2, 96, 96))).astype(np.float32)
+        # not a multiple of the pixel, as real origins are
+        place: dict[str, Any] = {'west': 400_003.7, 'north': 5_000_001.3, 'crs': crs}
+        for folder, array in (('optical', optical), ('sar', sar), ('labels', labels)):
+            write_image(root / folder / f'{name}.tif', array, **place)
+    (root / 'classes.yaml').write_text('{1: water, 2: trees, 3: crops}\n')
+    return root

@@ -18,6 +18,7 @@ OPTICAL_BANDS = 3
 # Pairs with a problem that a message names
 _NUM_NAMED = 5
 
+#: Images of a pair by modality.
 Files = dict[str, ImageFile]
 
 #: Opens the image of a pair by modality and name of the pair.
@@ -62,18 +63,8 @@ def pair_images(
             except OSError as error:
                 problems[name] = error
 
-    num_bands = dict.fromkeys(modalities, optical_bands)
-    if 'sar' in modalities:
-        # What most have; a single band is repeated
-        counts = Counter(pair['sar'].num_bands for pair in pairs.values())
-        several = Counter({count: n for count, n in counts.items() if count > 1})
-        num_bands['sar'] = several.most_common(1)[0][0] if several else 1
-    georeferenced = any(_anchor(pair).grid.crs for pair in pairs.values())
-    for name, pair in pairs.items():
-        try:
-            _check(pair, num_bands, georeferenced)
-        except ValueError as error:
-            problems[name] = error
+    misfits, num_bands, georeferenced = find_misfits(pairs, modalities, optical_bands)
+    problems |= misfits
 
     if problems:
         bad = [name for name in first_rows if name in problems]
@@ -91,6 +82,38 @@ def pair_images(
 
     pairs = {name: pair for name, pair in pairs.items() if name not in problems}
     return _tiles(pairs, strip, positions, georeferenced), num_bands
+
+
+def find_misfits(
+    pairs: Mapping[str, Files],
+    modalities: Sequence[str],
+    optical_bands: int = OPTICAL_BANDS,
+) -> tuple[dict[str, ValueError], dict[str, int], bool]:
+    """Find pairs that do not fit the others: other bands, or no CRS where others have one.
+
+    Args:
+        pairs: Images of each pair by its name.
+        modalities: Images each pair has.
+        optical_bands: Number of bands of an optical image.
+
+    Returns:
+        What is wrong with each misfit, the number of bands of each modality, and whether
+        the others have a CRS.
+    """
+    num_bands = dict.fromkeys(modalities, optical_bands)
+    if 'sar' in modalities:
+        # What most have; a single band is repeated
+        counts = Counter(pair['sar'].num_bands for pair in pairs.values())
+        several = Counter({count: n for count, n in counts.items() if count > 1})
+        num_bands['sar'] = several.most_common(1)[0][0] if several else 1
+    georeferenced = any(_anchor(pair).grid.crs for pair in pairs.values())
+    misfits = {}
+    for name, pair in pairs.items():
+        try:
+            _check(pair, num_bands, georeferenced)
+        except ValueError as error:
+            misfits[name] = error
+    return misfits, num_bands, georeferenced
 
 
 def _anchor(pair: Files) -> ImageFile:

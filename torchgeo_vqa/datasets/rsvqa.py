@@ -15,7 +15,7 @@ from pyproj import CRS
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample, extract_archive
 
-from .json_items import json_items
+from .json_stream import stream
 from .pair_vqa import OnError, PairVQA
 from .pairing import Opener
 from .question_table import COLUMNS, QuestionTable
@@ -210,7 +210,7 @@ def records(path: Path, key: str) -> Iterator[Record]:
     Raises:
         ValueError: If the file is not of this form.
     """
-    for name, item in json_items(path):
+    for name, item in stream(path):
         if name != key:
             continue
         if not isinstance(item, dict) or 'id' not in item:

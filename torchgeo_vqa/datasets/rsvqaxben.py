@@ -13,7 +13,7 @@ from torchgeo.datasets import BigEarthNet
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample, download_and_extract_archive
 
-from .json_items import json_items
+from .json_stream import stream
 from .pair_vqa import OnError, PairVQA
 from .pairing import Opener
 from .patch_tree import RGB, SENTINEL1_BANDS, PatchTree, check_bands
@@ -257,7 +257,7 @@ def parse_flat(path: Path, on_error: OnError) -> tuple[pa.Table, int]:
         {'id': key} | {name: item.get(source) for name, source in keys.items()}
         if isinstance(item, dict)
         else {'id': key}
-        for key, item in json_items(path)
+        for key, item in stream(path)
     )
     table = to_table(rows, numbers=(), texts=('id', *keys))
     return keep_whole(table.select(list(keys)), table['id'], path, {}, on_error)

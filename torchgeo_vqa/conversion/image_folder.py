@@ -1,0 +1,154 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Folders of images: finding them by name, checking them, bringing them elsewhere."""
+
+import os
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import rasterio
+import rasterio.shutil
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+#: How an image comes into the dataset.
+Transfer = Literal['copy', 'hardlink', 'symlink']
+
+#: Image files that can be read; JPEGs become PNGs, since the release has none.
+READABLE = r'(?i)\.(png|tiff?|jpe?g)$'
+
+_JPEG = r'(?i)\.jpe?g$'
+
+
+class ImageFolder:
+    """The images in a folder and its sub-folders."""
+
+    def __init__(self, root: Path) -> None:
+        """Initialize a new ImageFolder instance.
+
+        Args:
+            root: The folder.
+
+        Raises:
+            FileNotFoundError: If it does not exist, or holds no images.
+        """
+        self.root = root
+        #: File names below the folder, by their name without extension.
+        self.files: dict[str, list[str]] = {}
+        for directory, _, filenames in sorted(os.walk(root)):
+            for filename in sorted(filenames):
+                if re.search(READABLE, filename):
+                    path = Path(directory, filename).relative_to(root).as_posix()
+                    name = re.sub(READABLE, '', path)
+                    self.files.setdefault(name, []).append(path)
+        if not self.files:
+            state = 'holds no image' if root.is_dir() else 'is not a folder'
+            raise FileNotFoundError(f'{root} {state} (.png, .tif, .tiff, .jpg, .jpeg)')
+
+    def find(self, name: str) -> str | None:
+        """Find an image.
+
+        Args:
+            name: Name as a question file gives it: path below the folder, with an
+                extension or without, whichever extension it is.
+
+        Returns:
+            Name of the image without extension, or None if there is none.
+        """
+        name = os.path.normpath(name).replace(os.sep, '/')
+        for candidate in (re.sub(READABLE, '', name), name):
+            if candidate in self.files:
+                return candidate
+        return None
+
+    def path(self, name: str) -> Path:
+        """Path of an image.
+
+        Args:
+            name: Name without extension.
+
+        Returns:
+            Path of its file.
+
+        Raises:
+            FileNotFoundError: If there is no such image.
+            ValueError: If there are several.
+        """
+        files = self.files.get(name, [])
+        if not files:
+            raise FileNotFoundError(f'no image {name!r} in {self.root}')
+        if len(files) > 1:
+            raise ValueError(f'{" and ".join(files)} in {self.root} have one name')
+        return self.root / files[0]
+
+    def transfer(self, name: str, folder: Path, how: Transfer) -> None:
+        """Bring an image, and what files belong to it, into another folder.
+
+        Args:
+            name: Name without extension.
+            folder: Folder that takes the place of this one.
+            how: 'copy', 'hardlink' or 'symlink'. A JPEG becomes a PNG of the same pixels.
+
+        Raises:
+            OSError: If that is not possible.
+        """
+        source = self.path(name)
+        target = folder / source.relative_to(self.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            if re.search(_JPEG, source.name):
+                with rasterio.Env(GDAL_PAM_ENABLED='NO'):
+                    target = folder / target_name(source.relative_to(self.root))
+                    rasterio.shutil.copy(source, target, driver='PNG')
+                return
+            with rasterio.open(source) as src:
+                # such as .tfw and .aux.xml, which may hold the CRS
+                files = {source, *map(Path, src.files)}
+        for file in sorted(files):
+            if file.parent == source.parent:
+                _bring(file, target.with_name(file.name), how)
+
+
+def target_name(path: Path) -> str:
+    """Name of an image in the dataset, relative like its path in the folder."""
+    return re.sub(_JPEG, '.png', path.as_posix())
+
+
+def _bring(source: Path, target: Path, how: Transfer) -> None:
+    """Copy or link a file."""
+    if how == 'copy':
+        shutil.copyfile(source, target)
+    elif how == 'symlink':
+        target.symlink_to(source.resolve())
+    else:
+        try:
+            target.hardlink_to(source.resolve())
+        except OSError as error:
+            raise OSError(
+                f'cannot link {source} to {target} ({error.strerror}): links work on one '
+                'file system only; choose --transfer copy or symlink'
+            ) from error
+
+
+def check(path: Path) -> None:
+    """Read all pixels of an image.
+
+    Args:
+        path: Path of the image.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        try:
+            with rasterio.open(path) as src:
+                # block by block, since an image may be a whole scene
+                for _, window in src.block_windows():
+                    src.read(window=window)
+        except RasterioError as error:
+            raise OSError(f'cannot read {path}: {error}') from error

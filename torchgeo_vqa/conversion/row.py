@@ -1,0 +1,48 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Rows of question files, and what is wrong with some of them."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question about an image.
+
+    Attributes:
+        file: File it stands in.
+        number: Line in the file, counted from 1; in a JSON list, position counted from 0.
+        image: Name of the image as the file gives it.
+        question_type: Name of its type.
+        question: The question.
+        answer: Its answer.
+        split: 'train', 'val', 'test', or None if the file does not tell.
+    """
+
+    file: str
+    number: int
+    image: str
+    question_type: str
+    question: str
+    answer: str
+    split: str | None
+
+
+class Refusal(NamedTuple):
+    """A row that cannot be taken, and why.
+
+    Attributes:
+        file: File it stands in.
+        number: As :attr:`Row.number`.
+        image: Name of its image, if it tells.
+        reason: What is wrong, the same words for all such rows.
+        detail: What is wrong with this row.
+    """
+
+    file: str
+    number: int
+    image: str
+    reason: str
+    detail: str

@@ -1,0 +1,128 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Reading large JSON files piece by piece."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+_CHUNK = 2**16
+
+# Characters that a single value may have: a broken one is not searched for without end
+_LONGEST = 2**24
+
+_WHITESPACE = ' \t\r\n'
+
+
+def stream(path: Path, encoding: str = 'utf-8-sig') -> Iterator[tuple[str | None, Any]]:
+    """Read a JSON list, or the lists in a JSON object, without holding them in memory.
+
+    Args:
+        path: JSON file.
+        encoding: Its encoding.
+
+    Yields:
+        The elements of a list, each with None. Of an object, the elements of every value
+        that is a list, and all other values, each with its key.
+
+    Raises:
+        ValueError: If the file is not JSON, or neither a list nor an object.
+    """
+    with path.open(encoding=encoding) as file:
+        cursor = _Cursor(path, file)
+        if cursor.take('[{') == '[':
+            for element in _elements(cursor):
+                yield None, element
+        elif cursor.next() == '}':
+            cursor.take('}')
+        else:
+            separator = ','
+            while separator == ',':
+                key = cursor.value()
+                cursor.take(':')
+                if cursor.next() == '[':
+                    cursor.take('[')
+                    for element in _elements(cursor):
+                        yield str(key), element
+                else:
+                    yield str(key), cursor.value()
+                separator = cursor.take(',}')
+        if cursor.next():
+            raise cursor.error('there is more after its end')
+
+
+def _elements(cursor: '_Cursor') -> Iterator[Any]:
+    """Read a list whose bracket is open."""
+    if cursor.next() == ']':
+        cursor.take(']')
+        return
+    separator = ','
+    while separator == ',':
+        yield cursor.value()
+        separator = cursor.take(',]')
+
+
+class _Cursor:
+    """A place in a JSON file, with some of the text that follows it."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self.path = path
+        self.file = file
+        self.text = ''
+        self.at = 0
+        # Number of characters before `text`
+        self.passed = 0
+        self.decode = json.JSONDecoder().raw_decode
+
+    def error(self, reason: str) -> ValueError:
+        """Say what is wrong, and where."""
+        place = self.passed + self.at
+        return ValueError(
+            f'{self.path} is not valid JSON: {reason}, at character {place}'
+        )
+
+    def next(self) -> str:
+        """Return the next character that is not white, or '' at the end."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in _WHITESPACE:
+                    return self.text[self.at]
+                self.at += 1
+            if not self._read():
+                return ''
+
+    def take(self, allowed: str) -> str:
+        """Step over the next character, which must be one of these."""
+        character = self.next()
+        if not character or character not in allowed:
+            found = repr(character) if character else 'the end of the file'
+            raise self.error(f'expected one of {" ".join(allowed)}, got {found}')
+        self.at += 1
+        return character
+
+    def value(self) -> Any:
+        """Read a whole value."""
+        self.next()
+        while True:
+            try:
+                value, end = self.decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                # Perhaps its end has not been read yet
+                if len(self.text) - self.at > _LONGEST or not self._read():
+                    raise self.error(error.msg) from error
+                continue
+            # A number may go on
+            if end == len(self.text) and self._read():
+                continue
+            self.at = end
+            return value
+
+    def _read(self) -> bool:
+        """Read on, twice as far each time for a long value; False at the end."""
+        rest = self.text[self.at :]
+        more = self.file.read(max(_CHUNK, len(rest)))
+        self.passed += self.at
+        self.text, self.at = rest + more, 0
+        return bool(more)
