@@ -20,7 +20,7 @@ QUESTION_TYPES: dict[str, 'QuestionType'] = {}
 class Question(NamedTuple):
     """A question about a scene and its true answer.
 
-    Attributes:
+    Args:
         question_type: Name of its type.
         question: Its text, one of *wordings*.
         answer: The answer.
