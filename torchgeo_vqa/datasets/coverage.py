@@ -6,18 +6,17 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import rasterio
 import shapely
-from geopandas import GeoSeries
+from geopandas import GeoDataFrame, GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.errors import RasterioIOError
 from rasterio.features import geometry_mask
-from rasterio.transform import from_origin
+from rasterio.transform import from_origin, xy
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import GeoDataset
 
@@ -48,16 +47,12 @@ def _open(path: str, crs: CRS) -> RasterFile:
         with rasterio.open(path) as file:
             if file.crs is None or file.transform.is_identity:
                 return RasterFile(None, 0.0, file.nodata)
-            corners = [
-                file.transform * corner
-                for corner in (
-                    (0, 0),
-                    (file.width, 0),
-                    (file.width, file.height),
-                    (0, file.height),
-                )
-            ]
-            outline = shapely.Polygon(corners)
+            rows, columns = (
+                [0, 0, file.height, file.height],
+                [0, file.width, file.width, 0],
+            )
+            xs, ys = xy(file.transform, rows, columns, offset='ul')
+            outline = shapely.Polygon(np.column_stack([xs, ys]))
             own, nodata = CRS.from_wkt(file.crs.to_wkt()), file.nodata
             num_pixels = file.width * file.height
     except RasterioIOError:
@@ -69,12 +64,15 @@ def _open(path: str, crs: CRS) -> RasterFile:
     return RasterFile(outline, math.sqrt(outline.area / num_pixels), nodata)
 
 
-def _rows(dataset: GeoDataset, query: Query) -> Any:
+def _rows(dataset: GeoDataset, query: Query) -> GeoDataFrame:
     """Rows of a dataset's index that TorchGeo reads for a query."""
     x, y, t = query
     index = dataset.index
-    index = index.iloc[index.index.overlaps(pd.Interval(t.start, t.stop))]
-    return index.iloc[:: t.step].cx[x.start : x.stop, y.start : y.stop]
+    times = index.index
+    during = np.flatnonzero((times.left <= t.stop) & (times.right > t.start))[:: t.step]
+    box = shapely.box(x.start, y.start, x.stop, y.stop)
+    touching = index.sindex.query(box, predicate='intersects')
+    return index.iloc[np.intersect1d(during, touching)]
 
 
 class Gaps(NamedTuple):
@@ -107,17 +105,21 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
     rows = _rows(dataset, query)
     outlines: Sequence[BaseGeometry] = list(rows.geometry)
     nodata: set[float] = set()
+    own = getattr(dataset, 'nodata', None)
     if 'filepath' in rows:
         files = [_open(str(path), dataset.crs) for path in rows['filepath']]
         nodata = {file.nodata for file in files if file.nodata is not None}
         outlines = [
-            # TorchGeo warps in two steps, so the last pixel may have nothing in it
+            # TorchGeo warps in two steps: the last pixel of a file may have nothing in
+            # it, and no value that says so
             file.outline.buffer(-1.5 * max(file.blur, x.step, y.step))
-            if file.outline is not None and file.blur
+            if file.outline is not None
+            and file.blur
+            and file.nodata is None
+            and own is None
             else file.outline or outline
             for outline, file in zip(outlines, files, strict=True)
         ]
-    own = getattr(dataset, 'nodata', None)
     if own is not None:
         nodata = {float(own)}
     # of pixels, whose centres count

@@ -3,6 +3,7 @@
 
 """MapVQA, questions about any place that images and a label map show."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
@@ -303,14 +304,14 @@ class MapVQA(GeoDataset):
     def _lay_out(self) -> None:
         """Number the places where a patch may begin."""
         xmin, ymin, xmax, ymax = self.index.total_bounds.tolist()
-        # A patch may begin outside, by its own size
-        self._corner = 2 * xmin - xmax, 2 * ymax - ymin
+        columns = math.ceil((xmax - xmin) / self.res[0])
+        rows = math.ceil((ymax - ymin) / self.res[1])
+        # On the samplers' grid; a patch may begin outside, by its own size
+        self._corner = xmin - columns * self.res[0], ymin + 2 * rows * self.res[1]
         self._cell = self.res
-        while True:
-            columns = round(3 * (xmax - xmin) / self._cell[0]) + 1
-            rows = round(3 * (ymax - ymin) / self._cell[1]) + 1
-            if columns * rows * len(self.table) < _MAX_ID:
-                break
+        columns, rows = 3 * columns + 1, 3 * rows + 1
+        while columns * rows * len(self.table) >= _MAX_ID:
+            columns, rows = columns // 2 + 1, rows // 2 + 1
             self._cell = 2 * self._cell[0], 2 * self._cell[1]
         self._grid = rows, columns
 
