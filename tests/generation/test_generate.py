@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 from rasterio.windows import from_bounds
+from torchgeo.main import main as torchgeo_main
 
 from torchgeo_vqa.__main__ import main
 from torchgeo_vqa.datamodules import OSVQADataModule
@@ -169,6 +170,19 @@ def test_real_dataset_is_read(real_output: Path) -> None:
     batch = next(iter(module.train_dataloader()))
     assert batch['image_optical'].shape == (4, 3, 64, 64)
     assert batch['image_sar'].shape == (4, 2, 64, 64)
+
+
+@pytest.mark.slow
+def test_real_dataset_is_trained_on(real_output: Path, tmp_path: Path) -> None:
+    torchgeo_main(
+        [
+            *('fit', '--model', 'VQATask', '--model.model', 'tgfnet_tiny'),
+            *('--data', 'OSVQADataModule', '--data.root', str(real_output)),
+            *('--data.batch_size', '2', '--data.num_workers', '0'),
+            *('--trainer.fast_dev_run', '1', '--trainer.accelerator', 'cpu'),
+            *('--trainer.default_root_dir', str(tmp_path)),
+        ]
+    )
 
 
 def test_real_killed_and_restarted(
@@ -322,11 +336,8 @@ def test_parquet_tells_where(tmp_path: Path, arguments: dict[str, Any]) -> None:
     for row in table:
         path = tmp_path / f'output/images/rgb/{row["image"]}.tif'
         with rasterio.open(path) as src:
-            corners = [
-                src.transform * (row['left'], row['bottom']),
-                src.transform * (row['right'], row['top']),
-            ]
-            expected = [*corners[0], *corners[1]]
+            rows_of, columns = (row['top'], row['bottom']), (row['left'], row['right'])
+            expected = src.window_bounds((rows_of, columns))
             assert row['crs'] == src.crs.to_string()
         found = [row[key] for key in ('xmin', 'ymin', 'xmax', 'ymax')]
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -361,11 +372,11 @@ def test_report(tmp_path: Path, arguments: dict[str, Any]) -> None:
 
 def test_balance(tmp_path: Path, arguments: dict[str, Any]) -> None:
     blind = {}
-    for how in ('split', 'patch', 'none'):
+    for how in ('dataset', 'patch', 'none'):
         result = generate(tmp_path / how, balance_by=how, **arguments)  # type: ignore[arg-type]
         blind[how] = result.report['splits']['train']['blind']
-    assert blind['split'] < blind['none']
-    assert blind['split'] < 0.7
+    assert blind['dataset'] < blind['none']
+    assert blind['dataset'] < 0.7
 
 
 def test_bands_and_one_modality(tmp_path: Path, arguments: dict[str, Any]) -> None:
@@ -404,7 +415,7 @@ def test_same_arguments_same_bytes(tmp_path: Path, arguments: dict[str, Any]) ->
         (
             {'balance_by': 'luck'},
             ValueError,
-            "must be split, patch or none, got 'luck'",
+            "must be dataset, patch or none, got 'luck'",
         ),
         ({'optical_bands': [4, 3, 2]}, ValueError, r'three of 1 to 3.*got \[4, 3, 2\]'),
         ({'classes': 'few.yaml'}, ValueError, 'no name'),

@@ -31,18 +31,15 @@ class Row:
 
 
 class Refusal(NamedTuple):
-    """A row that cannot be taken, and why.
+    """A row that cannot be taken, and why."""
 
-    Attributes:
-        file: File it stands in.
-        number: As :attr:`Row.number`.
-        image: Name of its image, if it tells.
-        reason: What is wrong, the same words for all such rows.
-        detail: What is wrong with this row.
-    """
-
+    #: File it stands in.
     file: str
+    #: Line in the file, counted from 1; in a JSON list, position counted from 0.
     number: int
+    #: Name of its image, if it tells.
     image: str
+    #: What is wrong, the same words for all such rows.
     reason: str
+    #: What is wrong with this row.
     detail: str

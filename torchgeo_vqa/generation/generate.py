@@ -72,6 +72,11 @@ class Generated:
                     f'  {name}: {kind["questions"]}, blind {_percent(kind["blind"])}; '
                     f'{shown}{more}'
                 )
+            if not numbers['questions']:
+                lines.append(
+                    f'  without questions there is no file of {split}; take more patches '
+                    'or larger ones, or --balance_by patch'
+                )
         lines += [
             f'{number} patches left out: {reason}'
             for reason, number in self.report['left_out'].items()
@@ -102,7 +107,7 @@ def generate(
     block_size: int | None = None,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
-    balance_by: Literal['split', 'patch', 'none'] = 'split',
+    balance_by: Literal['dataset', 'patch', 'none'] = 'dataset',
     questions_per_patch: int = 32,
     num_workers: int | None = None,
     scheduler: str | None = None,
@@ -137,7 +142,7 @@ def generate(
             place is in two (defaults to four times patch_size).
         fractions: Shares of the blocks for training, validation and test.
         seed: Seed of everything that is random.
-        balance_by: Whether answers are balanced over a whole 'split', which leaves the
+        balance_by: Whether answers are balanced over the whole 'dataset', which leaves the
             least to guessing, within each 'patch', or not at all ('none').
         questions_per_patch: Number of questions of a patch, at most.
         num_workers: Number of processes on this machine (defaults to one per core); more
@@ -175,8 +180,10 @@ def generate(
         )
     if seed < 0:
         raise ValueError(f'seed must not be negative, got {seed}')
-    if balance_by not in ('split', 'patch', 'none'):
-        raise ValueError(f'balance_by must be split, patch or none, got {balance_by!r}')
+    if balance_by not in ('dataset', 'patch', 'none'):
+        raise ValueError(
+            f'balance_by must be dataset, patch or none, got {balance_by!r}'
+        )
     verify_fractions(fractions)
     if optical is None and sar is None:
         raise ValueError('name an optical or a SAR raster, or both')
@@ -281,40 +288,37 @@ def _finish(
         'no question left after balancing': 0,
         "overlap with another split's in another CRS": plan.num_overlapping,
     }
+    pools: list[list[Question]] = []
+    texts: dict[Any, Any] = {}
+    for patch in plan.patches:
+        nodata, pool = read_questions(workspace.questions(patch.name))
+        # the same few texts come again with every patch
+        pools.append([_shared(question, texts) for question in pool])
+        if not pool:
+            unknown = nodata > maps[patch.zone].dataset.max_nodata
+            left_out['too much without data' if unknown else 'no clear question'] += 1
+    drawn = _draw(pools, balance_by, questions_per_patch, seed)
+    left_out['no question left after balancing'] = sum(
+        bool(pool) and not own for pool, own in zip(pools, drawn, strict=True)
+    )
+
     layout = Layout(workspace.dataset, FOLDERS)
     rows: dict[str, list[list[str]]] = {}
     num_patches: dict[str, int] = {}
-    unused: list[Patch] = []
     tables: list[pa.Table] = []
-    for code, split in enumerate(SPLITS):
-        patches = [patch for patch in plan.patches if patch.split == split]
-        pools: list[list[Question]] = []
-        texts: dict[Any, Any] = {}
-        for patch in patches:
-            nodata, pool = read_questions(workspace.questions(patch.name))
-            # the same few texts come again with every patch
-            pools.append([_shared(question, texts) for question in pool])
-            if not pool:
-                unknown = nodata > maps[patch.zone].dataset.max_nodata
-                left_out[
-                    'too much without data' if unknown else 'no clear question'
-                ] += 1
-        drawn = _draw(pools, balance_by, questions_per_patch, [seed, code])
-        unused += [p for p, own in zip(patches, drawn, strict=True) if not own]
-        left_out['no question left after balancing'] += sum(
-            bool(pool) and not own for pool, own in zip(pools, drawn, strict=True)
-        )
-        num_patches[split] = sum(map(bool, drawn))
-        rows[split] = [
-            [patch.name, *question[:3]]
-            for patch, own in zip(patches, drawn, strict=True)
-            for question in own
+    for split in SPLITS:
+        asked = [
+            (patch, own)
+            for patch, own in zip(plan.patches, drawn, strict=True)
+            if patch.split == split and own
         ]
+        num_patches[split] = len(asked)
+        rows[split] = [[patch.name, *q[:3]] for patch, own in asked for q in own]
         path = layout.annotation(split)
-        if rows[split]:
+        if asked:
             lines = [json.dumps(row, ensure_ascii=False) for row in rows[split]]
             workspace.write_text(path, '[\n' + ',\n'.join(lines) + '\n]\n')
-            tables.append(_table(patches, drawn, maps))
+            tables.append(_table(asked, maps))
         else:
             path.unlink(missing_ok=True)
     if not tables:
@@ -332,22 +336,23 @@ def _finish(
         'left_out': left_out,
     }
     workspace.write_json(workspace.dataset / REPORT, report)
-    for patch in unused:
-        for modality in FOLDERS:
-            workspace.image(modality, patch.name).unlink(missing_ok=True)
+    for patch, own in zip(plan.patches, drawn, strict=True):
+        if not own:
+            for modality in FOLDERS:
+                workspace.image(modality, patch.name).unlink(missing_ok=True)
     return report
 
 
 def _draw(
-    pools: Sequence[Sequence[Question]], balance_by: str, number: int, seed: list[int]
+    pools: Sequence[Sequence[Question]], balance_by: str, number: int, seed: int
 ) -> list[list[Question]]:
     """Draw questions about each patch, and the words of each."""
-    if balance_by == 'split':
-        pools = draw_balanced(pools, np.random.default_rng(seed))
+    if balance_by == 'dataset':
+        pools = draw_balanced(pools, np.random.default_rng([seed, 0]))
     drawn = []
     for i, pool in enumerate(pools):
         # A generator of its own, so that a patch does not depend on those before
-        rng = np.random.default_rng([*seed, i])
+        rng = np.random.default_rng([seed, 1, i])
         if balance_by == 'patch':
             chosen = draw_even(pool, number, rng)
         else:
@@ -363,9 +368,7 @@ def _shared(question: Question, texts: dict[Any, Any]) -> Question:
 
 
 def _table(
-    patches: Sequence[Patch],
-    drawn: Sequence[Sequence[Question]],
-    maps: Sequence[OpenMaps],
+    asked: Sequence[tuple[Patch, Sequence[Question]]], maps: Sequence[OpenMaps]
 ) -> pa.Table:
     """Make a table of a split's questions and of where they are asked."""
     names = [zone.dataset.crs.to_string() for zone in maps]
@@ -377,7 +380,7 @@ def _table(
             *('crs', 'xmin', 'ymin', 'xmax', 'ymax'),
         )
     }
-    for patch, questions in zip(patches, drawn, strict=True):
+    for patch, questions in asked:
         dataset = maps[patch.zone].dataset
         width, height = dataset.res
         xmin, ymin, xmax, ymax = patch.bounds
