@@ -132,17 +132,29 @@ def shared_data() -> Path:
     beside = Path(__file__).parents[2] / 'shared' / 'data'
     folder = Path(os.environ.get('TORCHGEO_VQA_SHARED_DATA', beside))
     if not folder.is_dir():
-        pytest.skip(f'no real data in {folder}; set TORCHGEO_VQA_SHARED_DATA')
+        pytest.skip(
+            f'no {folder}: real data is not part of the repository, set TORCHGEO_VQA_SHARED_DATA'
+        )
     return folder
 
 
 @pytest.fixture(scope='session')
-def real_root(shared_data: Path) -> Path:
+def real_data(shared_data: Path) -> Callable[[str], Path]:
+    """Finds a folder or a file of the real data, of which a copy may hold a part only."""
+
+    def find(name: str) -> Path:
+        path = shared_data / name
+        if not path.exists():
+            pytest.skip(f'no {path}: real data is not part of the repository')
+        return path
+
+    return find
+
+
+@pytest.fixture(scope='session')
+def real_root(real_data: Callable[[str], Path]) -> Path:
     """Real Sentinel-1 and Sentinel-2 pairs in several UTM zones, where there are some."""
-    root = shared_data / 'ben_in_release_layout'
-    if not root.is_dir():
-        pytest.skip(f'no real pairs in {root}; set TORCHGEO_VQA_SHARED_DATA')
-    return root
+    return real_data('ben_in_release_layout')
 
 
 # --- open datasets, in the format they are published in -------------------------------

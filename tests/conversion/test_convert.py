@@ -554,10 +554,8 @@ def test_real_pairs_convert_to_themselves(tmp_path: Path, real_root: Path) -> No
     assert read_osvqa(tmp_path / 'out') == read_osvqa(root)
 
 
-def test_real_rsvqa(tmp_path: Path, real_root: Path) -> None:
-    root = real_root.parent / 'rsvqa_lr'
-    if not root.is_dir():
-        pytest.skip(f'no RSVQA-LR in {root}')
+def test_real_rsvqa(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
+    root = real_data('rsvqa_lr')
     files = sorted(root.glob('LR_split_*_questions.json'))
     report = convert(files, tmp_path / 'out', optical=root / 'Images_LR')
     expected = []

@@ -315,11 +315,8 @@ class TestDownload:
 
 class TestRealFiles:
     @pytest.fixture
-    def real(self, shared_data: Path) -> Path:
-        root = shared_data / 'rsvqa_lr'
-        if not root.is_dir():
-            pytest.skip(f'no {root}')
-        return root
+    def real(self, real_data: Callable[[str], Path]) -> Path:
+        return real_data('rsvqa_lr')
 
     @pytest.mark.parametrize(
         ('split', 'images', 'questions'),

@@ -7,6 +7,7 @@ import json
 import pickle
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +135,8 @@ class TestQuestions:
         ]
 
     @pytest.mark.parametrize('split', ['train', 'val', 'test'])
-    def test_real_questions(self, shared_data: Path, split: str) -> None:
-        path = shared_data / f'rsvqaxben_questions/RSVQAxBEN_QA_{split}.json'
-        if not path.exists():
-            pytest.skip(f'no {path}')
+    def test_real_questions(self, real_data: Callable[[str], Path], split: str) -> None:
+        path = real_data(f'rsvqaxben_questions/RSVQAxBEN_QA_{split}.json')
         table, num_malformed = parse_flat(path, 'raise')
         assert num_malformed == 0
         expected = [
@@ -201,11 +200,11 @@ class TestImages:
         with pytest.raises(ValueError, match='bands must be among'):
             RSVQAxBEN(rsvqaxben_root, bands=bands)
 
-    def test_real_patches(self, shared_data: Path, tmp_path: Path) -> None:
+    def test_real_patches(
+        self, real_data: Callable[[str], Path], tmp_path: Path
+    ) -> None:
         """The land cover that real patches are labelled with, asked about."""
-        tree = shared_data / 'bigearthnet_v1_tree'
-        if not tree.is_dir():
-            pytest.skip(f'no {tree}')
+        tree = real_data('bigearthnet_v1_tree')
         labels, questions = {}, {}
         for path in tree.glob('S2/*/*_labels_metadata.json'):
             labels[path.parent.name] = json.loads(path.read_text())['labels']

@@ -12,7 +12,6 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -82,12 +81,9 @@ def spawn(args: list[str], cwd: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope='module')
-def terramesh(real_root: Path) -> Path:
+def terramesh(real_data: Callable[[str], Path]) -> Path:
     """Real Sentinel-1 and Sentinel-2 images with land cover, in three UTM zones."""
-    root = real_root.parent / 'terramesh'
-    if not root.is_dir():
-        pytest.skip(f'no TerraMesh in {root}')
-    return root
+    return real_data('terramesh')
 
 
 @pytest.fixture(scope='module')
@@ -204,7 +200,6 @@ def test_real_killed_and_restarted(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec('distributed') is None, reason='Dask is not installed')
 def test_real_two_workers(
     real_args: list[str], real_output: Path, tmp_path: Path
 ) -> None:
