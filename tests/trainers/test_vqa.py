@@ -67,6 +67,17 @@ class TestVQATask:
         assert task.model is not None
         assert task.model.num_answers == len(task.metadata['answers'])
 
+    def test_mixed_precision(self, release_root: Path, tmp_path: Path) -> None:
+        losses = {}
+        for precision in ('32-true', 'bf16-mixed'):
+            seed_everything(0)
+            task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3)
+            runner = trainer(tmp_path, precision=precision, gradient_clip_val=1.0)
+            runner.fit(task, datamodule=make(release_root))
+            losses[precision] = float(runner.callback_metrics['val_loss'])
+            assert {p.dtype for p in task.model.parameters()} == {torch.float32}
+        assert losses['bf16-mixed'] == pytest.approx(losses['32-true'], rel=0.02)
+
     def test_checkpoint_answers_in_words(self, trained: tuple[VQATask, Path]) -> None:
         task, path = trained
         loaded = VQATask.load_from_checkpoint(path)

@@ -374,5 +374,5 @@ class CLIPTask(BaseTask):
             lambda name: self.hparams['lr'],
             self.hparams['weight_decay'],
             self.hparams['warmup'],
-            int(self.trainer.estimated_stepping_batches),
+            self.trainer,
         )

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from lightning.pytorch import Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -17,7 +19,7 @@ def adamw_with_cosine(
     lr: Callable[[str], float],
     weight_decay: float,
     warmup: float,
-    num_steps: int,
+    trainer: Trainer,
 ) -> dict[str, Any]:
     """Make AdamW whose learning rates rise linearly and decay to 0 along a cosine.
 
@@ -27,7 +29,7 @@ def adamw_with_cosine(
         weight_decay: Weight decay of weight matrices (not of biases, norms and
             embeddings).
         warmup: Share of the steps over which the learning rates rise.
-        num_steps: Number of steps in all.
+        trainer: Who takes the steps; says how many, and in which precision.
 
     Returns:
         Optimizer and learning rate scheduler, as ``configure_optimizers`` returns them.
@@ -44,15 +46,19 @@ def adamw_with_cosine(
             decays = parameter.ndim > 1 and id(parameter) not in embeddings
             key = lr(name), weight_decay if decays else 0.0
             groups.setdefault(key, []).append(parameter)
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    mixed = isinstance(trainer.precision_plugin, MixedPrecision)
     optimizer = AdamW(
         [
             {'params': parameters, 'lr': peak, 'weight_decay': decay}
             for (peak, decay), parameters in groups.items()
         ],
         betas=(0.9, 0.98),  # CLIP's own; the default reacts slower
-        # The CPU's default steps through the parameters one by one
-        fused=True if next(model.parameters()).device.type == 'cpu' else None,
+        # The CPU's default steps through the parameters one by one; in mixed precision,
+        # Lightning clips no gradients of fused ones
+        fused=True if on_cpu and not mixed else None,
     )
+    num_steps = int(trainer.estimated_stepping_batches)
     num_warmup = max(1, round(warmup * num_steps))
 
     def factor(step: int) -> float:

@@ -456,7 +456,7 @@ class VQATask(BaseTask):
             lambda name: self.hparams['clip_lr' if name.startswith(clip) else 'lr'],
             self.hparams['weight_decay'],
             self.hparams['warmup'],
-            int(self.trainer.estimated_stepping_batches),
+            self.trainer,
         )
 
     @torch.no_grad()
