@@ -1,7 +1,8 @@
 # make demo   train the quickstart and test its best checkpoint
 # make test   run the tests
 # make lint   check style and types          make format   mend the style
-# make docs   build the documentation        make clean    remove what was built
+# make docs   build the documentation        make tutorials  run the notebooks anew
+# make clean  remove what was built
 #
 # The environment lives in .venv. VENV=<folder> uses another one, PYTHON=<program>
 # makes it with another interpreter, DEMO=<folder> puts the demo's runs elsewhere.
@@ -13,7 +14,7 @@ DEMO ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.torchgeo-vqa
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test lint format docs tutorials clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -40,8 +41,12 @@ format: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/sphinx-build --fail-on-warning --keep-going -b html docs docs/_build/html
 
+# Slow; what the notebooks show is stored in them.
+tutorials: $(INSTALLED)
+	cd docs/tutorials && $(abspath $(BIN))/jupyter execute --inplace *.ipynb
+
 clean:
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build runs *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build docs/tutorials/area runs *.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml

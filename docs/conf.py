@@ -13,7 +13,7 @@ version = '.'.join(release.split('.')[:2])
 
 # No intersphinx: the build needs no network.
 extensions = [
-    'myst_parser',
+    'myst_nb',
     'sphinx.ext.autodoc',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
@@ -28,6 +28,9 @@ autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented_params'
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+# notebooks are shown with the outputs stored in them; the tests run them
+nb_execution_mode = 'off'
 
 myst_enable_extensions = ['colon_fence', 'deflist']
 myst_heading_anchors = 3

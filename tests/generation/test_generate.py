@@ -16,10 +16,15 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+import shapely
+from distributed import LocalCluster
+from rasterio.transform import from_origin, xy
 from rasterio.windows import from_bounds
 from torchgeo.main import main as torchgeo_main
 
@@ -344,6 +349,54 @@ def test_parquet_tells_where(tmp_path: Path, arguments: dict[str, Any]) -> None:
     assert 0 < parts < len(table)
 
 
+def test_objects_are_counted(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    place = from_origin(400_003.7, 5_000_001.3, 10, 10)
+    barns = {}
+    for crs in ('EPSG:32633', 'EPSG:32631'):
+        # middles of pixels, so that none is cut by an edge
+        x, y = xy(place, *rng.integers(0, 96, (2, 12)))
+        barns[crs] = gpd.GeoSeries(gpd.points_from_xy(x, y), crs=crs)
+    everywhere = pd.concat([points.to_crs('EPSG:4326') for points in barns.values()])
+    layer = gpd.GeoDataFrame(
+        {'use': 'barn'}, index=everywhere.index, geometry=everywhere
+    )
+    layer.to_file(tmp_path / 'barns.geojson')
+    args = arguments | {'question_types': ['object_count'], 'balance_by': 'none'}
+    args |= {'objects': tmp_path / 'barns.geojson', 'object_column': 'use'}
+    generate(tmp_path / 'output', **args)
+    table = pq.read_table(tmp_path / 'output/questions.parquet').to_pylist()
+    for row in table:
+        box = shapely.box(*(row[key] for key in ('xmin', 'ymin', 'xmax', 'ymax')))
+        assert row['answer'] == str(barns[row['crs']].within(box).sum())
+        assert 'barns' in row['question']
+    assert len({row['answer'] for row in table}) > 2
+
+
+def test_quality_is_asked_about(
+    tmp_path: Path, arguments: dict[str, Any], write_image: Callable[..., None]
+) -> None:
+    # The west is under clouds
+    for name, crs, state in (('east', 32633, 0), ('west', 32631, 1)):
+        write_image(
+            tmp_path / f'quality/{name}.tif',
+            np.full((1, 96, 96), state, np.uint8),
+            400_003.7,
+            5_000_001.3,
+            crs=f'EPSG:{crs}',
+        )
+    args = arguments | {'question_types': ['modality_quality'], 'balance_by': 'none'}
+    generate(tmp_path / 'output', **args, quality=tmp_path / 'quality')
+    table = pq.read_table(tmp_path / 'output/questions.parquet').to_pylist()
+    answers = defaultdict(set)
+    for row in table:
+        answers[row['crs']].add(row['answer'])
+    assert answers == {
+        'EPSG:32633': {'nothing', 'optical'},
+        'EPSG:32631': {'clouds', 'SAR'},
+    }
+
+
 def test_report(tmp_path: Path, arguments: dict[str, Any]) -> None:
     result = generate(tmp_path / 'output', **arguments)
     rows = annotations(tmp_path / 'output')
@@ -455,6 +508,16 @@ def test_other_arguments(tmp_path: Path, arguments: dict[str, Any]) -> None:
     (tmp_path / 'dataset').rename(partial / 'dataset')
     with pytest.raises(FileExistsError, match='was begun with other arguments'):
         generate(tmp_path / 'output', **arguments | {'seed': 1})
+
+
+@pytest.mark.slow
+def test_running_scheduler(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    generate(tmp_path / 'alone', **arguments)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        generate(tmp_path / 'cluster', **arguments, scheduler=cluster.scheduler_address)
+    assert contents(tmp_path / 'cluster') == contents(tmp_path / 'alone')
 
 
 def test_dask_is_asked_for(

@@ -3,6 +3,7 @@
 
 """Datasets."""
 
+from .area import write_area
 from .bigearthnettext import BigEarthNetText
 from .cache_folder import cache_folder
 from .mapvqa import MapVQA
@@ -27,4 +28,5 @@ __all__ = (
     'QuestionTable',
     'RSVQAxBEN',
     'cache_folder',
+    'write_area',
 )

@@ -72,6 +72,32 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
     )
 
 
+def make_area(rng: np.random.Generator, size: int, cloud_cover: float) -> Scene:
+    """Draw a wide area of all land covers, without objects, under clouds.
+
+    Args:
+        rng: Source of randomness.
+        size: Side in pixels, each meant to be 10 m.
+        cloud_cover: Share under clouds, in [0, 1).
+
+    Returns:
+        The area.
+    """
+    # in one region a class is frequent, in another it is rare
+    field = smooth_noise(rng, len(CLASSES), size, 60.0)
+    field += smooth_noise(rng, len(CLASSES), size, 16.0)
+    field += 0.2 * smooth_noise(rng, len(CLASSES), size, 2.0)
+    cloud, quality = _draw_clouds(rng, size, cloud_cover, scale=3.0)
+    return Scene(
+        label=field.argmax(axis=0).astype(np.uint8),
+        class_names=CLASSES,
+        quality=quality,
+        urban_classes=(CLASSES[BUILT_UP],),
+        instances=np.zeros((size, size), np.uint8),
+        cloud=cloud,
+    )
+
+
 class _River:
     """A meandering band of water.
 
@@ -292,19 +318,24 @@ def _draw_quality(
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Draw the clouds and say which pixels of the optical image they or the dark take away."""
     condition = QUALITIES[rng.choice(3, p=CONDITION_CHANCES)]
-    cloud = np.zeros((size, size))
+    if condition == 'cloudy':
+        return _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
+    quality = np.full((size, size), QUALITIES.index(condition), np.uint8)
+    return np.zeros((size, size)), quality
+
+
+def _draw_clouds(
+    rng: np.random.Generator, size: int, cover: float, scale: float
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Draw clouds over a share of the place and say what they hide."""
+    field = smooth_noise(rng, 1, size, rng.uniform(6, 12) * scale)[0]
+    field += 0.45 * smooth_noise(rng, 1, size, 3.0)[0]
+    field += 0.15 * smooth_noise(rng, 1, size, 1.2)[0]
+    edge = np.quantile(field, 1 - cover)
+    # opacity rises over a rim and stays a little uneven inside
+    rise = np.clip((field - edge) / 0.7 + 0.5, 0, 1)
+    thickness = rng.uniform(0.9, 1.0)
+    cloud = thickness * rise * rise * (3 - 2 * rise)
     quality = np.zeros((size, size), np.uint8)
-    if condition == 'dark':
-        quality[:] = QUALITIES.index('dark')
-    elif condition == 'cloudy':
-        cover = rng.uniform(0.25, 0.95)
-        field = smooth_noise(rng, 1, size, rng.uniform(6, 12) * size / 64)[0]
-        field += 0.45 * smooth_noise(rng, 1, size, 3.0)[0]
-        field += 0.15 * smooth_noise(rng, 1, size, 1.2)[0]
-        edge = np.quantile(field, 1 - cover)
-        # opacity rises over a rim and stays a little uneven inside
-        rise = np.clip((field - edge) / 0.7 + 0.5, 0, 1)
-        thickness = rng.uniform(0.9, 1.0)
-        cloud = thickness * rise * rise * (3 - 2 * rise)
-        quality[cloud > CLOUD_OPACITY] = QUALITIES.index('cloudy')
+    quality[cloud > CLOUD_OPACITY] = QUALITIES.index('cloudy')
     return cloud, quality

@@ -18,14 +18,12 @@ from typing import Literal
 
 import numpy as np
 import pyproj
-import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.transform import from_origin
 from torchgeo.datasets.utils import Sample
 from tqdm import tqdm
 
 from ..questions import Question, Scene, candidates, draw_balanced
+from .area import RESOLUTION, write_image
 from .cache_folder import cache_folder
 from .landscape import make_scene
 from .optical import render_optical
@@ -60,8 +58,6 @@ NAMES = (
 
 SPLITS = ('train', 'val', 'test')
 
-_RESOLUTION = 10.0
-_EPSG = 32633
 # scenes of a split lie on rows of 100, splits 200 km apart
 _WEST, _SOUTH, _COLUMNS, _SPLIT_DISTANCE = 400_000.0, 5_000_000.0, 100, 200_000.0
 # empty pixels between two scenes
@@ -132,7 +128,7 @@ def generate(
         raise FileExistsError(f'{root} exists; remove it or choose another folder')
     if unknown := sorted(set(num_scenes) - set(SPLITS)):
         raise ValueError(f'num_scenes may name the splits {SPLITS}, got {unknown}')
-    most = int(_SPLIT_DISTANCE / _RESOLUTION) // (size + _GAP) * _COLUMNS
+    most = int(_SPLIT_DISTANCE / RESOLUTION) // (size + _GAP) * _COLUMNS
     if too_many := {s: n for s, n in num_scenes.items() if not 0 <= n <= most}:
         raise ValueError(
             f'a split holds 0 to {most} scenes of {size} pixels, got {too_many}'
@@ -241,39 +237,14 @@ def _write_scene(
     split, index = _parse(name)
     scene, optical, sar = draw_scene(name, seed, size)
     row, column = divmod(index, _COLUMNS)
-    pitch = (size + _GAP) * _RESOLUTION
+    pitch = (size + _GAP) * RESOLUTION
     north = (
-        _SOUTH
-        + SPLITS.index(split) * _SPLIT_DISTANCE
-        + row * pitch
-        + size * _RESOLUTION
+        _SOUTH + SPLITS.index(split) * _SPLIT_DISTANCE + row * pitch + size * RESOLUTION
     )
     corner = _WEST + column * pitch, north
-    _write_image(f'{root}/images/rgb/{name}.tif', optical, corner)
-    _write_image(f'{root}/images/sar/{name}.tif', sar, corner)
+    write_image(f'{root}/images/rgb/{name}.tif', optical, corner)
+    write_image(f'{root}/images/sar/{name}.tif', sar, corner)
     return candidates(scene, NAMES), str(scene.condition)
-
-
-def _write_image(
-    path: str,
-    image: NDArray[np.uint8] | NDArray[np.float32],
-    corner: tuple[float, float],
-) -> None:
-    """Write a GeoTIFF whose upper left corner is at *corner* (easting, northing)."""
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        count=image.shape[0],
-        height=image.shape[1],
-        width=image.shape[2],
-        dtype=image.dtype,
-        crs=CRS.from_epsg(_EPSG),
-        transform=from_origin(*corner, _RESOLUTION, _RESOLUTION),
-        compress='deflate',
-        zlevel=1,
-    ) as file:
-        file.write(image)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -1,0 +1,52 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of the tutorials: their notebooks are run, on less data than a reader's."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / 'docs/tutorials'
+
+#: What the cell tagged 'parameters' is replaced by.
+SMALL = {
+    'own_area': 'from pathlib import Path\narea, num_patches, max_epochs = Path("area"), 80, 1'
+}
+
+
+def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
+    """Cells of a notebook that have a tag."""
+    return [c for c in notebook.cells if tag in c.metadata.get('tags', [])]
+
+
+def test_every_tutorial_is_tested() -> None:
+    assert {path.stem for path in FOLDER.glob('*.ipynb')} == set(SMALL)
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_tutorial_shows_a_whole_run(name: str) -> None:
+    notebook = nbformat.read(FOLDER / f'{name}.ipynb', as_version=4)
+    cells = [c for c in notebook.cells if c.cell_type == 'code']
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for c in cells for output in c.outputs]
+    assert 'error' not in {output.output_type for output in outputs}
+    assert any('image/png' in output.get('data', {}) for output in outputs)
+    # Nothing of the machine it was run on
+    assert str(Path.home()) not in str(outputs)
+    assert '/site-packages/' not in str(outputs)
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_tutorial_runs(name: str, tmp_path: Path) -> None:
+    notebook = nbformat.read(FOLDER / f'{name}.ipynb', as_version=4)
+    (parameters,) = tagged(notebook, 'parameters')
+    names = {line.split(' =')[0] for line in parameters.source.splitlines()}
+    assert all(parameter in SMALL[name] for parameter in names)
+    parameters.source = SMALL[name]
+    client = NotebookClient(
+        notebook, timeout=600, resources={'metadata': {'path': str(tmp_path)}}
+    )
+    client.execute()

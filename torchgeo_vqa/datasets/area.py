@@ -1,0 +1,91 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""A made-up area as files: two images and a land-cover map, as one has them of a real one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+from .landscape import CLASSES, make_area
+from .optical import render_optical
+from .sar import render_sar
+
+#: Made-up places lie in this CRS and have pixels of this many metres.
+EPSG = 32633
+RESOLUTION = 10.0
+
+_CORNER = 400_000.0, 5_100_000.0
+
+
+def write_image(
+    path: str | os.PathLike[str],
+    image: NDArray[np.uint8] | NDArray[np.float32],
+    corner: tuple[float, float],
+    **profile: Any,
+) -> None:
+    """Write a GeoTIFF of a made-up place.
+
+    Args:
+        path: File to write.
+        image: (C, H, W) pixels.
+        corner: Easting and northing of the upper left corner in metres.
+        **profile: Further properties of the file.
+    """
+    with rasterio.open(
+        path,
+        'w',
+        driver='GTiff',
+        count=image.shape[0],
+        height=image.shape[1],
+        width=image.shape[2],
+        dtype=image.dtype,
+        crs=CRS.from_epsg(EPSG),
+        transform=from_origin(*corner, RESOLUTION, RESOLUTION),
+        compress='deflate',
+        zlevel=1,
+        **profile,
+    ) as file:
+        file.write(image)
+
+
+def write_area(
+    folder: str | os.PathLike[str],
+    size: int = 1024,
+    cloud_cover: float = 0.3,
+    seed: int = 0,
+) -> dict[int, str]:
+    """Write a made-up area as three GeoTIFFs, to try out what is meant for one's own.
+
+    Writes ``sentinel2.tif`` (red, green and blue, uint8), ``sentinel1.tif`` (VV and VH in
+    dB, float32) and ``land_cover.tif`` (class codes, uint8, 0 is no data), of 10 m pixels
+    in UTM. The land cover is true also under clouds.
+
+    Args:
+        folder: Folder to write to, made if need be.
+        size: Side in pixels.
+        cloud_cover: Share of the optical image under clouds, in [0, 1).
+        seed: Seed of all that is random.
+
+    Returns:
+        The name of each class code.
+
+    Raises:
+        ValueError: If *cloud_cover* is not in [0, 1).
+    """
+    if not 0 <= cloud_cover < 1:
+        raise ValueError(f'cloud_cover must be in [0, 1), got {cloud_cover}')
+    rng = np.random.default_rng(seed)
+    area = make_area(rng, size, cloud_cover)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_image(folder / 'sentinel2.tif', render_optical(area, rng), _CORNER)
+    write_image(folder / 'sentinel1.tif', render_sar(area, rng), _CORNER)
+    write_image(folder / 'land_cover.tif', area.label[None] + 1, _CORNER, nodata=0)
+    return dict(enumerate(CLASSES, start=1))
