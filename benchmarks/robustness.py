@@ -150,7 +150,7 @@ METHODS = {
 }
 
 #: Training images that are as bad as those of the test.
-HARDENING = {'cloud': 0.3, 'low_light': 0.3, 'missing_optical': 0.1}
+HARDENING = {'cloud': 0.1, 'low_light': 0.1, 'missing_optical': 0.1}
 
 METHODS |= {
     f'{name}_hardened': replace(METHODS[name], data=HARDENING, table='hardened')
