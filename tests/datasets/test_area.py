@@ -4,6 +4,7 @@
 """Tests of made-up areas."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,14 @@ def test_seed_decides(area: tuple[Path, dict[int, str]], tmp_path: Path) -> None
         assert (tmp_path / f'1/{name}.tif').read_bytes() != known
 
 
-def test_cloud_cover_must_be_a_share(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r'cloud_cover must be in \[0, 1\), got 1'):
-        write_area(tmp_path, cloud_cover=1)
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'cloud_cover': 1}, r'cloud_cover must be in \[0, 1\), got 1'),
+        ({'cloud_cover': -0.1}, r'cloud_cover must be in \[0, 1\), got -0.1'),
+        ({'size': 0}, 'size must be at least 1 pixel, got 0'),
+    ],
+)
+def test_errors(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_area(tmp_path, **arguments)

@@ -77,8 +77,10 @@ def write_area(
         The name of each class code.
 
     Raises:
-        ValueError: If *cloud_cover* is not in [0, 1).
+        ValueError: If *size* is not positive, or *cloud_cover* not in [0, 1).
     """
+    if size < 1:
+        raise ValueError(f'size must be at least 1 pixel, got {size}')
     if not 0 <= cloud_cover < 1:
         raise ValueError(f'cloud_cover must be in [0, 1), got {cloud_cover}')
     rng = np.random.default_rng(seed)
