@@ -14,6 +14,8 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
+from ..datasets.tile import in_large_folders
+
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']
 
@@ -98,7 +100,8 @@ class ImageFolder:
         source = self.path(name)
         target = folder / source.relative_to(self.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
+        # Whatever the environment tells GDAL, side files are looked for
+        with in_large_folders(), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             if re.search(_JPEG, source.name):
                 with rasterio.Env(GDAL_PAM_ENABLED='NO'):
