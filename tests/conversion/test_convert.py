@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -440,17 +441,14 @@ def test_jpeg_becomes_png(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('readdir', ['FALSE', 'TRUE', 'EMPTY_DIR'])
 def test_side_files_come_along(
-    tmp_path: Path,
-    write_image: WriteImage,
-    monkeypatch: pytest.MonkeyPatch,
-    readdir: str,
+    tmp_path: Path, write_image: WriteImage, readdir: str
 ) -> None:
-    # TorchGeo's command sets the last, with which GDAL finds no side files
-    monkeypatch.setenv('GDAL_DISABLE_READDIR_ON_OPEN', readdir)
     write_image(tmp_path / 'i/a.tif', np.zeros((3, 8, 8), np.uint8))
     (tmp_path / 'i/a.tfw').write_text('10\n0\n0\n-10\n400005\n4999995\n')
     (tmp_path / 'q.json').write_text('[["a", "t", "Is it?", "yes"]]')
-    convert([tmp_path / 'q.json'], tmp_path / 'out', optical=tmp_path / 'i')
+    # TorchGeo's command sets the last, with which GDAL finds no side files
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN=readdir):
+        convert([tmp_path / 'q.json'], tmp_path / 'out', optical=tmp_path / 'i')
     assert sorted(os.listdir(tmp_path / 'out/images/rgb')) == ['a.tfw', 'a.tif']
 
 
