@@ -149,12 +149,19 @@ METHODS = {
     'no_expert_loss': _without('without expert loss', {'expert_loss_weight': 0.0}),
 }
 
-#: Training images that are as bad as those of the test.
-HARDENING = {'cloud': 0.1, 'low_light': 0.1, 'missing_optical': 0.1}
+#: How often training shows images that are as bad as those of the test, found on the
+#: validation split.
+HARDENING = {'cloud': 0.3, 'low_light': 0.3, 'missing_optical': 0.1}
 
 METHODS |= {
     f'{name}_hardened': replace(METHODS[name], data=HARDENING, table='hardened')
-    for name in ('tgfnet', 'clip_concat', 'main_early')
+    for name in (
+        'tgfnet',
+        'clip_concat',
+        'main_early',
+        'gftransformer_early',
+        'rsvqa_early',
+    )
 }
 
 #: Whose routing is measured.

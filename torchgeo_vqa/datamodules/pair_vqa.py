@@ -392,6 +392,16 @@ class PairVQADataModule(GeoDataModule):
             )
         return self._augmentation
 
+    @property
+    def augments(self) -> dict[str, Any]:
+        """Arguments that change training images at random, by name; empty if none does."""
+        arguments = {
+            'geometry': self.geometry,
+            'patch_size': self.patch_size,
+            **self.photometry,
+        }
+        return {name: value for name, value in arguments.items() if value}
+
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int = 0) -> Sample:
         """Augment training batches and normalize all, on the device.
 

@@ -18,6 +18,7 @@ from .clip import PairCLIP, load_clip, pair_clip
 from .clip_concat import CLIPConcat, clip_concat
 from .cnn import CNNEncoder, cnn_encoder
 from .encoder import ImageEncoder, TextEncoder
+from .feature_cache import ImageFeatureCache, TextFeatureCache
 from .gftransformer import GatedAttention, GFTransformer, MutualFusion, gftransformer
 from .main import MAIN, Inception, MutualAttention, main
 from .recurrent import RecurrentEncoder
@@ -38,6 +39,7 @@ __all__ = (
     'GatedAttention',
     'ImageEncoder',
     'ImageEnhancement',
+    'ImageFeatureCache',
     'Inception',
     'KeyRegionRouting',
     'MultiHeadCrossAttention',
@@ -52,6 +54,7 @@ __all__ = (
     'TGFNet',
     'TGFNetOutput',
     'TextEncoder',
+    'TextFeatureCache',
     'VQAModel',
     'VQAOutput',
     'blind',

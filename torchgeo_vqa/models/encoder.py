@@ -16,6 +16,8 @@ from einops import rearrange
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from .feature_cache import ImageFeatureCache, TextFeatureCache
+
 # B images, H/W pixels, C channels, N = h * w patches, U texts, L tokens, D tower width,
 # E width of CLIP's embedding
 
@@ -25,6 +27,9 @@ CONTRASTIVE_HEADS = ('proj', 'attn_pool', 'attnpool', 'head')
 
 class ImageEncoder(nn.Module):
     """Patch features of a CLIP image tower, for any number of input channels."""
+
+    #: Where features are kept, in evaluation mode, while the weights do not change.
+    cache: ImageFeatureCache | None = None
 
     def __init__(self, visual: nn.Module, in_channels: int = 3) -> None:
         """Initialize a new ImageEncoder instance.
@@ -83,6 +88,12 @@ class ImageEncoder(nn.Module):
         Returns:
             Patch features in row-major order, shape (B, N, D).
         """
+        if self.cache is not None and not self.training:
+            return self.cache.get(image, self._patches, 'patches')
+        return self._patches(image)
+
+    def _patches(self, image: Tensor) -> Tensor:
+        """Encode images that are not cached."""
         out = self.visual.forward_intermediates(  # type: ignore[operator]
             image,
             indices=1,
@@ -102,11 +113,16 @@ class ImageEncoder(nn.Module):
         Returns:
             Embeddings of length 1, shape (B, E).
         """
+        if self.cache is not None and not self.training:
+            return F.normalize(self.cache.get(image, self.visual, 'embedding'), dim=-1)
         return F.normalize(self.visual(image), dim=-1)
 
 
 class TextEncoder(nn.Module):
     """Token features and summary of a CLIP text tower."""
+
+    #: Where features are kept, in evaluation mode, while the weights do not change.
+    cache: TextFeatureCache | None = None
 
     def __init__(self, text: nn.Module) -> None:
         """Initialize a new TextEncoder instance.
@@ -143,12 +159,20 @@ class TextEncoder(nn.Module):
             Features of every token, shape (U, L, D), and of the whole text (those of
             its end token), shape (U, D).
         """
+        if self.cache is not None and not self.training:
+            x = self.cache.get(tokens, self._features)
+        else:
+            x = self._features(tokens)
+        return x, x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
+
+    def _features(self, tokens: Tensor) -> Tensor:
+        """Encode texts that are not cached."""
         text = self.text
         length = tokens.shape[1]
         x = text.token_embedding(tokens) + text.positional_embedding[:length]
         mask = None if text.attn_mask is None else text.attn_mask[:length, :length]
-        x = text.ln_final(text.transformer(x, attn_mask=mask))
-        return x, x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
+        features: Tensor = text.ln_final(text.transformer(x, attn_mask=mask))
+        return features
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Embed whole texts where CLIP compares them with images.

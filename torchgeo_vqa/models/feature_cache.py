@@ -1,0 +1,198 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Caches of what CLIP's towers return, for as long as their weights do not change."""
+
+import contextlib
+import hashlib
+import os
+import uuid
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+# B images, C channels, H/W pixels, U texts, L tokens, D tower width
+
+#: Memory for the features of texts: 40,000 questions of 12 tokens at width 512.
+MAX_TEXT_BYTES = 2**30
+
+
+class ImageFeatureCache:
+    """Features of images on disk, a file for each image.
+
+    A file is found by what the tower was given and by what the tower is: the bytes of the
+    preprocessed image, the weights, the architecture and the precision. So nothing
+    stale is ever read: after a change of any of these, other files are made.
+
+    Files are memory-mapped and appear under their names all at once. Processes may share
+    a folder: at worst, two make the same file.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], tower: nn.Module) -> None:
+        """Initialize a new ImageFeatureCache instance.
+
+        Args:
+            folder: Folder of the cache.
+            tower: What encodes the images. Its weights must not change.
+        """
+        self.folder = Path(folder) / _fingerprint(tower)
+        self._writable = True
+
+    def get(
+        self, image: Tensor, encode: Callable[[Tensor], Tensor], kind: str
+    ) -> Tensor:
+        """Return the features of images, encoding those that are not there.
+
+        Args:
+            image: Preprocessed images, shape (B, C, H, W).
+            encode: Encodes images, whatever their number.
+            kind: Name of what *encode* returns.
+
+        Returns:
+            Features, shape (B, ...), on the device of *image*, without gradients.
+        """
+        precision = 'full'
+        if torch.is_autocast_enabled(image.device.type):
+            precision = str(torch.get_autocast_dtype(image.device.type))
+        suffix = f'{kind}-{precision.removeprefix("torch.")}'
+        paths = [self._path(one, suffix) for one in image.detach().cpu()]
+        found = [_read(path) for path in paths]
+        missing = [i for i, features in enumerate(found) if features is None]
+        if missing:
+            with torch.no_grad():
+                new = encode(image[missing]).cpu()
+            for i, features in zip(missing, new, strict=True):
+                found[i] = features
+                self._write(features, paths[i])
+        return torch.stack([f for f in found if f is not None]).to(image.device)
+
+    def _path(self, image: Tensor, suffix: str) -> Path:
+        """Where the features of an image are kept."""
+        digest = hashlib.blake2b(repr((image.dtype, image.shape)).encode())
+        digest.update(_bytes(image))
+        name = digest.hexdigest()[:32]
+        return self.folder / name[:2] / f'{name}-{suffix}.safetensors'
+
+    def _write(self, features: Tensor, path: Path) -> None:
+        """Write a file so that a reader finds either all of it or nothing."""
+        if not self._writable:
+            return
+        temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({'features': features.contiguous()}, temporary)
+            os.replace(temporary, path)
+        except (OSError, SafetensorError) as error:  # such as a full disk
+            self._writable = False
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            warnings.warn(
+                f'features cannot be written to {self.folder} any more, so images are '
+                f'encoded anew in each epoch: {error}',
+                UserWarning,
+            )
+
+
+class TextFeatureCache:
+    """Features of texts in memory, each text encoded once."""
+
+    def __init__(self, max_bytes: int = MAX_TEXT_BYTES) -> None:
+        """Initialize a new TextFeatureCache instance.
+
+        Args:
+            max_bytes: Memory for features; when it is full, the cache starts anew.
+        """
+        self.max_bytes = max_bytes
+        self._features: Tensor | None = None
+        self._start: dict[bytes, int] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        """Return the number of texts.
+
+        Returns:
+            Number of texts.
+        """
+        return len(self._start)
+
+    def get(self, tokens: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the features of texts, encoding those that are not there.
+
+        Args:
+            tokens: Token ids, 0-padded, shape (U, L).
+            encode: Encodes texts, shape (U, L) to (U, L, D), whatever their number.
+
+        Returns:
+            Features of the tokens, shape (U, L, D), without gradients; at padding, those
+            of some token.
+        """
+        if not len(tokens):
+            return encode(tokens)
+        lengths = (tokens != 0).sum(-1).tolist()
+        rows = tokens.cpu().numpy()
+        keys = [row[:n].tobytes() for row, n in zip(rows, lengths, strict=True)]
+        new = [i for i, key in enumerate(keys) if key not in self._start]
+        # In inference mode too the cache must hold tensors that training can use
+        with torch.inference_mode(False), torch.no_grad():
+            if new:
+                features = encode(tokens[new])
+                if not self._make_room(sum(lengths[i] for i in new), features):
+                    return features if len(new) == len(keys) else encode(tokens)
+                assert self._features is not None
+                flat = features[tokens[new] != 0]
+                self._features[self._size : self._size + len(flat)] = flat
+                for i in new:
+                    self._start[keys[i]] = self._size
+                    self._size += lengths[i]
+            assert self._features is not None
+            start = torch.tensor([self._start[key] for key in keys])
+            offset = torch.arange(tokens.shape[1])
+            last = torch.tensor(lengths)[:, None] - 1
+            index = start[:, None] + torch.minimum(offset, last.clamp(min=0))
+            flat = self._features.index_select(0, index.flatten().to(tokens.device))
+            return flat.unflatten(0, tokens.shape)
+
+    def _make_room(self, num: int, like: Tensor) -> bool:
+        """Make room for the features of *num* tokens; False if there cannot be any."""
+        width = like.shape[-1]
+        limit = self.max_bytes // (width * like.element_size())
+        if self._size + num > limit:
+            self._features, self._size = None, 0
+            self._start.clear()
+            return False
+        capacity = 0 if self._features is None else len(self._features)
+        if self._size + num > capacity:
+            grown = like.new_empty(
+                min(limit, max(2 * capacity, self._size + num)), width
+            )
+            if self._features is not None:
+                grown[: self._size] = self._features[: self._size]
+            self._features = grown
+        return True
+
+
+def _fingerprint(tower: nn.Module) -> str:
+    """Tell towers apart that may return different features."""
+    digest = hashlib.blake2b(repr(tower).encode())
+    for name, tensor in sorted(tower.state_dict().items()):
+        digest.update(repr((name, tensor.dtype, tensor.shape)).encode())
+        digest.update(_bytes(tensor.detach().cpu()))
+    return digest.hexdigest()[:16]
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """Return the bytes of a tensor on the CPU, of any type."""
+    return memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy())
+
+
+def _read(path: Path) -> Tensor | None:
+    """Read a file of features if there is one and it is whole."""
+    try:
+        return load_file(path)['features']
+    except (OSError, SafetensorError, KeyError):
+        return None
