@@ -353,6 +353,12 @@ class TestVQATask:
         with pytest.raises(ValueError, match='RSVQA has no CLIP'):
             trainer(folder).fit(task, datamodule=make(release_root))
 
+    def test_loss_that_is_not_finite(self, release_root: Path, folder: Path) -> None:
+        task = VQATask('tgfnet_tiny', lr=1e30, clip_lr=1e30, warmup=0.0)
+        runner = trainer(folder, max_epochs=5)
+        with pytest.raises(FloatingPointError, match=r'loss is nan in epoch .*lr=1e\+30'):
+            runner.fit(task, datamodule=make(release_root))
+
     @pytest.mark.parametrize('weight', [0.0, 0.5])
     def test_routing_loss(
         self, release_root: Path, folder: Path, weight: float

@@ -4,6 +4,7 @@
 """Trainer for visual question answering."""
 
 import inspect
+import math
 import os
 import shlex
 import warnings
@@ -391,6 +392,29 @@ class VQATask(BaseTask):
             Scalar loss.
         """
         return self._shared_step(batch, 'train')
+
+    def on_train_batch_end(self, outputs: Any, batch: Sample, batch_idx: int) -> None:
+        """Stop where the loss has become useless.
+
+        Args:
+            outputs: Output of :meth:`training_step`.
+            batch: Output of the data module.
+            batch_idx: Index of the batch.
+
+        Raises:
+            FloatingPointError: If the loss is not finite.
+        """
+        # Not at every step, since a GPU would have to wait
+        if batch_idx % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return
+        loss = float(outputs['loss'])
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f'the training loss is {loss} in epoch {self.current_epoch}, batch '
+                f'{batch_idx}: lower lr={self.hparams["lr"]} and '
+                f'clip_lr={self.hparams["clip_lr"]}, or set '
+                '--trainer.gradient_clip_val 1.0'
+            )
 
     def validation_step(self, batch: Sample, batch_idx: int) -> None:
         """Compute the validation loss and metrics.
