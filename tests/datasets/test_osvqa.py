@@ -24,6 +24,7 @@ from torchgeo.datasets import DatasetNotFoundError, stack_samples, unbind_sample
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.datasets import OSVQA
+from torchgeo_vqa.datasets.tile import ImageFile
 from torchgeo_vqa.samplers import TileSampler
 
 
@@ -73,6 +74,34 @@ def dataset(release_root: Path) -> OSVQA:
 
 
 class TestSample:
+    def test_patches_of_large_tiles(
+        self, release_root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They are those of tiles that are read whole, but only they are read."""
+        cached, dataset = OSVQA(release_root), OSVQA(release_root, cache=False)
+        sizes: list[int] = []
+        read = ImageFile.read
+
+        def record(self: ImageFile, window: Any = None) -> Any:
+            array = read(self, window)
+            sizes.append(array.shape[1] * array.shape[2])
+            return array
+
+        monkeypatch.setattr(ImageFile, 'read', record)
+        bounds = dataset.index.geometry.iloc[0].bounds
+        # inside, over the edge, and between the pixels, which warps
+        for shift, num_read in ((0, 64), (-40, 16), (3, 32 * 32)):
+            x, y = bounds[0] + shift, bounds[3] - shift
+            index = slice(x, x + 80), slice(y - 80, y)
+            sizes.clear()
+            sample = dataset[index]
+            assert sizes == [num_read] * 2
+            for key, value in cached[index].items():
+                assert torch.equal(sample[key], value), key
+            sizes.clear()
+            assert cached[index] is not None
+            assert sizes == []
+
     @pytest.mark.parametrize('split', ['train', 'val', 'test'])
     @pytest.mark.parametrize('layout', ['release_root', 'png_root'])
     def test_tiles(

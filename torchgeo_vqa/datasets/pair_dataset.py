@@ -288,10 +288,23 @@ class PairDataset(TileDataset):
         merged = np.zeros(shape, np.float32)
         for row in rows[::-1]:
             tile = self.tiles[self._names[row]]
-            nodata = tile.files[modality].nodata
-            layer = warp(self._decode(tile, modality), tile.grid, grid, nodata)
+            layer = self._layer(tile, modality, grid)
             np.copyto(merged, layer, where=~np.isnan(layer))
         return merged
+
+    def _layer(self, tile: Tile, modality: str, grid: Grid) -> NDArray[np.float32]:
+        """Bring an image of a tile onto a grid, NaN where it has no data."""
+        nodata = tile.files[modality].nodata
+        window = tile.grid.overlap(grid)
+        if window is not None and self._is_large(tile) and tile.has_pixels_of(modality):
+            part = tile.read(modality, self.num_bands[modality], window)
+            return warp(part, tile.grid.crop(window), grid, nodata)
+        return warp(self._decode(tile, modality), tile.grid, grid, nodata)
+
+    def _is_large(self, tile: Tile) -> bool:
+        """Tell whether only few tiles of this size fit into the cache, or none."""
+        num_pixels = tile.grid.height * tile.grid.width
+        return num_pixels * sum(self.num_bands.values()) > self._cache.max_bytes / 16
 
 
 def _resolution(grid: Grid, crs: CRS) -> tuple[float, float]:

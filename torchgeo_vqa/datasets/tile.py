@@ -18,6 +18,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.transform import Affine, array_bounds, from_bounds
 from rasterio.warp import reproject
+from rasterio.windows import Window
+from rasterio.windows import transform as window_transform
 
 Array = NDArray[Any]
 
@@ -68,6 +70,38 @@ class Grid:
         """
         transform = from_bounds(*self.bounds, width=width, height=height)
         return Grid(self.crs, transform, height, width)
+
+    def overlap(self, other: 'Grid') -> Window | None:
+        """Tell which of this grid's pixels another grid wants, if their pixels coincide.
+
+        Args:
+            other: Another grid.
+
+        Returns:
+            Window of this grid, or None if they share no pixel or some do not coincide.
+        """
+        offset = other.offset(self)
+        if offset is None:
+            return None
+        row, column = offset
+        top, left = max(row, 0), max(column, 0)
+        height = min(row + other.height, self.height) - top
+        width = min(column + other.width, self.width) - left
+        if height <= 0 or width <= 0:
+            return None
+        return Window(left, top, width, height)  # type: ignore[no-untyped-call]
+
+    def crop(self, window: Window) -> 'Grid':
+        """Return the grid of a window.
+
+        Args:
+            window: Window of this grid.
+
+        Returns:
+            Its grid.
+        """
+        transform = window_transform(window, self.transform)
+        return Grid(self.crs, transform, window.height, window.width)
 
     def offset(self, other: 'Grid') -> tuple[int, int] | None:
         """Tell how this grid lies on another if their pixels coincide.
@@ -135,8 +169,11 @@ class ImageFile:
             grid = Grid(src.crs, src.transform, src.height, src.width)
             return cls(path, grid, bands, num_bands, src.nodata)
 
-    def read(self) -> Array:
+    def read(self, window: Window | None = None) -> Array:
         """Read the pixels.
+
+        Args:
+            window: Part of the image to read (defaults to all of it).
 
         Returns:
             Array of shape (num_bands, H, W), of the file's type.
@@ -145,7 +182,7 @@ class ImageFile:
             OSError: If the file cannot be read.
         """
         with in_large_folders(), _opened(self.path) as src:
-            array: Array = src.read(self.bands)
+            array: Array = src.read(self.bands, window=window)
             if src.colorinterp[0] == ColorInterp.palette:
                 colors = src.colormap(1)
                 table = np.zeros((256, 3), np.uint8)
@@ -198,14 +235,12 @@ def warp(
     out = np.full(shape, np.nan, np.float32)
     offset = source.offset(target)
     if offset is not None:
-        row, column = offset
-        top, left = max(row, 0), max(column, 0)
-        bottom = min(row + source.height, target.height)
-        right = min(column + source.width, target.width)
-        if top < bottom and left < right:
-            out[:, top:bottom, left:right] = array[
-                :, top - row : bottom - row, left - column : right - column
-            ]
+        window = source.overlap(target)
+        if window is not None:
+            rows, columns = window.toslices()
+            row, column = offset[0] + rows.start, offset[1] + columns.start
+            part = array[:, rows, columns]
+            out[:, row : row + window.height, column : column + window.width] = part
         return out
     reproject(
         array,
@@ -235,28 +270,47 @@ class Tile:
     grid: Grid
     files: dict[str, ImageFile]
 
-    def read(self, modality: str, num_bands: int) -> Array:
+    def read(
+        self, modality: str, num_bands: int, window: Window | None = None
+    ) -> Array:
         """Read an image; it is warped only where its grid is not the tile's.
 
         Args:
             modality: One of *files*.
             num_bands: Number of bands to return: a single band is repeated, and bands
                 beyond are left out.
+            window: Part of the tile to read, where :meth:`has_pixels_of` (defaults to
+                all of it).
 
         Returns:
             Array of shape (num_bands, H, W), of the file's type unless it is warped.
         """
         file = self.files[modality]
-        array = file.read()
+        array = file.read(window)
         if len(array) == 1:
             array = np.repeat(array, num_bands, axis=0)
         array = array[:num_bands]
-        grid = file.grid
-        if grid.crs is None:  # it shows what its partner shows
-            grid = self.grid.resized(grid.height, grid.width)
-        if grid.offset(self.grid) == (0, 0) and array.shape[1:] == self.shape:
+        if window is not None or self.has_pixels_of(modality):
             return array
-        return warp(array, grid, self.grid, file.nodata)
+        return warp(array, self._grid_of(modality), self.grid, file.nodata)
+
+    def has_pixels_of(self, modality: str) -> bool:
+        """Tell whether an image has the very pixels of the tile, so is never warped.
+
+        Args:
+            modality: One of *files*.
+
+        Returns:
+            True if it has.
+        """
+        grid = self._grid_of(modality)
+        size = grid.height, grid.width
+        return grid.offset(self.grid) == (0, 0) and size == self.shape
+
+    def _grid_of(self, modality: str) -> Grid:
+        """Grid of an image; without a CRS, it shows what its partner shows."""
+        grid = self.files[modality].grid
+        return grid if grid.crs else self.grid.resized(grid.height, grid.width)
 
     @property
     def shape(self) -> tuple[int, int]:
