@@ -6,8 +6,11 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from torchgeo.datasets.utils import Sample
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.datasets.tile import ImageFile
 from torchgeo_vqa.samplers import TileSampler
+
+FOLDERS = {'optical': 'rgb', 'sar': 'sar'}
 
 
 def rows_of(root: Path, split: str = 'train') -> list[list[str]]:
@@ -71,6 +76,68 @@ def root(release_root: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope='module')
 def dataset(release_root: Path) -> OSVQA:
     return OSVQA(release_root)
+
+
+@pytest.fixture(scope='module')
+def server(
+    release_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """URL of a web server that serves the release."""
+    # A process of its own: GDAL may keep Python waiting while it asks
+    script = (
+        'import http.server as h; '
+        's = h.ThreadingHTTPServer(("127.0.0.1", 0), h.SimpleHTTPRequestHandler); '
+        'print(s.server_port, flush=True); s.serve_forever()'
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', script],
+        cwd=release_root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    yield f'http://127.0.0.1:{int(process.stdout.readline())}'
+    process.terminate()
+    process.wait()
+
+
+class TestRemote:
+    """Images that GDAL finds, and not the operating system."""
+
+    def same(self, remote: OSVQA, local: OSVQA) -> None:
+        assert len(remote) == len(local) > 0
+        for name in local.index['image']:
+            expected = tile(local, name)
+            for key, value in tile(remote, name).items():
+                assert torch.equal(value, expected[key]), key
+
+    def test_web_server(self, dataset: OSVQA, server: str, release_root: Path) -> None:
+        remote = OSVQA(
+            release_root,
+            optical_dir=f'{server}/images/rgb',
+            sar_dir=f'/vsicurl/{server}/images/sar/',
+        )
+        self.same(remote, dataset)
+        assert all(remote.index['filepath'].str.startswith(server))
+
+    def test_zip(self, dataset: OSVQA, root: Path) -> None:
+        for folder in ('rgb', 'sar'):
+            shutil.make_archive(str(root / folder), 'zip', root / 'images' / folder)
+        shutil.rmtree(root / 'images')
+        zips = {f'{m}_dir': f'/vsizip/{root}/{f}.zip' for m, f in FOLDERS.items()}
+        self.same(OSVQA(root, **zips), dataset)  # type: ignore[arg-type]
+
+    def test_missing(self, server: str, root: Path) -> None:
+        rows = rows_of(root)
+        rows[0][0] = 'nowhere.png'
+        path = root / 'annotations/all_train_annotation.json'
+        path.write_text(json.dumps(rows))
+        url = f'{server}/images/rgb'
+        with pytest.raises(FileNotFoundError, match=rf'row 0: no image {url}/nowhere'):
+            OSVQA(root, optical_dir=url)
+        with pytest.warns(UserWarning, match='left out'):
+            assert len(OSVQA(root, optical_dir=url, on_error='skip'))
 
 
 class TestSample:

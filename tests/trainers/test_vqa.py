@@ -452,24 +452,3 @@ def test_png_without_crs(png_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes(release_root: Path, tmp_path: Path) -> None:
-    """Every parameter that is trained takes part in every step, as DDP demands."""
-    command = f"""
-        -m torchgeo fit --model VQATask --model.model tgfnet_tiny
-        --data OSVQADataModule --data.root {release_root} --data.batch_size 1
-        --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
-        --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
-    """
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    # one process reports
-    assert done.stdout.count('OA, all questions') == 1
-    assert done.stdout.count('torchgeo test') == 1

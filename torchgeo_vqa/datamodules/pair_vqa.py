@@ -21,7 +21,7 @@ from torchgeo.samplers import (
 )
 
 from ..datasets import PairVQA
-from ..samplers import TileSampler
+from ..samplers import RankSampler, TileSampler
 from ..transforms import (
     PairedAugmentation,
     RandomCloud,
@@ -352,11 +352,15 @@ class PairVQADataModule(GeoDataModule):
         """
         sampler = self._valid_attribute(f'{split}_sampler')
         batch_size = self._valid_attribute(f'{split}_batch_size', 'batch_size')
-        world_size = self.trainer.world_size if self.trainer is not None else 1
+        world_size, rank = 1, 0
+        if self.trainer is not None:
+            world_size, rank = self.trainer.world_size, self.trainer.global_rank
+        # A process without a batch would not take part in adding up the counts
+        shared = split != 'train' and 1 < world_size <= len(sampler)
         return DataLoader(
             dataset=self._valid_attribute(f'{split}_dataset'),
             batch_size=batch_size,
-            sampler=sampler,
+            sampler=RankSampler(sampler, world_size, rank) if shared else sampler,
             num_workers=self.num_workers,
             collate_fn=PairCollate(self.image_size),
             # Evaluation keeps every pair, and training one incomplete batch if there is

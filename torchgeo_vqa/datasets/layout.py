@@ -27,6 +27,9 @@ RELEASE = 'OSVQA_1.0'
 #: What an image's name may end in or not, and it is the same image.
 EXTENSION = r'(?i)\.(png|tiff?)$'
 
+#: Extensions that are tried one after the other where a folder cannot be listed.
+REMOTE_EXTENSIONS = ('.png', '.tif', '.tiff')
+
 _DATE = re.compile(r'(?P<day>\d{8})T(?P<time>\d{5,6})(?!\d)')
 
 # Tiles of a split stand in a strip of columns, a tile's width apart.
@@ -42,7 +45,8 @@ class Layout:
 
     Attributes:
         root: The folder that holds annotations and images.
-        folders: Folder of each modality's images, below *root*.
+        folders: Folder of each modality's images, below *root*, or a URL or one of GDAL's
+            virtual file systems, such as ``s3://bucket/rgb`` or ``/vsizip/rgb.zip``.
     """
 
     root: Path
@@ -75,16 +79,29 @@ class Layout:
         """
         return self.root / 'annotations' / f'all_{split}_annotation.json'
 
-    def folder(self, modality: str) -> Path:
-        """Path of a modality's images.
+    def folder(self, modality: str) -> str:
+        """Where a modality's images are.
 
         Args:
             modality: 'optical' or 'sar'.
 
         Returns:
-            Path of a folder.
+            Path or URL of a folder.
         """
-        return self.root / self.folders[modality]
+        folder = self.folders[modality]
+        return folder.rstrip('/') if _is_remote(folder) else str(self.root / folder)
+
+    def has_folder(self, modality: str) -> bool:
+        """Tell whether a modality's folder is there, as far as that is known.
+
+        Args:
+            modality: 'optical' or 'sar'.
+
+        Returns:
+            False if it is missing. Where GDAL finds it, its images will tell.
+        """
+        folder = self.folder(modality)
+        return _is_remote(folder) or os.path.exists(folder)
 
     def images(self, modality: str) -> dict[str, str]:
         """List a modality's images.
@@ -94,9 +111,9 @@ class Layout:
 
         Returns:
             Path of each image by its name, which has no extension, but the sub-folder
-            it may be in.
+            it may be in. Empty where GDAL finds the images: few servers list them.
         """
-        folder = str(self.folder(modality))
+        folder = self.folder(modality)
         images: dict[str, str] = {}
         for directory, subfolders, filenames in os.walk(folder):
             subfolders.sort()
@@ -125,8 +142,10 @@ class Layout:
             FileNotFoundError: If there is no such image.
             OSError: If the image cannot be read.
         """
+        folder = self.folder(modality)
+        if _is_remote(folder):
+            return _open_remote(f'{folder}/{name}')
         if name not in images[modality]:
-            folder = self.folder(modality)
             raise FileNotFoundError(
                 f'no image {name!r} (.png, .tif or .tiff) in {folder}'
             )
@@ -155,6 +174,24 @@ class Layout:
                 f'{path} must hold an object {{"image_name": "group", ...}}'
             )
         return {re.sub(EXTENSION, '', name): group for name, group in groups.items()}
+
+
+def _is_remote(folder: str) -> bool:
+    """Tell whether GDAL, and not the operating system, finds a folder."""
+    return '://' in folder or folder.startswith('/vsi')
+
+
+def _open_remote(stem: str) -> ImageFile:
+    """Read the header of an image that GDAL finds, whatever its extension."""
+    errors = []
+    for extension in REMOTE_EXTENSIONS:
+        try:
+            return ImageFile.open(stem + extension)
+        except OSError as error:
+            errors.append(str(error))
+    raise FileNotFoundError(
+        f'no image {stem} ({", ".join(REMOTE_EXTENSIONS)}): {"; ".join(errors)}'
+    )
 
 
 def engineering_crs(root: Path) -> CRS:

@@ -101,8 +101,10 @@ class OSVQA(PairVQA):
             transforms: A function/transform that takes an input sample and returns a
                 transformed version.
             cache: Whether to keep decoded images in memory.
-            optical_dir: Folder of the optical images, below *root*.
-            sar_dir: Folder of the SAR images, below *root*.
+            optical_dir: Folder of the optical images, below *root*, or a URL or one of
+                GDAL's virtual file systems, such as ``s3://bucket/rgb`` or
+                ``/vsizip/rgb.zip``.
+            sar_dir: The same for the SAR images.
             on_error: Whether to 'raise' on a malformed row, or an image that is missing or
                 broken, or to 'skip' the pair.
 
@@ -132,11 +134,13 @@ class OSVQA(PairVQA):
 
     def _verify(self) -> None:
         """Verify that the split's questions and images are there."""
-        needed = [self._layout.annotation(self.split)]
-        needed += [self._layout.folder(modality) for modality in self.modalities]
-        for path in needed:
-            if not path.exists():
-                raise self._not_found(f'There is no {path}.')
+        layout = self._layout
+        missing = [layout.folder(m) for m in self.modalities if not layout.has_folder(m)]
+        annotation = layout.annotation(self.split)
+        if not annotation.exists():
+            missing.insert(0, str(annotation))
+        if missing:
+            raise self._not_found(f'There is no {missing[0]}.')
 
     def _annotation(self, split: str) -> Path:
         """Return the file that holds the questions of a split."""

@@ -3,6 +3,7 @@
 
 """Samplers."""
 
+from .rank import RankSampler
 from .tile import TileSampler
 
-__all__ = ('TileSampler',)
+__all__ = ('RankSampler', 'TileSampler')

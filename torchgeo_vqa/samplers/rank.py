@@ -1,0 +1,51 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Sharing of a sampler among processes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import Sampler
+from torch.utils.data.distributed import DistributedSampler
+
+
+class RankSampler(DistributedSampler[Any]):
+    """Give each of several processes its share of a sampler, and none twice.
+
+    PyTorch's :class:`~torch.utils.data.distributed.DistributedSampler` repeats some
+    samples so that all processes have as many. Training needs that, but a metric counts
+    them twice.
+    """
+
+    def __init__(self, sampler: Sampler[Any], num_replicas: int, rank: int) -> None:
+        """Initialize a new RankSampler instance.
+
+        Args:
+            sampler: What to share; it must be in the same order in all processes.
+            num_replicas: Number of processes.
+            rank: Number of this process.
+
+        Raises:
+            ValueError: If *rank* is not that of one of the processes.
+        """
+        super().__init__(sampler, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over this process's share.
+
+        Yields:
+            What the sampler yields, every *num_replicas*-th.
+        """
+        for i, index in enumerate(self.sampler):
+            if i % self.num_replicas == self.rank:
+                yield index
+
+    def __len__(self) -> int:
+        """Return the size of this process's share.
+
+        Returns:
+            Number of samples.
+        """
+        return len(range(self.rank, len(self.sampler), self.num_replicas))  # type: ignore[arg-type]
