@@ -141,6 +141,10 @@ METHODS = {
     'no_guidance': _without('no text guidance', text_guidance=False),
     'no_cfar': _without('without CFAR', cfar=False),
     'one_stage': _without('one stage instead of two', grids=[8], keeps=[8]),
+    'mean_pooling': _without('experts average the patches', guided_pooling=False),
+    'mean_pooling_no_cfar': _without(
+        'experts average the patches, without CFAR', guided_pooling=False, cfar=False
+    ),
     'no_krr': _without('without KRR (all regions)', keeps=[None, None]),
     'no_routing_loss': _without('without routing loss', {'routing_loss_weight': 0.0}),
     'no_rqaf': _without('without RQAF (mean)', rqaf=False),

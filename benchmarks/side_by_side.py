@@ -66,11 +66,7 @@ def ratio(more: list[float], less: list[float]) -> dict[str, float]:
         Median, least and largest of the quotients of the rounds.
     """
     quotients = [a / b for a, b in zip(more, less, strict=True)]
-    return {
-        'median': median(quotients),
-        'min': min(quotients),
-        'max': max(quotients),
-    }
+    return {'median': median(quotients), 'min': min(quotients), 'max': max(quotients)}
 
 
 def product_rate(size: int = 2048) -> float:

@@ -64,7 +64,9 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
             'image-major': lambda: (
                 NUM_QUESTIONS / seconds(lambda: step(model, together))
             ),
-            'one at a time': lambda: NUM_QUESTIONS / seconds(lambda: step(model, alone)),
+            'one at a time': lambda: (
+                NUM_QUESTIONS / seconds(lambda: step(model, alone))
+            ),
         },
         rounds,
     )

@@ -19,6 +19,7 @@ class Recorder:
     """An encoder that keeps what it was asked to encode."""
 
     def __init__(self, encode: Any) -> None:
+        """Initialize a new Recorder instance."""
         self.encode = encode
         self.seen: list[Tensor] = []
 

@@ -13,7 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from torchgeo_vqa.models import KeyRegionRouting, TGFNet, load_clip, tgfnet, tgfnet_tiny
+from torchgeo_vqa.models import (
+    Expert,
+    KeyRegionRouting,
+    TGFNet,
+    load_clip,
+    tgfnet,
+    tgfnet_tiny,
+)
 from torchgeo_vqa.models.clip import position_encoding
 
 NUM_ANSWERS = 7
@@ -109,6 +116,7 @@ class TestTGFNet:
             {'grids': (4,), 'keeps': (8,)},
             {'share_cfar': True},
             {'text_guidance': False},
+            {'guided_pooling': False},
             {'modalities': ('optical',)},
             {'modalities': ('sar',)},
         ],
@@ -288,3 +296,26 @@ class TestCLIP:
         distance = torch.cdist(encoding, encoding) + torch.eye(196) * 1e3
         assert encoding.shape == (196, 256)
         assert distance.min() > 0.1
+
+
+class TestExpert:
+    @pytest.mark.parametrize('guided', [True, False])
+    def test_guided(self, guided: bool) -> None:
+        """Without guidance, neither where patches lie nor the question matters."""
+        torch.manual_seed(0)
+        expert = Expert(16, 4, NUM_ANSWERS, 0.0, guided)
+        patches, guide, summary = torch.randn(3, 16, 16), *torch.randn(2, 3, 16)
+        _, pooled, attention = expert(patches, guide, summary)
+        torch.testing.assert_close(attention.sum(-1), torch.ones(3))
+        _, moved, _ = expert(patches.flip(1), guide, summary)
+        _, other, _ = expert(patches, -guide, summary)
+        for changed in (moved, other):
+            assert torch.allclose(pooled, changed, atol=1e-5) is not guided
+        if not guided:
+            expected = expert.pool(expert.norm(patches).mean(1))
+            torch.testing.assert_close(pooled, expected)
+
+    def test_average_teaches_no_router(self, batch: dict[str, Tensor]) -> None:
+        model = tgfnet_tiny(NUM_ANSWERS, guided_pooling=False).train()
+        assert model(batch).routing_loss is None
+        assert tgfnet_tiny(NUM_ANSWERS).train()(batch).routing_loss is not None

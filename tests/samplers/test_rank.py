@@ -13,9 +13,7 @@ from torchgeo_vqa.samplers import RankSampler
 def test_shares(num: int, num_replicas: int) -> None:
     """All shares together are the whole, and none repeats."""
     sampler = SequentialSampler(range(num))
-    shares = [
-        RankSampler(sampler, num_replicas, rank) for rank in range(num_replicas)
-    ]
+    shares = [RankSampler(sampler, num_replicas, rank) for rank in range(num_replicas)]
     assert [len(share) for share in shares] == [len(list(share)) for share in shares]
     assert sorted(i for share in shares for i in share) == list(range(num))
     sizes = [len(share) for share in shares]

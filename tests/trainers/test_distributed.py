@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 #: Trains and tests, and writes what each process saw.
 SCRIPT = """
 import json, sys

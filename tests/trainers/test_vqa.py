@@ -4,9 +4,6 @@
 """Tests of the trainer."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +277,9 @@ class TestVQATask:
         states, counts = [], []
         for cache in (False, str(tmp_path / 'features'), str(tmp_path / 'features')):
             seed_everything(0)
-            task = VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=cache, lr=1e-2)
+            task = VQATask(
+                'tgfnet_tiny', freeze_clip=True, feature_cache=cache, lr=1e-2
+            )
             runner = trainer(tmp_path, max_steps=0, num_sanity_val_steps=0)
             runner.fit(task, datamodule=make(release_root, geometry=False))
             counts.append(0)
@@ -356,7 +355,9 @@ class TestVQATask:
     def test_loss_that_is_not_finite(self, release_root: Path, folder: Path) -> None:
         task = VQATask('tgfnet_tiny', lr=1e30, clip_lr=1e30, warmup=0.0)
         runner = trainer(folder, max_epochs=5)
-        with pytest.raises(FloatingPointError, match=r'loss is nan in epoch .*lr=1e\+30'):
+        with pytest.raises(
+            FloatingPointError, match=r'loss is nan in epoch .*lr=1e\+30'
+        ):
             runner.fit(task, datamodule=make(release_root))
 
     @pytest.mark.parametrize('weight', [0.0, 0.5])
@@ -449,6 +450,3 @@ def test_png_without_crs(png_root: Path, tmp_path: Path) -> None:
     runner.fit(task, datamodule=make(png_root))
     assert task.metadata is not None
     assert task.metadata['sar_channels'] == 1
-
-
-@pytest.mark.slow

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from rasterio.windows import Window
 
 from .tile import Array, ImageFile, warp
 
@@ -45,8 +46,11 @@ class BandStack(ImageFile):
         first = ImageFile.open(paths[0])
         return cls(first.path, first.grid, (1,), len(paths), first.nodata, tuple(paths))
 
-    def read(self) -> Array:
+    def read(self, window: Window | None = None) -> Array:
         """Read the pixels; bands of another resolution are brought to the first's grid.
+
+        Args:
+            window: Part of the image to read (defaults to all of it).
 
         Returns:
             Array of shape (num_bands, H, W).
@@ -54,15 +58,16 @@ class BandStack(ImageFile):
         Raises:
             OSError: If a file cannot be read.
         """
-        return np.concatenate([self._read_band(path) for path in self.paths])
+        return np.concatenate([self._read_band(path, window) for path in self.paths])
 
-    def _read_band(self, path: str) -> Array:
+    def _read_band(self, path: str, window: Window | None) -> Array:
         """Read a band, (1, H, W)."""
         file = replace(ImageFile.open(path), bands=(1,))
-        array = file.read()
-        if file.grid.offset(self.grid) == (0, 0) and array.shape[1:] == (
+        size = file.grid.height, file.grid.width
+        if file.grid.offset(self.grid) == (0, 0) and size == (
             self.grid.height,
             self.grid.width,
         ):
-            return array
-        return warp(array, file.grid, self.grid, file.nodata)
+            return file.read(window)
+        grid = self.grid if window is None else self.grid.crop(window)
+        return warp(file.read(), file.grid, grid, file.nodata)

@@ -135,7 +135,9 @@ class OSVQA(PairVQA):
     def _verify(self) -> None:
         """Verify that the split's questions and images are there."""
         layout = self._layout
-        missing = [layout.folder(m) for m in self.modalities if not layout.has_folder(m)]
+        missing = [
+            layout.folder(m) for m in self.modalities if not layout.has_folder(m)
+        ]
         annotation = layout.annotation(self.split)
         if not annotation.exists():
             missing.insert(0, str(annotation))

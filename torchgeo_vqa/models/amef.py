@@ -101,7 +101,12 @@ class Expert(nn.Module):
     """
 
     def __init__(
-        self, width: int, num_heads: int, num_answers: int, dropout: float
+        self,
+        width: int,
+        num_heads: int,
+        num_answers: int,
+        dropout: float,
+        guided: bool = True,
     ) -> None:
         """Initialize a new Expert instance.
 
@@ -110,17 +115,22 @@ class Expert(nn.Module):
             num_heads: Number of heads h.
             num_answers: Number of answers A.
             dropout: Dropout rate before the answers.
+            guided: If False, the patches are averaged, whatever the question (ablation).
         """
         super().__init__()
         self.num_heads = num_heads
+        self.guided = guided
         self.norm = nn.LayerNorm(width)
-        size = num_heads * (width + PLACE_WIDTH)
-        self.focus = nn.Linear(width, size)
-        self.gate = nn.Linear(width, size)
-        self.gate_bias = nn.Linear(width, num_heads)
-        self.place_gain = nn.Parameter(torch.linspace(0, 1, num_heads))
-        # What and where the focus and the gates find, the best match of each, the amount
-        self.pool = nn.Linear(2 * size + 3 * num_heads, width)
+        if guided:
+            size = num_heads * (width + PLACE_WIDTH)
+            self.focus = nn.Linear(width, size)
+            self.gate = nn.Linear(width, size)
+            self.gate_bias = nn.Linear(width, num_heads)
+            self.place_gain = nn.Parameter(torch.linspace(0, 1, num_heads))
+            # What and where focus and gates find, the best match of each, the amount
+            self.pool = nn.Linear(2 * size + 3 * num_heads, width)
+        else:
+            self.pool = nn.Linear(width, width)
         self.hidden = nn.Sequential(
             nn.LayerNorm(2 * width),
             nn.Linear(2 * width, 4 * width),
@@ -144,6 +154,25 @@ class Expert(nn.Module):
             mean of focus and gates over the heads, which adds up to 1, shape (Q, N).
         """
         what = self.norm(patches)
+        if self.guided:
+            features, attention = self._look(what, guide)
+        else:
+            features = what.mean(1)
+            attention = what.new_full(what.shape[:2], 1 / what.shape[1])
+        pooled = self.pool(features)
+        logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
+        return logits, pooled, attention
+
+    def _look(self, what: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+        """Look at the patches.
+
+        Args:
+            what: Normalised patches, shape (Q, N, D).
+            guide: What the expert looks for, shape (Q, D).
+
+        Returns:
+            What it finds, shape (Q, F), and the attention, shape (Q, N).
+        """
         where = position_encoding(what.shape[1], PLACE_WIDTH, what.device).to(
             what.dtype
         )
@@ -161,10 +190,8 @@ class Expert(nn.Module):
         ]
         # One object on one patch and half an image of forest both show on a log scale
         features += [scores.amax(-1), matches.amax(-1), amount.log1p()]
-        pooled = self.pool(torch.cat(features, dim=-1))
-        logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
         shares = torch.cat([focus, gates / amount[..., None]], dim=1)
-        return logits, pooled, shares.mean(1)
+        return torch.cat(features, dim=-1), shares.mean(1)
 
     def _scores(self, query: Tensor, what: Tensor, where: Tensor) -> Tensor:
         """Score patches by what they show and where they lie.

@@ -47,8 +47,8 @@ class TGFNetOutput(NamedTuple):
     expert_logits: Tensor
     #: Weights of the experts, (Q, E); 0 where the modality is absent.
     expert_weights: Tensor
-    #: In training, where anything routes: divergence of the routers from where the
-    #: experts looked, (Q,).
+    #: In training, where anything routes and the experts look: divergence of the routers
+    #: from where they looked, (Q,).
     routing_loss: Tensor | None = None
     #: With ``explain=True``: per modality, the routing of each stage.
     regions: dict[str, list[Routing | None]] | None = None
@@ -80,6 +80,7 @@ class TGFNet(VQAModel):
         adaptive_fusion: bool = True,
         experts: Literal['all', 'fusion'] = 'all',
         text_guidance: bool = True,
+        guided_pooling: bool = True,
     ) -> None:
         """Initialize a new TGFNet instance.
 
@@ -101,6 +102,8 @@ class TGFNet(VQAModel):
             experts: Whether to use all three experts or only the one that fuses.
             text_guidance: If False, refinement, fusion and the experts' pooling do not
                 know the question, only the experts' last layers do (ablation).
+            guided_pooling: If False, the experts average the patches instead of looking
+                for what the question is about (ablation).
 
         Raises:
             ValueError: If there is no image encoder at all, *width* does not suit
@@ -159,9 +162,10 @@ class TGFNet(VQAModel):
                 self.expert_names += ('fusion',)
         if 'fusion' in self.expert_names:
             self.rqaf = RegionalQualityAwareFusion(width, num_heads, mlp_ratio, rqaf)
+        self.guided_pooling = guided_pooling
         self.experts = nn.ModuleDict(
             {
-                name: Expert(width, num_heads, num_answers, dropout)
+                name: Expert(width, num_heads, num_answers, dropout, guided_pooling)
                 for name in self.expert_names
             }
         )
@@ -290,7 +294,7 @@ class TGFNet(VQAModel):
             padded[:, slots] = expert_logits
             expert_logits = padded
         routing_loss: Tensor | None = None
-        if self.training:
+        if self.training and self.guided_pooling:
             share = weights[:, [self.expert_names.index(name) for name in present]]
             look = torch.einsum('qen,qe->qn', torch.stack(looks, dim=1), share)
             routing_loss = self._routing_loss(regions, look.detach())
@@ -341,6 +345,7 @@ def tgfnet(
     adaptive_fusion: bool = True,
     experts: Literal['all', 'fusion'] = 'all',
     text_guidance: bool = True,
+    guided_pooling: bool = True,
 ) -> TGFNet:
     """TGFNet on the towers of any CLIP of open_clip.
 
@@ -365,6 +370,8 @@ def tgfnet(
         experts: Whether to use all three experts or only the one that fuses.
         text_guidance: If False, refinement, fusion and the experts' pooling do not know
             the question, only the experts' last layers do (ablation).
+        guided_pooling: If False, the experts average the patches instead of looking for
+            what the question is about (ablation).
 
     Returns:
         The model.
@@ -399,6 +406,7 @@ def tgfnet(
         adaptive_fusion=adaptive_fusion,
         experts=experts,
         text_guidance=text_guidance,
+        guided_pooling=guided_pooling,
     )
 
 
@@ -422,6 +430,7 @@ def tgfnet_tiny(
     adaptive_fusion: bool = True,
     experts: Literal['all', 'fusion'] = 'all',
     text_guidance: bool = True,
+    guided_pooling: bool = True,
 ) -> TGFNet:
     """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
 
@@ -448,6 +457,8 @@ def tgfnet_tiny(
         experts: Whether to use all three experts or only the one that fuses.
         text_guidance: If False, refinement, fusion and the experts' pooling do not know
             the question, only the experts' last layers do (ablation).
+        guided_pooling: If False, the experts average the patches instead of looking for
+            what the question is about (ablation).
 
     Returns:
         The model.
@@ -472,4 +483,5 @@ def tgfnet_tiny(
         adaptive_fusion=adaptive_fusion,
         experts=experts,
         text_guidance=text_guidance,
+        guided_pooling=guided_pooling,
     )

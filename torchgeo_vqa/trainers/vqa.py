@@ -20,8 +20,8 @@ from torchgeo.datasets.utils import Sample
 from torchgeo.models import get_model
 from torchgeo.tasks import BaseTask
 
-from ..metrics import VQAAccuracy
 from ..datasets.cache_folder import cache_folder
+from ..metrics import VQAAccuracy
 from ..models import (
     ImageEncoder,
     ImageFeatureCache,
