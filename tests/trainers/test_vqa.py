@@ -75,6 +75,20 @@ class TestVQATask:
             assert {p.dtype for p in task.model.parameters()} == {torch.float32}
         assert losses['bf16-mixed'] == pytest.approx(losses['32-true'], rel=0.02)
 
+    @pytest.mark.slow
+    def test_compiled(self, release_root: Path, tmp_path: Path) -> None:
+        """Training ends at the same weights, and its checkpoint needs no compiler."""
+        states: list[dict[str, Tensor]] = []
+        for compiled in (False, 'aot_eager'):
+            seed_everything(0)
+            task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3, compile=compiled)
+            trainer(tmp_path).fit(task, datamodule=make(release_root))
+            assert hasattr(task.model.answer, 'get_compiler_config') is bool(compiled)
+            states.append(task.state_dict())
+        assert states[0].keys() == states[1].keys()
+        for name, value in states[0].items():
+            torch.testing.assert_close(value, states[1][name], msg=name)
+
     def test_checkpoint_answers_in_words(self, trained: tuple[VQATask, Path]) -> None:
         task, path = trained
         loaded = VQATask.load_from_checkpoint(path)

@@ -9,6 +9,8 @@ If you use a CLIP tower in your research, please cite the following papers:
 * https://doi.org/10.5281/zenodo.5143773
 """
 
+from typing import Any
+
 import open_clip
 import torch
 import torch.nn.functional as F
@@ -103,6 +105,15 @@ class ImageEncoder(nn.Module):
         )
         features: Tensor = out['image_intermediates'][-1]
         return rearrange(features, 'b d h w -> b (h w) d')
+
+    def compile_tower(self, *args: Any, **kwargs: Any) -> None:
+        """Compile the tower, but not its cache.
+
+        Args:
+            *args: Arguments of :func:`torch.compile`.
+            **kwargs: Keyword arguments of :func:`torch.compile`.
+        """
+        self._patches = torch.compile(self._patches, *args, **kwargs)  # type: ignore[method-assign]
 
     def embed(self, image: Tensor) -> Tensor:
         """Embed whole images where CLIP compares them with texts.

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .encoder import ImageEncoder
+
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # L tokens, E experts, A answers
 
@@ -95,6 +97,22 @@ class VQAModel(nn.Module, ABC):
             A :class:`VQAOutput`, or one of the model's own that starts with the same
             fields.
         """
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what takes the time: the image towers and :meth:`answer`.
+
+        What lies between, such as finding unique questions, stays in Python. The number of
+        questions may change from batch to batch.
+
+        Args:
+            *args: Arguments of :func:`torch.compile`.
+            **kwargs: Keyword arguments of :func:`torch.compile`.
+        """
+        for module in self.modules():
+            if isinstance(module, ImageEncoder):
+                module.compile_tower(*args, **kwargs)
+        kwargs['dynamic'] = True
+        self.answer = torch.compile(self.answer, *args, **kwargs)  # type: ignore[method-assign]
 
     def forward(
         self,

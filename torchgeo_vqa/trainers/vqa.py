@@ -71,6 +71,7 @@ class VQATask(BaseTask):
         freeze_clip: bool | Literal['image', 'text'] = False,
         feature_cache: bool | str = False,
         chunk_size: int = 1024,
+        compile: bool | str = False,
     ) -> None:
         """Initialize a new VQATask instance.
 
@@ -99,6 +100,8 @@ class VQATask(BaseTask):
                 epoch: no augmentation. TGFNet on ViT-B-16 takes 0.6 MB for each image.
             chunk_size: Number of questions answered at once in evaluation, bounds the
                 memory.
+            compile: Whether to compile the model with :func:`torch.compile`, or the name
+                of the backend that does it. The first steps take minutes.
 
         Raises:
             ValueError: If *model* is not one of ours, *model_args* has an argument
@@ -155,6 +158,8 @@ class VQATask(BaseTask):
         ]
         for module in self._frozen:
             module.requires_grad_(False).eval()
+        if compiler := self.hparams['compile']:
+            self.model.compile(backend='inductor' if compiler is True else compiler)
 
     def train(self, mode: bool = True) -> 'VQATask':
         """Set training mode; frozen towers stay in evaluation mode.
