@@ -2,6 +2,7 @@
 # make test   run the tests
 # make lint   check style and types          make format   mend the style
 # make docs   build the documentation        make tutorials  run the notebooks anew
+# make bench  measure the speed, on a machine that does nothing else
 # make clean  remove what was built
 #
 # The environment lives in .venv. VENV=<folder> uses another one, PYTHON=<program>
@@ -14,7 +15,7 @@ DEMO ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.torchgeo-vqa
 
-.PHONY: demo test lint format docs tutorials clean
+.PHONY: demo test lint format docs tutorials bench clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -44,6 +45,11 @@ docs: $(INSTALLED)
 # Slow; what the notebooks show is stored in them.
 tutorials: $(INSTALLED)
 	cd docs/tutorials && $(abspath $(BIN))/jupyter execute --inplace *.ipynb
+
+bench: $(INSTALLED)
+	for name in evaluation_speed training_speed loading_speed pair_reading opening distributed feature_caching speed_report; do \
+		$(BIN)/python benchmarks/$$name.py || exit 1; \
+	done
 
 clean:
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build docs/tutorials/area runs *.egg-info
