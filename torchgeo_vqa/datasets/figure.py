@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-_TITLES = {'optical': 'Optical', 'sar': 'SAR'}
+#: How modalities are called.
+TITLES = {'optical': 'Optical', 'sar': 'SAR'}
 _COLORS = {None: 'black', True: 'tab:green', False: 'tab:red'}
 
 # Inches
@@ -129,7 +130,7 @@ def plot_pair(
         axes.imshow(to_rgb(modality, image), vmin=0, vmax=1)
         axes.axis('off')
         if show_titles:
-            axes.set_title(_TITLES[modality])
+            axes.set_title(TITLES[modality])
     for i, (line, color) in enumerate(lines):
         y = (text_height - _LINE * i) / height
         figure.text(

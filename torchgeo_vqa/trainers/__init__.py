@@ -5,6 +5,7 @@
 
 from .answer import Answer
 from .clip import CLIPTask
+from .explanation import Explanation, Opinion, plot_explanation
 from .prediction import PredictionWriter
 from .robustness import DegradationTest
 from .vqa import VQATask, tgfnet
@@ -13,7 +14,10 @@ __all__ = (
     'Answer',
     'CLIPTask',
     'DegradationTest',
+    'Explanation',
+    'Opinion',
     'PredictionWriter',
     'VQATask',
+    'plot_explanation',
     'tgfnet',
 )

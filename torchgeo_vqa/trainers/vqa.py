@@ -32,6 +32,7 @@ from ..models import (
 )
 from ..models.api import builder
 from .answer import Answer, as_batch, in_words
+from .explanation import Explanation, as_explanation
 from .optimizer import adamw_with_cosine
 from .prediction import PredictionWriter
 from .report import as_report, print_report, write_report
@@ -575,25 +576,71 @@ class VQATask(BaseTask):
             TypeError: If *questions* is a single string.
             ValueError: If there is no image, or one has the wrong number of channels.
         """
+        if isinstance(questions, str):
+            raise TypeError(
+                f'questions must be a list, got {questions!r}: use [questions]'
+            )
+        batch = self._batch(optical, sar, questions)
+        if not questions:
+            return []
+        training = self.training
+        output = self.eval()(batch, chunk_size=self.hparams['chunk_size'])
+        self.train(training)
+        assert self.metadata is not None
+        return in_words(
+            output, questions, self.metadata['answers'], self.model.expert_names
+        )
+
+    @torch.no_grad()
+    def explain(
+        self,
+        optical: Tensor | np.ndarray | None,
+        sar: Tensor | np.ndarray | None,
+        question: str,
+    ) -> Explanation:
+        """Answer a question and tell what the model looked at.
+
+        :func:`~torchgeo_vqa.trainers.plot_explanation` draws it.
+
+        Args:
+            optical: Optical image as for :meth:`ask`.
+            sar: SAR image as for :meth:`ask`.
+            question: The question.
+
+        Returns:
+            The answer, what each expert says, and maps.
+
+        Raises:
+            RuntimeError: If the task has seen neither data nor a checkpoint.
+            TypeError: If *question* is not a single string.
+            ValueError: If there is no image, or one has the wrong number of channels.
+        """
+        if not isinstance(question, str):
+            raise TypeError(f'question must be a single string, got {question!r}')
+        batch = self._batch(optical, sar, [question])
+        training = self.training
+        output = self.eval()(batch, explain=True)
+        self.train(training)
+        assert self.metadata is not None
+        present = [m for m in self.model.modalities if f'image_{m}' in batch]
+        return as_explanation(
+            output, question, self.metadata['answers'], self.model.expert_names, present
+        )
+
+    def _batch(
+        self,
+        optical: Tensor | np.ndarray | None,
+        sar: Tensor | np.ndarray | None,
+        questions: Sequence[str],
+    ) -> dict[str, Tensor]:
+        """Make a batch of a pair and its questions, on the device."""
         if self.model is None or self.metadata is None:
             raise RuntimeError(
                 'the task has no vocabulary yet, use VQATask.load_from_checkpoint(path) '
                 'or train it first'
             )
-        if isinstance(questions, str):
-            raise TypeError(
-                f'questions must be a list, got {questions!r}: use [questions]'
-            )
         batch = as_batch(optical, sar, questions, self.model, self.metadata)
-        if not questions:
-            return []
-        batch = {key: value.to(self.device) for key, value in batch.items()}
-        training = self.training
-        output = self.eval()(batch, chunk_size=self.hparams['chunk_size'])
-        self.train(training)
-        return in_words(
-            output, questions, self.metadata['answers'], self.model.expert_names
-        )
+        return {key: value.to(self.device) for key, value in batch.items()}
 
 
 def _tower(model: nn.Module, name: str, frozen: bool | str) -> nn.Module:
