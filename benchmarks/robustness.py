@@ -327,6 +327,35 @@ def types_table(results: Results) -> str:
     return '\n'.join(lines)
 
 
+def degraded_types_table(results: Results) -> str:
+    """Write what of each question type TGFNet loses, beside what SAR alone tells."""
+    lines = [
+        '| question type | clear | full clouds | 5 % light | TGFNet on SAR alone |',
+        '|---|---|---|---|---|',
+    ]
+    runs, alone = results.get('tgfnet', []), results.get('sar', [])
+    if not runs or not alone:
+        return '\n'.join(lines)
+    plain = [run['degradation_metrics']['reference']['per_type'] for run in runs]
+    columns = [plain]
+    for kind, severity in (('cloud', 1.0), ('low_light', 0.05)):
+        columns.append([_degraded(run, kind, severity)['per_type'] for run in runs])
+    columns.append([r['degradation_metrics']['reference']['per_type'] for r in alone])
+    for kind in plain[0]:
+        cells = [f'{mean(run[kind] for run in column):.2f}' for column in columns]
+        lines.append(f'| {kind} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def _degraded(run: dict[str, Any], kind: str, severity: float) -> dict[str, Any]:
+    """Find what was measured under a degradation."""
+    rows = run['degradation_metrics']['degradations']
+    found: dict[str, Any] = next(
+        row for row in rows if row['kind'] == kind and row['severity'] == severity
+    )
+    return found
+
+
 def write_csv(path: Path, results: Results) -> None:
     """Write the numbers of every run, a row each."""
     rows = [
@@ -401,6 +430,7 @@ def report(output: Path, results: Results) -> None:
     (output / 'ablations.md').write_text(ablation_table(results) + '\n')
     (output / 'types.md').write_text(types_table(results) + '\n')
     (output / 'fine_tuning.md').write_text(fine_tuning_table(results) + '\n')
+    (output / 'degraded_types.md').write_text(degraded_types_table(results) + '\n')
     (output / 'hardened.md').write_text(hardened_table(results) + '\n')
     write_csv(output / 'runs.csv', results)
     plot(
