@@ -5,8 +5,12 @@
 
 from pathlib import Path
 
+import geopandas
+import numpy as np
 import pandas as pd
 import pytest
+import rasterio
+import shapely
 from lightning.pytorch import Trainer, seed_everything
 
 from torchgeo_vqa.datamodules import OSVQADataModule
@@ -40,3 +44,14 @@ def test_tiny_model_learns_real_pairs_by_heart(real_root: Path, tmp_path: Path) 
     rows = pd.read_parquet(path)
     assert len(rows) == 346
     assert (rows.answer == rows.target).mean() > 0.95
+
+    layer = geopandas.read_parquet(path)
+    dataset = dm.dataset_for('predict')
+    assert layer.crs == dataset.crs
+    for place, group in layer.groupby('place'):
+        with rasterio.open(dataset.tiles[str(place)].files['optical'].path) as src:
+            own = group.to_crs(src.crs)
+            np.testing.assert_allclose(own.total_bounds, src.bounds, atol=src.res[0])
+            assert own.geometry.iloc[0].area == pytest.approx(
+                shapely.box(*src.bounds).area, rel=1e-3
+            )

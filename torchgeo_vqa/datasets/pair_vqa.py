@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from geopandas import GeoSeries
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -347,6 +348,19 @@ class PairVQA(PairDataset):
             A name for each.
         """
         return self.table.text('image', ids)
+
+    def footprint(self, ids: Ids) -> GeoSeries:
+        """Return the outlines of the tiles that questions are about.
+
+        Args:
+            ids: Values of ``question_id`` without padding.
+
+        Returns:
+            An outline for each, in :attr:`crs`.
+        """
+        row_of = {name: row for row, name in enumerate(self.index['image'])}
+        outlines = self.index.geometry.array
+        return GeoSeries(outlines[[row_of[name] for name in self.place(ids)]])
 
     # --- samples ----------------------------------------------------------------------
 

@@ -3,11 +3,14 @@
 
 """Predictions on disk."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 from lightning.pytorch import LightningModule, Trainer
@@ -16,21 +19,29 @@ from lightning.pytorch.utilities import rank_zero_info
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes one row per question to a Parquet file.
+    """Writes a layer with one row per question: a GeoParquet file or a GeoPackage.
 
     Columns: ``place`` (name of the image), ``question_type``, ``question``, ``answer``
-    (predicted), ``probability`` (of that answer), ``target`` (true answer), and the weight
-    of each expert, ``expert_weight_<name>``. With several devices, each writes a file of
-    its own.
+    (predicted), ``probability`` (of that answer), ``target`` (true answer), the weight
+    of each expert, ``expert_weight_<name>``, and ``geometry``, the outline of the place
+    in the dataset's CRS. With several devices, each writes a file of its own.
     """
 
     def __init__(self, filename: str = 'predictions.parquet') -> None:
         """Initialize a new PredictionWriter instance.
 
         Args:
-            filename: Name of the file in the run's log folder, or a path.
+            filename: Name of the file in the run's log folder, or a path. It ends in
+                ``.parquet``, or in ``.gpkg`` for a GeoPackage.
+
+        Raises:
+            ValueError: If it ends in anything else.
         """
         super().__init__(write_interval='batch')
+        if Path(filename).suffix not in ('.parquet', '.gpkg'):
+            raise ValueError(
+                f'filename must end in .parquet or .gpkg, got {filename!r}'
+            )
         self.filename = filename
         self.writer: pq.ParquetWriter | None = None
         self.path: Path | None = None
@@ -69,7 +80,7 @@ class PredictionWriter(BasePredictionWriter):
             batch_idx: Unused.
             dataloader_idx: Unused.
         """
-        table = pa.table(prediction)
+        table = _as_table(prediction)
         if self.writer is None:
             self.writer = pq.ParquetWriter(self._part, table.schema)
         self.writer.write_table(table)
@@ -84,10 +95,37 @@ class PredictionWriter(BasePredictionWriter):
         if self.writer is not None and self.path is not None:
             self.writer.close()
             self.writer = None
-            os.replace(self._part, self.path)
+            if self.path.suffix == '.gpkg':
+                self._write_geopackage()
+            else:
+                os.replace(self._part, self.path)
             rank_zero_info(f'Predictions: {self.path}')
 
     @property
     def _part(self) -> str:
         """Name of the file until it is complete."""
         return f'{self.path}.part'
+
+    def _write_geopackage(self) -> None:
+        """Turn the complete file into a GeoPackage."""
+        assert self.path is not None
+        layer = geopandas.read_parquet(self._part)
+        temporary = self.path.with_name(f'part-{self.path.name}')
+        layer.to_file(temporary, layer='predictions', driver='GPKG')
+        os.replace(temporary, self.path)
+        os.remove(self._part)
+
+
+def _as_table(columns: Mapping[str, Any]) -> pa.Table:
+    """Make a table, of GeoParquet if there is a geometry."""
+    if 'geometry' not in columns:
+        return pa.table(dict(columns))
+    buffer = BytesIO()
+    geopandas.GeoDataFrame(dict(columns)).to_parquet(buffer, index=False)
+    table = pq.read_table(buffer)
+    # What it says of the extent holds for this batch only
+    geo = json.loads(table.schema.metadata[b'geo'])
+    for column in geo['columns'].values():
+        column.pop('bbox', None)
+    metadata = {**table.schema.metadata, b'geo': json.dumps(geo).encode()}
+    return table.replace_schema_metadata(metadata)

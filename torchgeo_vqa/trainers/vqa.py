@@ -527,6 +527,8 @@ class VQATask(BaseTask):
         weights = output.expert_weights.float().cpu().numpy()
         for name, column in zip(self.model.expert_names, weights.T, strict=True):
             columns[f'expert_weight_{name}'] = np.ascontiguousarray(column)
+        if hasattr(dataset, 'footprint'):
+            columns['geometry'] = dataset.footprint(ids)
         return columns
 
     def configure_callbacks(self) -> list[PredictionWriter]:
@@ -535,7 +537,10 @@ class VQATask(BaseTask):
         Returns:
             The callbacks, unless the user brings such a one.
         """
-        return [PredictionWriter()] if self.trainer.predicting else []
+        # Lightning puts these in the place of the user's own of the same type
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        own = any(isinstance(callback, PredictionWriter) for callback in callbacks)
+        return [PredictionWriter()] if self.trainer.predicting and not own else []
 
     def configure_optimizers(self) -> Any:
         """Initialize AdamW with two learning rates, warm-up and cosine decay.

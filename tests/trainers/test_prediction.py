@@ -1,0 +1,60 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of predictions on disk."""
+
+from pathlib import Path
+
+import geopandas
+import pandas as pd
+import pytest
+from lightning.pytorch import Trainer
+
+from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.trainers import PredictionWriter, VQATask
+
+
+def predict(root: Path, folder: Path, filename: str) -> OSVQADataModule:
+    """Write predictions of an untrained model."""
+    dm = OSVQADataModule(str(root), batch_size=1)
+    task = VQATask('tgfnet_tiny')
+    trainer = Trainer(
+        accelerator='cpu',
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        callbacks=[PredictionWriter(filename)],
+    )
+    trainer.predict(task, datamodule=dm, return_predictions=False)
+    return dm
+
+
+@pytest.mark.parametrize('layout', ['release_root', 'png_root'])
+@pytest.mark.parametrize('filename', ['answers.parquet', 'answers.gpkg'])
+def test_layer(
+    layout: str, filename: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Every question of every batch, with the outline of its place."""
+    dm = predict(request.getfixturevalue(layout), tmp_path, filename)
+    dataset = dm.dataset_for('predict')
+    path = tmp_path / filename
+    assert [p.name for p in tmp_path.iterdir()] == [filename]
+    read = geopandas.read_parquet if path.suffix == '.parquet' else geopandas.read_file
+    layer = read(path)
+    assert len(layer) == len(dataset.table)
+    if dataset.georeferenced:
+        assert layer.crs == dataset.crs
+    else:
+        assert layer.crs.is_engineering
+    outlines = dataset.index.set_index('image').geometry
+    assert layer['place'].nunique() == 3
+    for row in layer.itertuples():
+        assert row.geometry.equals(outlines[row.place])
+    if path.suffix == '.parquet':
+        # a plain reader finds the columns too
+        assert set(pd.read_parquet(path)['answer']) <= set(dm.answers)
+
+
+def test_invalid() -> None:
+    with pytest.raises(ValueError, match=r'answers\.csv'):
+        PredictionWriter('answers.csv')
