@@ -79,7 +79,7 @@ def measure(name: str, rounds: int, pairs: int, sample: int) -> dict[str, Any]:
     model: Any = get_model(name, num_answers=MODELS[name]).eval()
     batch = make_batch(model, pairs, NUM_QUESTIONS)
 
-    together = model(batch, chunk_size=1024).logits[:sample]
+    together = model(batch, chunk_size='auto').logits[:sample]
     alone = torch.cat(one_at_a_time(model, batch, sample))
     difference = float((together - alone).abs().max() / alone.abs().max())
     if not torch.equal(together.argmax(-1), alone.argmax(-1)):
@@ -88,7 +88,7 @@ def measure(name: str, rounds: int, pairs: int, sample: int) -> dict[str, Any]:
     found = in_turn(
         {
             'image-major': lambda: (
-                pairs * NUM_QUESTIONS / seconds(lambda: model(batch, chunk_size=1024))
+                pairs * NUM_QUESTIONS / seconds(lambda: model(batch, chunk_size='auto'))
             ),
             'one at a time': lambda: (
                 sample / seconds(lambda: one_at_a_time(model, batch, sample))
@@ -98,7 +98,7 @@ def measure(name: str, rounds: int, pairs: int, sample: int) -> dict[str, Any]:
         rounds,
     )
     with FlopCounterMode(display=False) as counter:
-        model(batch, chunk_size=1024)
+        model(batch, chunk_size='auto')
     per_answer = counter.get_total_flops() / (pairs * NUM_QUESTIONS)
     parts = {
         part: counter.get_flop_counts()[f'{type(model).__name__}.{part}']
@@ -112,7 +112,7 @@ def measure(name: str, rounds: int, pairs: int, sample: int) -> dict[str, Any]:
         )
     ]
     with profile() as profiler:
-        model(batch, chunk_size=1024)
+        model(batch, chunk_size='auto')
     events = profiler.key_averages()
     total = sum(event.self_cpu_time_total for event in events)
     top = sorted(events, key=lambda event: -event.self_cpu_time_total)[:12]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from torchgeo_vqa.models import VQAModel, VQAOutput
 from torchgeo_vqa.models.api import builder
+from torchgeo_vqa.models.vqa import suitable_chunk
 
 NUM_ANSWERS = 7
 BACKBONE = {'backbone': 'tgfnet_tiny_conv', 'word_width': 16}
@@ -88,6 +89,7 @@ def test_image_major_equals_one_at_a_time(
     expected = torch.stack(list(one_at_a_time(model, batch)))
     assert_same(model(batch).logits, expected)
     assert_same(model(batch, chunk_size=2).logits, expected)
+    assert_same(model(batch, chunk_size='auto').logits, expected)
     with torch.no_grad():  # where PyTorch takes shortcuts
         assert_same(model(batch).logits, expected)
 
@@ -232,3 +234,16 @@ def test_registered_in_torchgeo(name: str) -> None:
     assert name in torchgeo.models.list_models()
     model = torchgeo.models.get_model(name, num_answers=3, **MODELS[name])
     assert isinstance(model, VQAModel)
+
+
+def test_suitable_chunk() -> None:
+    """So many questions that copies of the features of their images are 8 MiB."""
+    one = torch.zeros(3, 2**10, 2**8)  # 1 MiB a pair
+    assert suitable_chunk(one) == 7
+    assert suitable_chunk({'optical': one, 'sar': one}) == 3
+    assert suitable_chunk([one.half(), (one.half(),)]) == 7
+    # never none, however large
+    assert suitable_chunk(torch.zeros(1, 2**23)) == 1
+    assert suitable_chunk(None) > 10**6
+    # of no pair
+    assert suitable_chunk(one[:0]) >= 1

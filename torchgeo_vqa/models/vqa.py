@@ -4,8 +4,8 @@
 """What all models for visual question answering have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from .encoder import ImageEncoder
 
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # L tokens, E experts, A answers
+
+#: Features of images, repeated for every question, that are worked on at once: on a CPU
+#: what its caches hold (1.5 times as fast as all at once), on a GPU what keeps it busy.
+CPU_BYTES, GPU_BYTES = 8 * 2**20, 512 * 2**20
 
 MODALITIES = ('optical', 'sar')
 
@@ -118,7 +122,7 @@ class VQAModel(nn.Module, ABC):
         self,
         batch: Mapping[str, Tensor],
         explain: bool = False,
-        chunk_size: int | None = None,
+        chunk_size: int | Literal['auto'] | None = None,
     ) -> Any:
         """Answer all questions of an image-major batch.
 
@@ -126,8 +130,8 @@ class VQAModel(nn.Module, ABC):
             batch: ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
                 may be absent, and ``question`` (B, K, L): token ids, all 0 at padding.
             explain: Whether to return what explains the answers, where the model can.
-            chunk_size: Number of questions to answer at once, bounds the memory
-                (defaults to all).
+            chunk_size: Number of questions to answer at once, bounds the memory. 'auto':
+                as many as suit the device. None: all.
 
         Returns:
             Output for the Q questions that are not padding, pair by pair.
@@ -140,16 +144,48 @@ class VQAModel(nn.Module, ABC):
         )
         images = self.encode_images(batch.get('image_optical'), batch.get('image_sar'))
         questions = self.encode_questions(unique)
-        size = max(1, len(pair_index))
+        if chunk_size == 'auto':
+            chunk_size = suitable_chunk(images)
+        size = chunk_size or max(1, len(pair_index))
         chunks = [
             self.answer(images, questions, pairs, indices, explain)
             for pairs, indices in zip(
-                pair_index.split(chunk_size or size),
-                question_index.split(chunk_size or size),
-                strict=True,
+                pair_index.split(size), question_index.split(size), strict=True
             )
         ]
         return _concatenate(chunks)
+
+
+def suitable_chunk(images: Any) -> int:
+    """Choose how many questions to answer at once.
+
+    What a question needs grows with the features of its images, some four times their
+    size with TGFNet.
+
+    Args:
+        images: Features of B pairs: tensors of shape (B, ...), alone or in a mapping or
+            sequence.
+
+    Returns:
+        Number of questions, at least 1.
+    """
+    per_pair, budget = 1, CPU_BYTES
+    for x in _tensors(images):
+        per_pair += x.numel() * x.element_size() // max(1, len(x))
+        budget = CPU_BYTES if x.device.type == 'cpu' else GPU_BYTES
+    return max(1, budget // per_pair)
+
+
+def _tensors(features: Any) -> Iterator[Tensor]:
+    """Find the tensors in a mapping or sequence, or a tensor alone."""
+    if isinstance(features, Tensor):
+        yield features
+    elif isinstance(features, Mapping):
+        for part in features.values():
+            yield from _tensors(part)
+    elif isinstance(features, Sequence):
+        for part in features:
+            yield from _tensors(part)
 
 
 def trim(tokens: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ class VQATask(BaseTask):
         routing_loss_weight: float = 0.1,
         freeze_clip: bool | Literal['image', 'text'] = False,
         feature_cache: bool | str = False,
-        chunk_size: int = 1024,
+        chunk_size: int | Literal['auto'] = 'auto',
         compile: bool | str = False,
     ) -> None:
         """Initialize a new VQATask instance.
@@ -100,7 +100,7 @@ class VQATask(BaseTask):
                 once and not in every epoch. It needs images that are the same in every
                 epoch: no augmentation. TGFNet on ViT-B-16 takes 0.6 MB for each image.
             chunk_size: Number of questions answered at once in evaluation, bounds the
-                memory.
+                memory. 'auto': as many as suit the device.
             compile: Whether to compile the model with :func:`torch.compile`, or the name
                 of the backend that does it. The first steps take minutes.
 
