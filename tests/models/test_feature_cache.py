@@ -3,8 +3,8 @@
 
 """Tests of the caches of features."""
 
-import multiprocessing
-import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,24 +131,42 @@ class TestImageFeatureCache:
             torch.testing.assert_close(out, net(images))
 
     def test_two_processes(self, tmp_path: Path) -> None:
-        context = multiprocessing.get_context('spawn')
-        with context.Pool(2) as pool:
-            sums = pool.map(_fill, [tmp_path] * 4)
+        """They find the same, and leave whole files only."""
+        script = tmp_path / 'fill.py'
+        script.write_text(FILL)
+        folder = tmp_path / 'features'
+        processes = [
+            subprocess.Popen(
+                [sys.executable, str(script), str(folder), str(seed)],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for seed in range(2)
+        ]
+        sums = [process.communicate(timeout=120)[0] for process in processes]
         assert len(set(sums)) == 1
-        assert len(list(tmp_path.rglob('*.safetensors'))) == 50
-        assert not list(tmp_path.rglob('*.tmp'))
+        assert float(sums[0])
+        assert len(list(folder.rglob('*.safetensors'))) == 50
+        assert not list(folder.rglob('*.tmp'))
 
 
-def _fill(folder: Path) -> float:
-    """Fill a cache that other processes fill too."""
-    images = torch.rand(50, 2, 8, 8, generator=torch.Generator().manual_seed(1))
-    net = tower()
-    cache = ImageFeatureCache(folder, net)
-    order = torch.randperm(50, generator=torch.Generator().manual_seed(os.getpid()))
-    total = torch.zeros(50, 4, 4, 4)
-    for i in order.split(7):
-        total[i] = cache.get(images[i], net, 'patches')
-    return float(total.sum())
+#: Fills a cache in an order of its own.
+FILL = """
+import sys
+import torch
+from torch import nn
+from torchgeo_vqa.models import ImageFeatureCache
+
+images = torch.rand(50, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+torch.manual_seed(0)
+net = nn.Conv2d(2, 4, 2, 2)
+cache = ImageFeatureCache(sys.argv[1], net)
+total = torch.zeros(50, 4, 4, 4)
+torch.manual_seed(int(sys.argv[2]))
+for i in torch.randperm(50).split(7):
+    total[i] = cache.get(images[i], net, 'patches')
+print(float(total.sum()))
+"""
 
 
 class TestTextFeatureCache:
