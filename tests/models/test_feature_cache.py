@@ -143,9 +143,8 @@ class TestImageFeatureCache:
             )
             for seed in range(2)
         ]
-        sums = [process.communicate(timeout=120)[0] for process in processes]
-        assert len(set(sums)) == 1
-        assert float(sums[0])
+        sums = [float(process.communicate(timeout=120)[0]) for process in processes]
+        assert sums[0] == pytest.approx(sums[1], rel=1e-5)
         assert len(list(folder.rglob('*.safetensors'))) == 50
         assert not list(folder.rglob('*.tmp'))
 
