@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sample import load
 from torch import Tensor
 
-from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.metrics import VQAAccuracy
-from torchgeo_vqa.trainers import VQATask
 
 
 def delete(image: Tensor, patches: Tensor, num_patches: int) -> Tensor:
@@ -77,14 +76,7 @@ def faithfulness(checkpoint: str, limit: int | None = None) -> dict[str, Any]:
         OA, AA and accuracy per question type as they are, with routed regions deleted
         and with random ones deleted.
     """
-    task = VQATask.load_from_checkpoint(checkpoint, map_location='cpu').eval()
-    assert task.metadata is not None
-    dm = OSVQAMiniDataModule(modalities=task.metadata['modalities'])
-    dm.prepare_data()
-    dm.set_answers(task.metadata['answers'])
-    dm.statistics = task.metadata['statistics']
-    dm.image_size = task.metadata['image_size']
-    dm.setup('test')
+    task, dm = load(checkpoint)
     kinds = dm.question_types
     metrics = {name: VQAAccuracy(len(kinds)) for name in ('whole', 'routed', 'random')}
     generator = torch.Generator().manual_seed(0)

@@ -16,10 +16,9 @@ from collections import defaultdict
 from typing import Any
 
 import torch
+from sample import load
 
-from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.datasets import OSVQAMini
-from torchgeo_vqa.trainers import VQATask
 
 
 def routing(checkpoint: str, kind: str = 'ship') -> dict[str, dict[str, float]]:
@@ -33,14 +32,7 @@ def routing(checkpoint: str, kind: str = 'ship') -> dict[str, dict[str, float]]:
         For each modality, all scenes and those with the object in a corner: how often
         the routed regions hold the object, chance, and the number of questions.
     """
-    task = VQATask.load_from_checkpoint(checkpoint, map_location='cpu').eval()
-    assert task.metadata is not None
-    dm = OSVQAMiniDataModule(modalities=task.metadata['modalities'])
-    dm.prepare_data()
-    dm.set_answers(task.metadata['answers'])
-    dm.statistics = task.metadata['statistics']
-    dm.image_size = task.metadata['image_size']
-    dm.setup('test')
+    task, dm = load(checkpoint)
     dataset = dm.dataset_for('test')
     assert isinstance(dataset, OSVQAMini)
     hits: dict[str, list[bool]] = defaultdict(list)

@@ -28,28 +28,25 @@ def spread(found: Mapping[str, float], digits: int = 1) -> str:
 
 def evaluation(result: Mapping[str, Any]) -> Iterator[Row]:
     """Rows of evaluation_speed.py."""
-    number = result['questions_per_pair']
-    for model in ('tgfnet', 'tgfnet_tiny'):
-        if model in result:
-            rates = list(result[model]['answers_per_second'].values())
-            yield (
-                f'{model}: answers per second, {number} questions a pair',
-                f'{rates[0]:,.0f}',
-                f'one question at a time: {rates[1]:,.2f}',
-                spread(result[model]['ratio']),
-            )
+    yield from _one_at_a_time(result, 'answers_per_second', 'answers per second')
 
 
 def training(result: Mapping[str, Any]) -> Iterator[Row]:
     """Rows of training_speed.py."""
+    what = 'training, questions per second'
+    yield from _one_at_a_time(result, 'questions_per_second', what)
+
+
+def _one_at_a_time(result: Mapping[str, Any], key: str, what: str) -> Iterator[Row]:
+    """Rows of what is compared with one question at a time."""
     number = result['questions_per_pair']
     for model in ('tgfnet', 'tgfnet_tiny'):
         if model in result:
-            rates = list(result[model]['questions_per_second'].values())
+            ours, rival = result[model][key].values()
             yield (
-                f'{model}: training, questions per second, {number} a pair',
-                f'{rates[0]:,.1f}',
-                f'one question at a time: {rates[1]:,.2f}',
+                f'{model}: {what}, {number} questions a pair',
+                f'{ours:,.0f}',
+                f'one question at a time: {rival:,.2f}',
                 spread(result[model]['ratio']),
             )
 

@@ -21,10 +21,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from sample import load
 from side_by_side import ROOT
 
-from torchgeo_vqa.datamodules import OSVQAMiniDataModule
-from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.transforms import Degradation
 
 SEVERITIES: dict[Any, tuple[float, ...]] = {
@@ -45,14 +44,7 @@ def trust(checkpoint: str, limit: int | None = None) -> dict[str, Any]:
         For each degradation and severity, the mean weight of the optical image in the
         quality map and the mean weight of each expert.
     """
-    task = VQATask.load_from_checkpoint(checkpoint, map_location='cpu').eval()
-    assert task.metadata is not None
-    dm = OSVQAMiniDataModule(modalities=task.metadata['modalities'])
-    dm.prepare_data()
-    dm.set_answers(task.metadata['answers'])
-    dm.statistics = task.metadata['statistics']
-    dm.image_size = task.metadata['image_size']
-    dm.setup('test')
+    task, dm = load(checkpoint)
     clear = dm.groups.index('clear')
     quality_type = dm.question_types.index('modality_quality')
     names = ['quality', *task.model.expert_names]

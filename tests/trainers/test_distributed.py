@@ -62,13 +62,10 @@ if __name__ == '__main__':
 """
 
 
-def run(folder: Path, *args: Any) -> list[dict[str, Any]]:
-    """Run the script and return what each process wrote."""
-    folder.mkdir(exist_ok=True)
-    script = folder / 'script.py'
-    script.write_text(SCRIPT)
+def python(*arguments: str) -> str:
+    """Run Python with these arguments and return what it prints."""
     done = subprocess.run(
-        [sys.executable, str(script), *map(str, args)],
+        [sys.executable, *arguments],
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
@@ -76,6 +73,15 @@ def run(folder: Path, *args: Any) -> list[dict[str, Any]]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def run(folder: Path, *args: Any) -> list[dict[str, Any]]:
+    """Run the script and return what each process wrote."""
+    folder.mkdir(exist_ok=True)
+    script = folder / 'script.py'
+    script.write_text(SCRIPT)
+    python(str(script), *map(str, args))
     return [json.loads(p.read_text()) for p in sorted(folder.glob('rank-*.json'))]
 
 
@@ -135,15 +141,7 @@ def test_command_line(release_root: Path, tmp_path: Path) -> None:
         --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
         --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
     """
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    printed = python(*command.split())
     # one process reports
-    assert done.stdout.count('OA, all questions') == 1
-    assert done.stdout.count('torchgeo test') == 1
+    assert printed.count('OA, all questions') == 1
+    assert printed.count('torchgeo test') == 1

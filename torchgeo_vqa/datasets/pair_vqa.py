@@ -358,9 +358,9 @@ class PairVQA(PairDataset):
         Returns:
             An outline for each, in :attr:`crs`.
         """
-        row_of = {name: row for row, name in enumerate(self.index['image'])}
-        outlines = self.index.geometry.array
-        return GeoSeries(outlines[[row_of[name] for name in self.place(ids)]])
+        places, rows = np.unique(self.place(ids), return_inverse=True)
+        outlines = self._footprints(places.tolist(), self.crs)
+        return outlines.iloc[rows].reset_index(drop=True)
 
     # --- samples ----------------------------------------------------------------------
 
