@@ -63,6 +63,7 @@ WORKERS = """
 import json, sys
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torchgeo_vqa.datamodules import start_worker
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.samplers import TileSampler
 
@@ -82,7 +83,10 @@ if __name__ == '__main__':
     queries = list(TileSampler(dataset, length=400))
     found = {}
     for name, probe in {'empty': Probe(None), 'dataset': Probe(dataset)}.items():
-        loader = DataLoader(probe, None, queries, num_workers=4)
+        loader = DataLoader(
+            probe, batch_size=None, sampler=queries, num_workers=4,
+            worker_init_fn=start_worker,
+        )
         found[name] = list(dict(loader).values())
     print(json.dumps(found))
 """

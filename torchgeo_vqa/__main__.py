@@ -1,13 +1,14 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The command ``torchgeo-vqa``, which makes datasets."""
+"""The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
 import sys
 from collections.abc import Callable, Sequence
 
 from jsonargparse import ArgumentParser
 
+from .asking import ask
 from .conversion import convert
 from .generation import generate
 
@@ -21,7 +22,8 @@ def parser() -> ArgumentParser:
     main = ArgumentParser(
         prog='torchgeo-vqa',
         description='Make datasets of questions about optical-SAR pairs, which OSVQA and '
-        'OSVQADataModule read. Models are trained on them by the command `torchgeo`.',
+        'OSVQADataModule read, and ask trained models about images. Models are trained '
+        'by the command `torchgeo`.',
     )
     subcommands = main.add_subcommands(required=True)
     subcommands.add_subcommand(
@@ -29,6 +31,9 @@ def parser() -> ArgumentParser:
     )
     subcommands.add_subcommand(
         'generate', _generate_parser(), help='make questions about images from a map'
+    )
+    subcommands.add_subcommand(
+        'ask', _ask_parser(), help='ask about a pair of images, or about an area'
     )
     return main
 
@@ -89,6 +94,27 @@ def _generate_parser() -> ArgumentParser:
     return parser
 
 
+def _ask_parser() -> ArgumentParser:
+    """Make the parser of ``ask``."""
+    parser = ArgumentParser(
+        description='Ask a trained model about a pair of images, which prints the '
+        'answers; or, with an output file, about every patch of an area, which writes a '
+        'layer that QGIS and geopandas open.'
+    )
+    parser.add_argument('questions', nargs='+', type=str, help='the questions')
+    parser.add_argument(
+        '--optical_bands',
+        nargs='+',
+        type=int,
+        help='red, green and blue among the bands of the optical images, counted from 1 '
+        '(defaults to all bands)',
+    )
+    parser.add_function_arguments(
+        ask, skip={'questions', 'optical_bands'}, fail_untyped=True
+    )
+    return parser
+
+
 def _add_fractions(parser: ArgumentParser) -> None:
     """Add the option for the shares of the splits."""
     parser.add_argument(
@@ -117,6 +143,7 @@ def main(args: Sequence[str] | None = None) -> None:
     commands: dict[str, Callable[..., object]] = {
         'convert': convert,
         'generate': generate,
+        'ask': ask,
     }
     try:
         print(commands[command](**options))

@@ -10,6 +10,7 @@ from .pair_vqa import PairVQADataModule
 from .rsvqahr import RSVQAHRDataModule
 from .rsvqalr import RSVQALRDataModule
 from .rsvqaxben import RSVQAxBENDataModule
+from .worker import start_worker
 
 __all__ = (
     'BigEarthNetTextDataModule',
@@ -19,4 +20,5 @@ __all__ = (
     'RSVQAHRDataModule',
     'RSVQALRDataModule',
     'RSVQAxBENDataModule',
+    'start_worker',
 )

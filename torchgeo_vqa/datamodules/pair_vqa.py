@@ -32,6 +32,7 @@ from ..transforms import (
 from ..transforms.degradation import QUALITY_TYPES
 from .collate import PairCollate
 from .statistics import Statistics, check_statistics, compute_statistics, normalize
+from .worker import start_worker
 
 Stage = Literal['train', 'val', 'test', 'predict']
 
@@ -367,6 +368,7 @@ class PairVQADataModule(GeoDataModule):
             # no other.
             drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
             persistent_workers=self.num_workers > 0,
+            worker_init_fn=start_worker,
         )
 
     # --- on the device ----------------------------------------------------------------

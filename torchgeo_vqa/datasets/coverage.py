@@ -6,7 +6,7 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import rasterio
@@ -136,3 +136,20 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
         return Gaps(np.ones(shape, bool), nodata)
     transform = from_origin(x.start, y.stop, x.step, y.step)
     return Gaps(np.asarray(geometry_mask(outlines, shape, transform)), nodata)
+
+
+def has_data(image: NDArray[Any], nodata: set[float]) -> NDArray[np.bool_]:
+    """Find the pixels of an image that have data.
+
+    Args:
+        image: Image of shape (C, H, W).
+        nodata: Values that stand for no data.
+
+    Returns:
+        Mask of shape (H, W): False where a band is not a finite number, or all bands have
+        the same such value.
+    """
+    known: NDArray[np.bool_] = np.isfinite(image).all(axis=0)
+    for value in nodata:
+        known &= ~(image == value).all(axis=0)
+    return known

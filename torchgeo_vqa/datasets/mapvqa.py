@@ -30,7 +30,7 @@ from .. import questions as q
 from ..questions import NO_DATA, Balance, Legend, Question, Scene, SceneObject
 from . import vocabulary
 from .class_map import ClassMap
-from .coverage import Query, find_gaps
+from .coverage import Query, find_gaps, has_data
 from .figure import Answered, plot_pair
 from .object_layer import ObjectLayer
 from .question_table import COLUMNS, CONTEXT_LENGTH, Ids, QuestionTable, decode
@@ -413,7 +413,7 @@ class MapVQA(GeoDataset):
                 )
             images[modality] = image.float()
             outside, nodata = find_gaps(dataset, own, (height, width))
-            unknown |= outside | _empty(image.numpy(), nodata)
+            unknown |= outside | ~has_data(image.numpy(), nodata)
         label[unknown] = NO_DATA
         objects: tuple[SceneObject, ...] = ()
         partial: frozenset[str] = frozenset()
@@ -726,11 +726,3 @@ def _coarse(axis: slice, size: int = _LOOK) -> slice:
     """Look at an axis in no more than some steps."""
     step = max(axis.step, (axis.stop - axis.start) / size)
     return slice(axis.start, axis.stop, step)
-
-
-def _empty(image: NDArray[Any], nodata: set[float]) -> NDArray[np.bool_]:
-    """Find the pixels of an image (C, H, W) without data."""
-    empty = ~np.isfinite(image).all(axis=0)
-    for value in nodata:
-        empty |= (image == value).all(axis=0)
-    return empty

@@ -181,7 +181,7 @@ class ImageFile:
         Raises:
             OSError: If the file cannot be read.
         """
-        with _opened(self.path) as src:
+        with in_large_folders(), _opened(self.path) as src:
             array: Array = src.read(self.bands, window=window)
             if src.colorinterp[0] == ColorInterp.palette:
                 colors = src.colormap(1)
@@ -204,7 +204,7 @@ def in_large_folders() -> rasterio.Env:
 @contextmanager
 def _opened(path: str) -> Iterator[DatasetReader]:
     """Open a file for reading, so that errors name it and no CRS is no warning."""
-    with in_large_folders(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as src:

@@ -19,11 +19,12 @@ from rasterio.warp import transform
 from tqdm import tqdm
 
 from ..datasets.layout import SPLITS, Layout
+from ..datasets.raster_header import find_rasters
 from ..datasets.split_draw import verify_fractions
 from ..questions import Question, draw_balanced, draw_even
 from .balance import TypeBalance, balance, overall_blind
 from .engine import run
-from .maps import Maps, OpenMaps, find_rasters, read_classes
+from .maps import Maps, OpenMaps, read_classes
 from .patch_file import FOLDERS, Workspace, read_questions, write_patch
 from .plan import Patch, Plan, make_plan
 

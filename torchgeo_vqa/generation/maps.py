@@ -4,55 +4,24 @@
 """Files of images and maps, opened as datasets of one CRS each."""
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import rasterio
 import shapely
 import yaml
 from pyproj import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform_bounds
 from torchgeo.datasets import RasterDataset
 
 from ..datasets import MapVQA
-
-#: Rasters that are looked for in a folder.
-EXTENSIONS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')
-
-_WGS84 = 'EPSG:4326'
+from ..datasets.raster_header import RasterHeader, by_crs, read_header, verify_bands
 
 
 class LabelRaster(RasterDataset):
     """A raster of codes."""
 
     is_image = False
-
-
-class _Header(NamedTuple):
-    """What the header of a raster says.
-
-    Attributes:
-        path: The file.
-        crs: Its coordinate reference system, as WKT.
-        origin: Upper left corner.
-        bounds: xmin, ymin, xmax, ymax.
-        outline: Bounds in degrees.
-        dtype: Type of its pixels.
-        num_bands: Number of its bands.
-    """
-
-    path: str
-    crs: str
-    origin: tuple[float, float]
-    bounds: tuple[float, float, float, float]
-    outline: shapely.Polygon
-    dtype: str
-    num_bands: int
 
 
 @dataclass(frozen=True)
@@ -94,9 +63,6 @@ class Maps:
     def open(self) -> 'list[OpenMaps]':
         """Open the files: those of each CRS of the images together.
 
-        A dataset of TorchGeo has one CRS. Warping all images to that of the first would
-        spoil the pixels of every other UTM zone.
-
         Returns:
             Datasets, one for each CRS.
 
@@ -106,14 +72,11 @@ class Maps:
             ValueError: If they do not fit together.
         """
         layers = {
-            name: [_header(path) for path in getattr(self, name)]
+            name: [read_header(path) for path in getattr(self, name)]
             for name in ('optical', 'sar', 'labels', 'quality')
         }
         first = layers['optical'] or layers['sar']
-        zones: dict[str, list[_Header]] = defaultdict(list)
-        for header in first:
-            zones[header.crs].append(header)
-        opened = [self._open_zone(zone, layers) for _, zone in sorted(zones.items())]
+        opened = [self._open_zone(zone, layers) for zone in by_crs(first)]
         maps = [zone for zone in opened if zone is not None]
         if not maps:
             raise RuntimeError(
@@ -123,7 +86,7 @@ class Maps:
         return maps
 
     def _open_zone(
-        self, zone: Sequence[_Header], layers: dict[str, list[_Header]]
+        self, zone: Sequence[RasterHeader], layers: dict[str, list[RasterHeader]]
     ) -> 'OpenMaps | None':
         """Open what lies where the images of one CRS are, None if something is missing."""
         area = shapely.union_all([header.outline for header in zone])
@@ -143,7 +106,8 @@ class Maps:
             datasets[name] = kind(paths, crs=crs) if paths else None
         optical, labels = datasets['optical'], datasets['labels']
         if optical is not None and self.optical_bands is not None:
-            _verify_bands(near['optical'], self.optical_bands)
+            for header in near['optical']:
+                verify_bands(header.path, header.num_bands, self.optical_bands)
             optical.band_indexes = list(self.optical_bands)
         assert labels is not None
         dataset = MapVQA(
@@ -180,7 +144,7 @@ class OpenMaps:
 
     dataset: MapVQA
     dtypes: dict[str, str]
-    headers: list[_Header] = field(repr=False)
+    headers: list[RasterHeader] = field(repr=False)
 
     def origin(self, x: float, y: float) -> tuple[float, float] | None:
         """Corner of the file that holds a point: its pixels are to be kept as they are.
@@ -197,32 +161,6 @@ class OpenMaps:
             if xmin <= x <= xmax and ymin <= y <= ymax:
                 return header.origin
         return None
-
-
-def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """List rasters.
-
-    Args:
-        path: A raster, a folder with some, or None.
-
-    Returns:
-        Their absolute paths.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    if path is None:
-        return ()
-    root = Path(path)
-    if root.is_dir():
-        files = sorted(p for p in root.rglob('*') if p.suffix.lower() in EXTENSIONS)
-    else:
-        files = [root] if root.exists() else []
-    if not files:
-        raise FileNotFoundError(
-            f'{path} is neither a raster nor a folder with one ({", ".join(EXTENSIONS)})'
-        )
-    return tuple(str(file.resolve()) for file in files)
 
 
 def read_classes(path: str | os.PathLike[str]) -> tuple[tuple[int, str], ...]:
@@ -260,30 +198,3 @@ def read_classes(path: str | os.PathLike[str]) -> tuple[tuple[int, str], ...]:
             )
         classes[int(code)] = name.strip()
     return tuple(sorted(classes.items()))
-
-
-def _header(path: str) -> _Header:
-    """Read the header of a raster."""
-    try:
-        with rasterio.open(path) as src:
-            if src.crs is None:
-                raise ValueError(
-                    f'{path} has no CRS; give it one, for example with `rio edit-info`'
-                )
-            outline = shapely.box(*transform_bounds(src.crs, _WGS84, *src.bounds))
-            dtype = np.result_type(*src.dtypes).name
-            wkt = src.crs.to_wkt(version='WKT2_2018')
-            corner = src.transform.c, src.transform.f
-            return _Header(path, wkt, corner, src.bounds, outline, dtype, src.count)
-    except RasterioError as error:
-        raise OSError(f'cannot read {path}: {error}') from error
-
-
-def _verify_bands(headers: Sequence[_Header], bands: Sequence[int]) -> None:
-    """Verify that optical files have the bands that are asked for."""
-    for header in headers:
-        if len(bands) != 3 or not all(1 <= band <= header.num_bands for band in bands):
-            raise ValueError(
-                f'optical_bands must be three of 1 to {header.num_bands}, the bands of '
-                f'{header.path}, got {list(bands)}'
-            )

@@ -15,7 +15,7 @@ from ..datamodules.collate import resize
 from ..datamodules.statistics import normalize
 from ..models import VQAModel, VQAOutput
 
-# K questions, C channels
+# B pairs, K questions, C channels
 
 
 class Answer(NamedTuple):
@@ -38,21 +38,23 @@ def as_batch(
     model: VQAModel,
     metadata: Mapping[str, Any],
 ) -> dict[str, Tensor]:
-    """Make a batch of one pair of images and its questions.
+    """Make a batch of pairs of images, each with the same questions.
 
     Args:
-        optical: Optical image, shape (3, H, W), or None if there is none.
-        sar: SAR image, shape (C, H, W), or None if there is none.
+        optical: Optical images, shape (3, H, W) or (B, 3, H, W), or None if there are
+            none.
+        sar: SAR images, shape (C, H, W) or (B, C, H, W), or None if there are none.
         questions: The K questions.
         model: Model that is to answer.
         metadata: What the task knows of its data.
 
     Returns:
-        Normalised images of the model's size, shape (1, C, H, W), and ``question``,
-        shape (1, K, L).
+        Normalised images of the model's size, shape (B, C, H, W), and ``question``,
+        shape (B, K, L).
 
     Raises:
-        ValueError: If an image has the wrong number of channels.
+        ValueError: If an image has the wrong number of channels, or there are not as
+            many optical as SAR images.
     """
     channels = {'optical': 3, 'sar': metadata['sar_channels']}
     batch: dict[str, Tensor] = {}
@@ -60,16 +62,24 @@ def as_batch(
         if image is None:
             continue
         x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
-        if x.ndim != 3 or x.shape[0] != channels[modality]:
+        if x.ndim not in (3, 4) or x.shape[-3] != channels[modality]:
             raise ValueError(
                 f'the {modality} image must have shape ({channels[modality]}, H, W), '
-                f'got {tuple(x.shape)}'
+                f'or with several of them (B, {channels[modality]}, H, W), got '
+                f'{tuple(x.shape)}'
             )
-        x = resize(x[None], metadata['image_size'])
+        x = resize(x.reshape(-1, *x.shape[-3:]), metadata['image_size'])
         if modality in metadata['statistics']:
             x = normalize(x, metadata['statistics'][modality])
         batch[f'image_{modality}'] = x
-    batch['question'] = open_clip.tokenize(list(questions), model.context_length)[None]
+    sizes = {len(image) for image in batch.values()}
+    if len(sizes) > 1:
+        raise ValueError(
+            'each optical image needs its SAR image, got '
+            f'{len(batch["image_optical"])} and {len(batch["image_sar"])}'
+        )
+    tokens = open_clip.tokenize(list(questions), model.context_length)
+    batch['question'] = tokens.expand(*sizes or (1,), -1, -1)
     return batch
 
 

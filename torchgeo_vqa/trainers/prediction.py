@@ -13,9 +13,13 @@ from typing import Any
 import geopandas
 import pyarrow as pa
 import pyarrow.parquet as pq
+from geopandas import GeoDataFrame
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
+
+#: How a file of a layer may end: GeoParquet, GeoPackage.
+FORMATS = ('.parquet', '.gpkg')
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -38,10 +42,7 @@ class PredictionWriter(BasePredictionWriter):
             ValueError: If it ends in anything else.
         """
         super().__init__(write_interval='batch')
-        if Path(filename).suffix not in ('.parquet', '.gpkg'):
-            raise ValueError(
-                f'filename must end in .parquet or .gpkg, got {filename!r}'
-            )
+        verify_format(filename)
         self.filename = filename
         self.writer: pq.ParquetWriter | None = None
         self.path: Path | None = None
@@ -109,11 +110,44 @@ class PredictionWriter(BasePredictionWriter):
     def _write_geopackage(self) -> None:
         """Turn the complete file into a GeoPackage."""
         assert self.path is not None
-        layer = geopandas.read_parquet(self._part)
-        temporary = self.path.with_name(f'part-{self.path.name}')
-        layer.to_file(temporary, layer='predictions', driver='GPKG')
-        os.replace(temporary, self.path)
+        write_layer(geopandas.read_parquet(self._part), self.path)
         os.remove(self._part)
+
+
+def verify_format(path: str | os.PathLike[str]) -> None:
+    """Verify that a layer can be written to a file.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        ValueError: If its name does not end as that of a GeoParquet file or a GeoPackage.
+    """
+    if Path(path).suffix not in FORMATS:
+        raise ValueError(
+            f'the file must end in {" or ".join(FORMATS)}, got {os.fspath(path)!r}'
+        )
+
+
+def write_layer(layer: GeoDataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a layer so that the file appears when it is whole.
+
+    Args:
+        layer: The layer.
+        path: Path of the file, which ends in *.parquet* or *.gpkg*.
+
+    Raises:
+        OSError: If the file cannot be written.
+        ValueError: If the path ends in anything else.
+    """
+    verify_format(path)
+    target = Path(path)
+    temporary = target.with_name(f'part-{target.name}')
+    if target.suffix == '.gpkg':
+        layer.to_file(temporary, layer='predictions', driver='GPKG')
+    else:
+        layer.to_parquet(temporary, index=False)
+    os.replace(temporary, target)
 
 
 def _as_table(columns: Mapping[str, Any]) -> pa.Table:

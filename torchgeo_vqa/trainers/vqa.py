@@ -564,22 +564,23 @@ class VQATask(BaseTask):
         sar: Tensor | np.ndarray | None,
         questions: Sequence[str],
     ) -> list[Answer]:
-        """Answer questions about a pair of images in words.
+        """Answer questions about a pair of images, or about several, in words.
 
         Args:
-            optical: Optical image in the units of the training files, shape (3, H, W),
-                or None if there is none.
-            sar: SAR image in the units of the training files, shape (C, H, W), or None
-                if there is none.
+            optical: Optical images in the units of the training files, shape (3, H, W),
+                or (B, 3, H, W) of B pairs, or None if there are none.
+            sar: SAR images in the units of the training files, shape (C, H, W), or
+                (B, C, H, W) of B pairs, or None if there are none.
             questions: The questions.
 
         Returns:
-            One answer per question.
+            One answer per question, of each pair in turn.
 
         Raises:
             RuntimeError: If the task has seen neither data nor a checkpoint.
             TypeError: If *questions* is a single string.
-            ValueError: If there is no image, or one has the wrong number of channels.
+            ValueError: If there is no image, one has the wrong number of channels, or
+                there are not as many optical as SAR images.
         """
         if isinstance(questions, str):
             raise TypeError(
@@ -592,8 +593,9 @@ class VQATask(BaseTask):
         output = self.eval()(batch, chunk_size=self.hparams['chunk_size'])
         self.train(training)
         assert self.metadata is not None
+        asked = list(questions) * len(batch['question'])
         return in_words(
-            output, questions, self.metadata['answers'], self.model.expert_names
+            output, asked, self.metadata['answers'], self.model.expert_names
         )
 
     @torch.no_grad()
