@@ -130,6 +130,16 @@ def opening_table(result: Mapping[str, Any]) -> str:
         cells += [f'{found[f"{kind}_seconds"]:.2f} s' for kind in ('cold', 'warm')]
         cells += [f'{found[f"{kind}_bytes"] / 1e6:.0f} MB' for kind in ('cold', 'warm')]
         lines.append(f'| {" | ".join(cells)} |')
+    for found in result['sizes']:
+        if 'worker_bytes' in found:
+            own = found['worker_bytes']['dataset'] - found['worker_bytes']['empty']
+            torch = found['bytes_with_torch']
+            workers = (
+                f'Each of four workers has {own / 1e6:.0f} MB of its own beyond an empty '
+                f'one at {found["scale"]:.0%}; to import PyTorch alone takes '
+                f'{torch / 1e6:.0f} MB here.'
+            )
+            lines += ['', workers]
     return '\n'.join(lines)
 
 
