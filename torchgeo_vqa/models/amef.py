@@ -22,10 +22,6 @@ from .clip import position_encoding
 
 PLACE_WIDTH = 16
 
-# Of the experts' weights, what all share alike. An expert learns as fast as its weight is
-# large, so a gate that is free gives all of it to those that learn first.
-EQUAL_SHARE = 0.5
-
 
 class RegionalQualityAwareFusion(nn.Module):
     """Regional quality-aware fusion (RQAF): mixes the modalities place by place."""
@@ -216,11 +212,7 @@ class Expert(nn.Module):
 
 
 class AdaptiveFusion(nn.Module):
-    """Adaptive fusion (AF): weights that blend the experts into one answer.
-
-    A gate deals out half of the weight, the other half is shared alike, so that of E
-    experts none falls below 1 / 2E. This is ours: the paper does not tell how it weighs.
-    """
+    """Adaptive fusion (AF): weights that blend the experts into one answer."""
 
     def __init__(self, width: int, num_experts: int, adaptive: bool = True) -> None:
         """Initialize a new AdaptiveFusion instance.
@@ -259,5 +251,4 @@ class AdaptiveFusion(nn.Module):
             weights = expert_logits.new_full(expert_logits.shape[:2], share)
         else:
             weights = self.gate(torch.cat([pooled.flatten(1), summary], -1)).softmax(-1)
-            weights = EQUAL_SHARE / weights.shape[1] + (1 - EQUAL_SHARE) * weights
         return torch.einsum('qea,qe->qa', expert_logits, weights), weights
