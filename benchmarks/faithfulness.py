@@ -14,12 +14,14 @@ first costs far more than the second:
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from runs import mean_and_spread
 from sample import load
+from side_by_side import ROOT
 from torch import Tensor
 
 from torchgeo_vqa.metrics import VQAAccuracy
@@ -113,20 +115,47 @@ def faithfulness(checkpoint: str, limit: int | None = None) -> dict[str, Any]:
     return found
 
 
+def table(results: Sequence[Mapping[str, Any]]) -> str:
+    """Write the results in Markdown.
+
+    Args:
+        results: What was found on each checkpoint.
+
+    Returns:
+        A table.
+    """
+    labels = {
+        'whole': 'nothing',
+        'routed': 'the regions it was routed to',
+        'random': 'as many at random',
+    }
+    lines = ['| deleted | seeds | OA | AA | OA lost |', '|---|---|---|---|---|']
+    for name, label in labels.items():
+        cells = [label, str(len(results))]
+        cells += [mean_and_spread([r[name][k] for r in results]) for k in ('OA', 'AA')]
+        lost = [r['cost'][name] for r in results] if name in results[0]['cost'] else []
+        cells.append(mean_and_spread(lost) if lost else '')
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
 def main() -> None:
     """Measure checkpoints and print or write the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', nargs='+')
-    parser.add_argument('--output', type=Path, help='folder for faithfulness.json')
+    parser.add_argument(
+        '--output', type=Path, default=ROOT / 'docs/_static/explanations'
+    )
     parser.add_argument('--limit', type=int, help='number of batches')
     args = parser.parse_args()
     found = [faithfulness(path, args.limit) for path in args.checkpoint]
+    args.output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1)
-    print(text)
-    if args.output:
-        (args.output / 'faithfulness.json').write_text(text + '\n')
+    (args.output / 'faithfulness.json').write_text(text + '\n')
+    (args.output / 'faithfulness.md').write_text(table(found) + '\n')
+    print(table(found))
 
 
 if __name__ == '__main__':

@@ -51,7 +51,8 @@ def test_dependencies_are_what_is_imported() -> None:
         normalized(distributions.get(name, [name])[0])
         for name in imported - sys.stdlib_module_names - {'torchgeo_vqa'}
     }
-    optional = PROJECT['optional-dependencies']['generate']
+    extras = PROJECT['optional-dependencies']
+    optional = [*extras['generate'], *extras['app']]
     declared = {
         normalized(re.split(r'[^\w.-]', dependency)[0])
         for dependency in [*PROJECT['dependencies'], *optional]
@@ -65,6 +66,16 @@ def test_dependencies_have_floors_and_no_ceilings() -> None:
         assert '>=' in dependency
         assert '<' not in dependency
         assert '==' not in dependency
+
+
+def test_public_names_are_documented() -> None:
+    """A page of the reference for every module that says what is public."""
+    for path in SOURCES:
+        module = path.parent if path.name == '__init__.py' else path
+        if module.parent == ROOT / 'torchgeo_vqa' and '__all__' in path.read_text():
+            page = ROOT / f'docs/api/{module.stem}.rst'
+            assert f'automodule:: torchgeo_vqa.{module.stem}' in page.read_text()
+            assert f'api/{module.stem}\n' in (ROOT / 'docs/index.md').read_text()
 
 
 def test_files_have_headers() -> None:

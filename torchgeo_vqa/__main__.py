@@ -3,6 +3,7 @@
 
 """The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -35,6 +36,7 @@ def parser() -> ArgumentParser:
     subcommands.add_subcommand(
         'ask', _ask_parser(), help='ask about a pair of images, or about an area'
     )
+    subcommands.add_subcommand('app', _app_parser(), help='serve a page to ask on')
     return main
 
 
@@ -115,6 +117,40 @@ def _ask_parser() -> ArgumentParser:
     return parser
 
 
+def _app_parser() -> ArgumentParser:
+    """Make the parser of ``app``."""
+    parser = ArgumentParser(
+        description='Serve a page to ask on: pick a pair of the sample or upload two '
+        'images, put clouds or darkness on the optical one, ask, and see what the answer '
+        'rests on.'
+    )
+    parser.add_function_arguments(_app, fail_untyped=True)
+    return parser
+
+
+def _app(
+    ckpt_path: str | os.PathLike[str] | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+) -> str:
+    """Serve the page until it is interrupted.
+
+    Args:
+        ckpt_path: Checkpoint of VQATask. None: the weights that come with the package.
+        host: Address to listen on. Others than this machine's own let everybody in the
+            network ask.
+        port: Port to listen on.
+    """
+    try:
+        from .app import run_app
+    except ImportError as error:
+        raise ImportError(
+            f"the page needs Gradio ({error}): pip install 'torchgeo-vqa[app]'"
+        ) from error
+    run_app(ckpt_path, host, port)
+    return 'The page is closed.'
+
+
 def _add_fractions(parser: ArgumentParser) -> None:
     """Add the option for the shares of the splits."""
     parser.add_argument(
@@ -144,6 +180,7 @@ def main(args: Sequence[str] | None = None) -> None:
         'convert': convert,
         'generate': generate,
         'ask': ask,
+        'app': _app,
     }
     try:
         print(commands[command](**options))

@@ -31,18 +31,18 @@ from .datasets.raster_header import (
     verify_bands,
 )
 from .datasets.tile import ImageFile, Tile
+from .models import TGFNet_Weights
 from .trainers import VQATask
 from .trainers.answer import Answer
 from .trainers.prediction import verify_format, write_layer
 
-__all__ = ('ask', 'ask_area', 'ask_pair')
+__all__ = ('ask', 'ask_area', 'ask_pair', 'load_task', 'read_pair')
 
 Paths = str | os.PathLike[str]
 
 
 def ask(
     questions: Sequence[str],
-    ckpt_path: Paths,
     optical: Paths | None = None,
     sar: Paths | None = None,
     output: Paths | None = None,
@@ -51,12 +51,12 @@ def ask(
     optical_bands: Sequence[int] | None = None,
     max_nodata: float = 0.5,
     batch_size: int = 16,
+    ckpt_path: Paths | None = None,
 ) -> str:
     """Ask about image files, and say in words what came out.
 
     Args:
         questions: The questions.
-        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`.
         optical: Optical image, or a folder with some for an area. None: only SAR is
             looked at.
         sar: SAR image, or a folder with some for an area. None: only the optical image
@@ -71,6 +71,9 @@ def ask(
             from 1 (defaults to all bands).
         max_nodata: Share of a patch without data beyond which nothing is asked about it.
         batch_size: Number of patches that are looked at together.
+        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
+            weights that come with the package, which know the images and the questions
+            of OSVQAMini.
 
     Returns:
         The answers, or how often each was given and where the layer is.
@@ -81,10 +84,7 @@ def ask(
     """
     if output is not None:
         verify_format(output)
-    task = VQATask.load_from_checkpoint(Path(ckpt_path), map_location='cpu')
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if accelerator is not None:
-        task = task.to(accelerator)
+    task = load_task(ckpt_path)
     if output is None:
         if patch_size is not None or stride is not None:
             raise ValueError(
@@ -115,6 +115,25 @@ def ask(
     return '\n'.join([*lines, f'Layer: {output}'])
 
 
+def load_task(ckpt_path: Paths | None = None) -> VQATask:
+    """Load a task that answers, on the machine's accelerator if it has one.
+
+    Args:
+        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
+            weights that come with the package.
+
+    Returns:
+        The task.
+    """
+    if ckpt_path is None:
+        task = VQATask.from_weights(TGFNet_Weights.TINY_OSVQA_MINI)
+    else:
+        task = VQATask.load_from_checkpoint(Path(ckpt_path), map_location='cpu')
+    if torch.cuda.is_available():
+        return task.to('cuda')
+    return task.to('mps') if torch.backends.mps.is_available() else task
+
+
 def ask_pair(
     task: VQATask,
     questions: Sequence[str],
@@ -141,29 +160,52 @@ def ask_pair(
         ValueError: If an image does not fit the model, or the images have no place in
             common.
     """
+    images = read_pair(_given(task, optical, sar), optical_bands)
+    return task.ask(images.get('optical'), images.get('sar'), questions)
+
+
+def read_pair(
+    paths: Mapping[str, Paths], optical_bands: Sequence[int] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Read a pair of image files.
+
+    Args:
+        paths: File of each modality; the second is warped onto the grid of the first
+            where the two differ.
+        optical_bands: Red, green and blue among the bands of the optical image, counted
+            from 1 (defaults to all bands).
+
+    Returns:
+        Image of each modality, shape (C, H, W), NaN where there is no data.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If the images have no place in common, or lack a band.
+    """
     files = {}
-    for modality, path in _given(task, optical, sar).items():
+    for modality, path in paths.items():
         if Path(path).is_dir():
             raise ValueError(
                 f'{path} is a folder: name a file, or ask about all of them with output, '
                 'such as answers.parquet'
             )
         files[modality] = ImageFile.open(os.fspath(path))
-    tile = Tile('pair', next(iter(files.values())).grid, files)
-    images: dict[str, NDArray[Any] | None] = {'optical': None, 'sar': None}
+    first = next(iter(files.values()))
+    tile = Tile('pair', first.grid, files)
+    images = {}
     for modality, file in files.items():
         image = tile.read(modality, file.num_bands).astype(np.float32)
         if not np.isfinite(image).any():
             raise ValueError(
-                f'{file.path} shows nothing of {tile.files["optical"].path}'
-                if modality == 'sar' and len(files) > 1
-                else f'{file.path} has no data'
+                f'{file.path} has no data'
+                if file is first
+                else f'{file.path} shows nothing of {first.path}'
             )
         if modality == 'optical' and optical_bands is not None:
             verify_bands(file.path, file.num_bands, optical_bands)
             image = image[np.subtract(optical_bands, 1)]
         images[modality] = image
-    return task.ask(images['optical'], images['sar'], questions)
+    return images
 
 
 def ask_area(

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torchgeo.datasets.utils import Sample, stack_samples
 
-from torchgeo_vqa.datamodules.collate import PairCollate, resize
+from torchgeo_vqa.datamodules.collate import PairCollate
 from torchgeo_vqa.datasets.question_table import PADDING
+from torchgeo_vqa.transforms import resize
 
 
 def make_sample(num_real: int, num_slots: int, size: int = 8) -> Sample:

@@ -11,11 +11,8 @@ import torch
 from torch import Tensor
 
 from torchgeo_vqa.datamodules import statistics
-from torchgeo_vqa.datamodules.statistics import (
-    check_statistics,
-    compute_statistics,
-    normalize,
-)
+from torchgeo_vqa.datamodules.statistics import check_statistics, compute_statistics
+from torchgeo_vqa.transforms import normalize
 
 
 class Images(dict[int, dict[str, Tensor]]):

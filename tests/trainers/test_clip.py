@@ -253,7 +253,7 @@ class TestCLIPTask:
         """Recall is the accuracy of the nearest statement, counted by hand."""
         _, path = trained
         dm = make(release_root, batch_size=2)
-        loaded = CLIPTask.load_from_checkpoint(path)
+        loaded = CLIPTask.load_from_checkpoint(path).eval()
         (metrics,) = trainer(folder).validate(loaded, dm, verbose=False)
         (batch,) = [dm.on_after_batch_transfer(b) for b in dm.val_dataloader()]
         dataset = dm.dataset_for('val')

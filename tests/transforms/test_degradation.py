@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
-from torchgeo_vqa.datamodules.statistics import normalize
-from torchgeo_vqa.transforms import Degradation, ImageShuffle
+from torchgeo_vqa.transforms import Degradation, ImageShuffle, normalize
 
 CONDITIONS: list[tuple[Any, Any]] = [
     ('cloud', 0.4),

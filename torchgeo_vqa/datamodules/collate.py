@@ -7,30 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from ..datasets.question_table import PADDING
-
-
-def resize(image: Tensor, size: int | None) -> Tensor:
-    """Resize images, bilinearly and, when they shrink, without aliasing.
-
-    Args:
-        image: Images of shape (..., C, H, W).
-        size: Side to resize to, None leaves them as they are.
-
-    Returns:
-        Images of shape (..., C, size, size).
-    """
-    if size is None or image.shape[-2:] == (size, size):
-        return image
-    batch = image.reshape(-1, *image.shape[-3:])
-    batch = F.interpolate(
-        batch, size=(size, size), mode='bilinear', align_corners=False, antialias=True
-    )
-    return batch.reshape(*image.shape[:-2], size, size)
+from ..transforms import resize
 
 
 @dataclass(frozen=True)

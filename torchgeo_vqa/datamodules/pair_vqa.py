@@ -28,10 +28,11 @@ from ..transforms import (
     RandomLowLight,
     RandomMissing,
     RandomSpeckle,
+    normalize,
 )
 from ..transforms.degradation import QUALITY_TYPES
 from .collate import PairCollate
-from .statistics import Statistics, check_statistics, compute_statistics, normalize
+from .statistics import Statistics, check_statistics, compute_statistics
 from .worker import start_worker
 
 Stage = Literal['train', 'val', 'test', 'predict']
@@ -369,6 +370,9 @@ class PairVQADataModule(GeoDataModule):
             drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=start_worker,
+            # Lightning makes an iterator more when it resumes: it must cost no random
+            # number of those that augmentations and questions are drawn by
+            generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
         )
 
     # --- on the device ----------------------------------------------------------------

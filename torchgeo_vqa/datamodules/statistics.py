@@ -101,27 +101,3 @@ def check_statistics(
             )
         plain[modality] = {'mean': mean, 'std': std}
     return plain
-
-
-def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
-    """Bring each band to mean 0 and standard deviation 1.
-
-    Args:
-        image: Images of shape (..., C, H, W).
-        statistics: 'mean' and 'std' of each of the C bands.
-
-    Returns:
-        Images of shape (..., C, H, W). Pixels that are not finite become 0, the mean.
-
-    Raises:
-        ValueError: If the images have another number of bands.
-    """
-    if image.shape[-3] != len(statistics['mean']):
-        raise ValueError(
-            f'statistics are of {len(statistics["mean"])} bands, the images have '
-            f'{image.shape[-3]}'
-        )
-    mean, std = [
-        image.new_tensor(statistics[key]).view(-1, 1, 1) for key in ('mean', 'std')
-    ]
-    return torch.nan_to_num((image - mean) / std, nan=0.0, posinf=0.0, neginf=0.0)

@@ -211,7 +211,7 @@ def _write_scenes(
         desc='Making OSVQAMini',
         unit='scene',
         mininterval=0.5,
-        disable=not progress,
+        disable=None if progress else True,  # None: unless it goes to a terminal
     )
     if num_workers <= 1:
         results = list(bar(map(job, names)))

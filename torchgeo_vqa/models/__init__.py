@@ -25,6 +25,7 @@ from .recurrent import RecurrentEncoder
 from .rsvqa import RSVQA, rsvqa
 from .tgfnet import Questions, TGFNet, TGFNetOutput, tgfnet, tgfnet_tiny
 from .vqa import VQAModel, VQAOutput
+from .weights import TGFNet_Weights
 
 __all__ = (
     'CFAR',
@@ -53,6 +54,7 @@ __all__ = (
     'Routing',
     'TGFNet',
     'TGFNetOutput',
+    'TGFNet_Weights',
     'TextEncoder',
     'TextFeatureCache',
     'VQAModel',

@@ -14,6 +14,7 @@ from .gftransformer import gftransformer
 from .main import main
 from .rsvqa import rsvqa
 from .tgfnet import tgfnet, tgfnet_tiny
+from .weights import TGFNet_Weights
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     'blind': blind,
@@ -44,12 +45,14 @@ def builder(name: str) -> Callable[..., nn.Module]:
 
 
 def register() -> None:
-    """Make our builders known to ``torchgeo.models.get_model`` and ``list_models``.
+    """Make builders and weights known to ``get_model``, ``get_weight`` and their kin.
 
     TorchGeo has no public way to add a model: this is the one place that touches its
-    private registry.
+    private registries.
     """
     torchgeo.models.api._model.update(_BUILDERS)
+    for key in (tgfnet_tiny, 'tgfnet_tiny'):
+        torchgeo.models.api._model_weights[key] = TGFNet_Weights
 
 
 register()

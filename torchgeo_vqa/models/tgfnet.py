@@ -21,6 +21,7 @@ from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
 from .cfar import CFAR, Routing
 from .clip import TINY_CLIP, ImageEncoder, TextEncoder, load_clip, position_encoding
 from .vqa import MODALITIES, VQAModel, trim
+from .weights import TGFNet_Weights
 
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # N patches, L tokens, D width, E experts, A answers, M modalities
@@ -411,7 +412,7 @@ def tgfnet(
 
 
 def tgfnet_tiny(
-    num_answers: int,
+    num_answers: int | None = None,
     clip: str = TINY_CLIP,
     pretrained: str | os.PathLike[str] | None = None,
     modalities: Sequence[str] = MODALITIES,
@@ -431,13 +432,14 @@ def tgfnet_tiny(
     experts: Literal['all', 'fusion'] = 'all',
     text_guidance: bool = True,
     guided_pooling: bool = True,
+    weights: TGFNet_Weights | None = None,
 ) -> TGFNet:
     """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
 
     The arguments are those of :func:`tgfnet`.
 
     Args:
-        num_answers: Number of answers.
+        num_answers: Number of answers (defaults to that of the *weights*).
         clip: Architecture, any of ``open_clip.list_models()``.
         pretrained: Local file of open_clip weights, None for random weights.
         modalities: Modalities to use, of 'optical' and 'sar'.
@@ -459,12 +461,22 @@ def tgfnet_tiny(
             the question, only the experts' last layers do (ablation).
         guided_pooling: If False, the experts average the patches instead of looking for
             what the question is about (ablation).
+        weights: Trained weights. If *num_answers* differs from theirs, the layers that
+            give the answers start anew, to be trained on another vocabulary.
 
     Returns:
         The model.
+
+    Raises:
+        TypeError: If neither *num_answers* nor *weights* are given.
+        RuntimeError: If the other arguments make another model than that of the *weights*.
     """
-    return tgfnet(
-        num_answers,
+    if weights is None and num_answers is None:
+        raise TypeError('tgfnet_tiny needs num_answers, or weights')
+    weights = TGFNet_Weights.verify(weights)
+    known = len(weights.metadata['answers']) if weights else 0
+    model = tgfnet(
+        known if num_answers is None else num_answers,
         clip=clip,
         pretrained=pretrained,
         modalities=modalities,
@@ -485,3 +497,10 @@ def tgfnet_tiny(
         text_guidance=text_guidance,
         guided_pooling=guided_pooling,
     )
+    if weights is not None:
+        state = weights.get_state_dict()
+        if num_answers not in (None, known):
+            own = model.state_dict()
+            state |= {name: own[name] for name in own if '.classifier.' in name}
+        model.load_state_dict(state)
+    return model

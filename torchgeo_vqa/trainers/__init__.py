@@ -7,6 +7,7 @@ from .answer import Answer
 from .clip import CLIPTask
 from .explanation import Explanation, Opinion, plot_explanation
 from .prediction import PredictionWriter
+from .random_state import RandomState
 from .robustness import DegradationTest
 from .vqa import VQATask, tgfnet
 
@@ -17,6 +18,7 @@ __all__ = (
     'Explanation',
     'Opinion',
     'PredictionWriter',
+    'RandomState',
     'VQATask',
     'plot_explanation',
     'tgfnet',

@@ -11,9 +11,8 @@ import open_clip
 import torch
 from torch import Tensor
 
-from ..datamodules.collate import resize
-from ..datamodules.statistics import normalize
 from ..models import VQAModel, VQAOutput
+from ..transforms import Preprocess
 
 # B pairs, K questions, C channels
 
@@ -68,10 +67,8 @@ def as_batch(
                 f'or with several of them (B, {channels[modality]}, H, W), got '
                 f'{tuple(x.shape)}'
             )
-        x = resize(x.reshape(-1, *x.shape[-3:]), metadata['image_size'])
-        if modality in metadata['statistics']:
-            x = normalize(x, metadata['statistics'][modality])
         batch[f'image_{modality}'] = x
+    batch = Preprocess(metadata['statistics'], metadata['image_size'])(batch)
     sizes = {len(image) for image in batch.values()}
     if len(sizes) > 1:
         raise ValueError(

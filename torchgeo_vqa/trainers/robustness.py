@@ -19,10 +19,9 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 from torchmetrics import SumMetric
 
-from ..datamodules.statistics import normalize
 from ..datasets.question_table import PADDING
 from ..metrics import VQAAccuracy
-from ..transforms import Degradation, ImageShuffle
+from ..transforms import Degradation, ImageShuffle, normalize
 from ..transforms.degradation import QUALITY_TYPES
 from .report import write_report
 

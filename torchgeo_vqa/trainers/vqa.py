@@ -10,11 +10,12 @@ import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 from torchgeo.models import get_model
@@ -27,6 +28,7 @@ from ..models import (
     ImageFeatureCache,
     TextEncoder,
     TextFeatureCache,
+    TGFNet_Weights,
     VQAOutput,
     register,
 )
@@ -35,6 +37,7 @@ from .answer import Answer, as_batch, in_words
 from .explanation import Explanation, as_explanation
 from .optimizer import adamw_with_cosine
 from .prediction import PredictionWriter
+from .random_state import RandomState
 from .report import as_report, print_report, write_report
 
 # Q questions, A answers
@@ -129,6 +132,25 @@ class VQATask(BaseTask):
         self._reports: dict[str, dict[str, Any]] = {}
         super().__init__()
 
+    @classmethod
+    def from_weights(cls, weights: TGFNet_Weights | str) -> Self:
+        """Make a task that answers with weights that come with the package.
+
+        Args:
+            weights: The weights or their name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'.
+
+        Returns:
+            The task.
+
+        Raises:
+            KeyError: If there are no such weights.
+        """
+        own: TGFNet_Weights = TGFNet_Weights.verify(weights)
+        task = cls(own.meta['model'])
+        task._build_for(own.metadata)
+        task.model.load_state_dict(own.get_state_dict())
+        return task.eval()
+
     def configure_models(self) -> None:
         """Wait for the data: the model is built once the answers are known."""
         self.model: Any = None
@@ -161,6 +183,17 @@ class VQATask(BaseTask):
             module.requires_grad_(False).eval()
         if compiler := self.hparams['compile']:
             self.model.compile(backend='inductor' if compiler is True else compiler)
+
+    def _build_for(self, metadata: dict[str, Any]) -> None:
+        """Build a model whose weights are loaded next.
+
+        Args:
+            metadata: What is known of its data.
+        """
+        self.metadata = metadata
+        with warnings.catch_warnings():  # of random weights
+            warnings.simplefilter('ignore', UserWarning)
+            self._build(pretrained=None)
 
     def train(self, mode: bool = True) -> 'VQATask':
         """Set training mode; frozen towers stay in evaluation mode.
@@ -253,10 +286,7 @@ class VQATask(BaseTask):
                 'the checkpoint holds no vocabulary: it was not saved by VQATask'
             )
         if self.model is None or self.metadata != checkpoint['vqa']:
-            self.metadata = checkpoint['vqa']
-            with warnings.catch_warnings():  # of random weights: they are loaded next
-                warnings.simplefilter('ignore', UserWarning)
-                self._build(pretrained=None)
+            self._build_for(checkpoint['vqa'])
         if self._trainer is not None:
             self._agree(self.trainer.datamodule)  # type: ignore[attr-defined]
 
@@ -531,16 +561,17 @@ class VQATask(BaseTask):
             columns['geometry'] = dataset.footprint(ids)
         return columns
 
-    def configure_callbacks(self) -> list[PredictionWriter]:
-        """Write what `predict` predicts.
+    def configure_callbacks(self) -> list[Callback]:
+        """Write what `predict` predicts, and keep random numbers with checkpoints.
 
         Returns:
             The callbacks, unless the user brings such a one.
         """
+        kind = PredictionWriter if self.trainer.predicting else RandomState
         # Lightning puts these in the place of the user's own of the same type
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-        own = any(isinstance(callback, PredictionWriter) for callback in callbacks)
-        return [PredictionWriter()] if self.trainer.predicting and not own else []
+        own = any(isinstance(callback, kind) for callback in callbacks)
+        return [] if own else [kind()]
 
     def configure_optimizers(self) -> Any:
         """Initialize AdamW with two learning rates, warm-up and cosine decay.

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Augmentations of image pairs, on batches and on the device."""
+"""Augmentations and preprocessing of image pairs, on batches and on the device."""
 
 from .cloud import RandomCloud
 from .degradation import Degradation, ImageShuffle
@@ -10,16 +10,20 @@ from .directions import rewrite
 from .low_light import RandomLowLight
 from .missing import RandomMissing
 from .paired import PairedAugmentation
+from .preprocessing import Preprocess, normalize, resize
 from .speckle import RandomSpeckle
 
 __all__ = (
     'Degradation',
     'ImageShuffle',
     'PairedAugmentation',
+    'Preprocess',
     'RandomCloud',
     'RandomDihedral',
     'RandomLowLight',
     'RandomMissing',
     'RandomSpeckle',
+    'normalize',
+    'resize',
     'rewrite',
 )

@@ -1,0 +1,180 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of the page to ask on, in a browser and without."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+gradio = pytest.importorskip('gradio')
+from torchgeo_vqa import app
+
+WriteImage = Callable[..., None]
+
+
+class TestUploads:
+    def test_pair(self, tmp_path: Path, write_image: WriteImage) -> None:
+        optical = np.full((4, 16, 16), 200, np.uint8)
+        write_image(tmp_path / 'o.png', optical)
+        sar = np.full((2, 16, 16), -9, np.float32)
+        write_image(tmp_path / 's.tif', sar)
+        paths = {
+            m: str(tmp_path / n) for m, n in (('optical', 'o.png'), ('sar', 's.tif'))
+        }
+        images = app.read_uploads(paths)
+        assert images['optical'].shape == (3, 16, 16)  # without alpha
+        np.testing.assert_array_equal(images['sar'], sar)
+
+    def test_wrong_files(self, tmp_path: Path, write_image: WriteImage) -> None:
+        text = tmp_path / 'text.png'
+        text.write_text('no image')
+        (tmp_path / 'program.exe').write_text('')
+        with pytest.raises(OSError, match=r'text\.png is no Optical image'):
+            app.read_uploads({'optical': str(text), 'sar': None})
+        with pytest.raises(ValueError, match=r'program\.exe is no image.*\.tif'):
+            app.read_uploads({'sar': str(tmp_path / 'program.exe')})
+        with pytest.raises(ValueError, match='upload an optical image'):
+            app.read_uploads({'optical': None, 'sar': None})
+
+    def test_too_large(
+        self, tmp_path: Path, write_image: WriteImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / 'o.tif'
+        write_image(path, np.zeros((3, 20, 30), np.uint8))
+        monkeypatch.setattr(app, 'MAX_PIXELS', 599)
+        with pytest.raises(ValueError, match=r'o\.tif has 30 x 20 pixels, at most 599'):
+            app.read_uploads({'optical': str(path)})
+        monkeypatch.setattr(app, 'MAX_BYTES', 2**20)
+        path.write_bytes(bytes(2**20 + 1))
+        with pytest.raises(ValueError, match='larger than 1 MiB'):
+            app.read_uploads({'optical': str(path)})
+
+
+def test_spoil() -> None:
+    images = {'optical': np.full((3, 8, 8), 100, np.float32)}
+    assert (app.spoil(images, 0.0, 1.0, 255.0)['optical'] == 100).all()
+    assert app.spoil(images, 0.0, 0.1, 255.0)['optical'].mean() < 20
+    assert app.spoil(images, 1.0, 1.0, 255.0)['optical'].mean() > 180
+    sar = {'sar': np.zeros((2, 8, 8), np.float32)}
+    assert app.spoil(sar, 1.0, 0.1, 255.0) == sar
+
+
+def test_sample_pairs() -> None:
+    """Pairs of all kinds, with their questions."""
+    pairs = app.sample_pairs()
+    assert len(pairs) == app.NUM_PAIRS
+    assert {p.title.split(': ')[1] for p in pairs} == {'clear', 'cloudy', 'dark'}
+    assert all(len(p.questions) > 5 for p in pairs)
+
+
+@pytest.fixture(scope='module')
+def page_url() -> Iterator[str]:
+    """Start the page as a user does."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, '-m', 'torchgeo_vqa', 'app', '--port', str(port)]
+    url = f'http://127.0.0.1:{port}'
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(url, timeout=1):
+                    break
+            except OSError:
+                assert process.poll() is None, process.stdout
+                time.sleep(0.2)
+        yield url
+        process.terminate()
+
+
+def test_only_this_machine_is_served(page_url: str) -> None:
+    port = int(page_url.rsplit(':')[-1])
+    addresses = {a[4][0] for a in socket.getaddrinfo(socket.gethostname(), None)}
+    for address in addresses - {'127.0.0.1', '127.0.1.1', '::1'}:
+        with socket.socket() as client:
+            client.settimeout(2)
+            assert client.connect_ex((address, port)) != 0
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip('playwright.sync_api')
+    path = next(filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None)
+    with api.sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=path,
+                args=['--no-sandbox', '--disable-background-networking'],
+            )
+        except api.Error as error:
+            pytest.skip(f'there is no Chromium: {error}')
+        yield browser
+        browser.close()
+
+
+class TestBrowser:
+    @pytest.fixture
+    def page(self, browser: Any, page_url: str) -> Iterator[Any]:
+        page = browser.new_page(viewport={'width': 1280, 'height': 1000})
+        requested: list[str] = []
+        page.on('request', lambda request: requested.append(request.url))
+        page.goto(page_url)
+        yield page
+        page.close()
+        # Nothing phones home
+        outside = [
+            u for u in requested if not u.startswith((page_url, 'data:', 'blob:'))
+        ]
+        assert outside == []
+
+    def ask(self, page: Any) -> dict[str, float]:
+        """Ask, and return how far the answer relied on each image, in percent."""
+        before = page.locator('#answer').inner_text()
+        page.get_by_role('button', name='Ask').click()
+        page.wait_for_function(
+            'before => document.querySelector("#answer").innerText != before '
+            '&& document.querySelector("#answer").innerText.includes("Relied on")',
+            arg=before,
+        )
+        found = re.search(
+            r'Relied on: Optical ([\d.]+)%, SAR ([\d.]+)%',
+            page.locator('#answer').inner_text(),
+        )
+        assert found
+        return {'optical': float(found[1]), 'sar': float(found[2])}
+
+    def test_clouds_move_the_weight_to_sar(self, page: Any, tmp_path: Path) -> None:
+        clear = self.ask(page)
+        assert page.locator('#answer h2').inner_text()
+        page.get_by_label('number input for Clouds').fill('1')
+        cloudy = self.ask(page)
+        page.screenshot(path=tmp_path / 'cloudy.png', full_page=True)
+        assert cloudy['optical'] < clear['optical']
+        assert cloudy['sar'] > clear['sar']
+
+    def test_own_question(self, page: Any) -> None:
+        box = page.get_by_label('Question')
+        box.fill('Is there a forest in the image?')
+        box.press('Enter')
+        self.ask(page)
+        assert page.locator('#answer h2').inner_text() in ('yes', 'no')
+
+    def test_wrong_file(self, page: Any, tmp_path: Path) -> None:
+        path = tmp_path / 'text.png'
+        path.write_text('no image')
+        page.get_by_label('upload').check()
+        page.locator('input[type=file]').first.set_input_files(path)
+        page.get_by_text('text.png').wait_for()
+        page.get_by_role('button', name='Ask').click()
+        page.get_by_text('text.png is no Optical image').wait_for()

@@ -1,0 +1,289 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""A page to ask on."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .asking import load_task, read_pair
+from .datasets import OSVQAMini
+from .datasets.figure import TITLES
+from .datasets.tile import ImageFile
+from .samplers import TileSampler
+from .trainers import Explanation, VQATask, plot_explanation
+from .transforms import Degradation
+
+__all__ = ('make_app', 'run_app')
+
+#: What may be uploaded.
+EXTENSIONS = ('.tif', '.tiff', '.png', '.jpg', '.jpeg')
+MAX_BYTES = 32 * 2**20
+MAX_PIXELS = 4096 * 4096
+
+#: How many pairs of the sample there are to pick from.
+NUM_PAIRS = 12
+
+#: Requests that may wait; the next is told to come back later.
+MAX_WAITING = 16
+
+MODALITIES = ('optical', 'sar')
+
+Images = dict[str, NDArray[np.float32]]
+
+
+class Pair(NamedTuple):
+    """A pair of the sample.
+
+    Attributes:
+        title: What it is called.
+        images: Image of each modality, shape (C, H, W).
+        questions: True answer to each question.
+    """
+
+    title: str
+    images: Images
+    questions: dict[str, str]
+
+
+def sample_pairs() -> list[Pair]:
+    """Return pairs of the sample's test split.
+
+    Returns:
+        The pairs: those that are clear by themselves first, then cloudy and dark ones.
+    """
+    scenes = {'train': 8, 'val': 8, 'test': NUM_PAIRS}
+    dataset = OSVQAMini(split='test', num_scenes=scenes, modalities=MODALITIES)
+    pairs: list[tuple[int, Pair]] = []
+    for number, query in enumerate(TileSampler(dataset), 1):
+        sample = dataset[query]
+        ids = sample['question_id'][sample['question_id'] >= 0].numpy()
+        questions = dict(
+            zip(dataset.question_text(ids), dataset.answer_text(ids), strict=True)
+        )
+        images = {m: sample[f'image_{m}'].numpy() for m in MODALITIES}
+        group = int(sample['group'][0])
+        title = f'{number}: {dataset.groups[group]}'
+        pairs.append((group, Pair(title, images, questions)))
+    return [pair for _, pair in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def read_uploads(paths: Mapping[str, str | None]) -> Images:
+    """Read images that somebody has uploaded.
+
+    Args:
+        paths: File of each modality, or None.
+
+    Returns:
+        Image of each modality, shape (C, H, W).
+
+    Raises:
+        OSError: If a file is no image.
+        ValueError: If there is none, or one is too large or of another kind.
+    """
+    given = {m: path for m, path in paths.items() if path}
+    if not given:
+        raise ValueError('upload an optical image, a SAR image, or both')
+    for modality, path in given.items():
+        name = Path(path).name
+        if Path(path).suffix.lower() not in EXTENSIONS:
+            raise ValueError(
+                f'{name} is no image that can be read: take {", ".join(EXTENSIONS)}'
+            )
+        if os.path.getsize(path) > MAX_BYTES:
+            raise ValueError(
+                f'{name} is larger than {MAX_BYTES // 2**20} MiB: cut out a part of it'
+            )
+        try:
+            grid = ImageFile.open(path).grid
+        except OSError as error:
+            raise OSError(f'{name} is no {TITLES[modality]} image: {error}') from error
+        if grid.height * grid.width > MAX_PIXELS:
+            raise ValueError(
+                f'{name} has {grid.width} x {grid.height} pixels, at most '
+                f'{MAX_PIXELS:,} can be taken: cut out a part of it'
+            )
+    return read_pair(given)
+
+
+def spoil(images: Images, clouds: float, light: float, optical_max: float) -> Images:
+    """Put clouds or darkness on the optical image.
+
+    Args:
+        images: Image of each modality.
+        clouds: Share of it that clouds cover, in [0, 1].
+        light: Share of the light that is left, in [0, 1].
+        optical_max: Value of an optical image that stands for 1.
+
+    Returns:
+        Image of each modality.
+    """
+    if 'optical' not in images:
+        return images
+    batch = {'image_optical': torch.from_numpy(images['optical'])[None]}
+    for kind, severity in (('cloud', clouds), ('low_light', light)):
+        degradation = Degradation(kind, severity, optical_max=optical_max)  # type: ignore[arg-type]
+        batch = degradation(batch, torch.zeros(1, dtype=torch.int64))
+    return {**images, 'optical': batch['image_optical'][0].numpy()}
+
+
+def tell(explanation: Explanation, truth: str | None) -> str:
+    """Put an answer and what it rests on into words.
+
+    Args:
+        explanation: The explanation.
+        truth: The true answer, if it is known.
+
+    Returns:
+        Markdown.
+    """
+    answer = explanation.answer
+    lines = [f'## {answer.answer}', f'{answer.probability:.0%} sure']
+    if truth is not None:
+        lines[-1] += f'; the true answer is **{truth}**'
+    lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
+    lines += [
+        f'| {TITLES.get(name, name)} | {opinion.answer} | {opinion.probability:.0%} | '
+        f'{opinion.weight:.0%} |'
+        for name, opinion in explanation.opinions.items()
+    ]
+    if len(explanation.quality) > 1:
+        shares = [
+            f'{TITLES[m]} {float(weights.mean()):.1%}'
+            for m, weights in explanation.quality.items()
+        ]
+        lines += ['', f'Relied on: {", ".join(shares)}']
+    return '\n'.join(lines)
+
+
+def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
+    """Make the page.
+
+    Args:
+        task: Task that answers.
+        optical_max: Value of its optical images that stands for 1.
+
+    Returns:
+        The page, to be launched.
+    """
+    pairs = {pair.title: pair for pair in sample_pairs()}
+    first = next(iter(pairs.values()))
+
+    def ask(
+        source: str,
+        title: str,
+        optical: str | None,
+        sar: str | None,
+        clouds: float,
+        light: float,
+        question: str,
+    ) -> tuple[str, Figure]:
+        try:
+            if not question.strip():
+                raise ValueError('type a question, or pick one')
+            truth = None
+            if source == SOURCES[0]:
+                images = pairs[title].images
+                truth = pairs[title].questions.get(question)
+            else:
+                images = read_uploads({'optical': optical, 'sar': sar})
+            images = spoil(images, clouds, light, optical_max)
+            optical_, sar_ = images.get('optical'), images.get('sar')
+            explanation = task.explain(optical_, sar_, question)
+        except (OSError, ValueError) as error:
+            raise gr.Error(str(error), title='This does not work') from error
+        shown = [None if x is None else torch.from_numpy(x) for x in (optical_, sar_)]
+        figure = plot_explanation(explanation, *shown)
+        plt.close(figure)
+        return tell(explanation, truth), figure
+
+    def pick(title: str) -> Any:
+        questions = list(pairs[title].questions)
+        return gr.Dropdown(choices=questions, value=questions[0])
+
+    with gr.Blocks(
+        title='Ask an optical and a SAR image', analytics_enabled=False
+    ) as app:
+        gr.Markdown(
+            '# Ask an optical and a SAR image\n'
+            'Clouds and darkness hide the ground from the optical image, not from SAR.'
+        )
+        with gr.Row():
+            with gr.Column(scale=1):
+                source = gr.Radio(SOURCES, value=SOURCES[0], label='Images')
+                title = gr.Dropdown(list(pairs), value=first.title, label='Pair')
+                with gr.Group(visible=False) as uploads:
+                    optical = gr.File(
+                        label='Optical: red, green and blue', file_types=[*EXTENSIONS]
+                    )
+                    sar = gr.File(
+                        label='SAR: VV and VH in dB', file_types=[*EXTENSIONS]
+                    )
+                clouds = gr.Slider(0, 1, 0, step=0.05, label='Clouds: share covered')
+                light = gr.Slider(0.05, 1, 1, step=0.05, label='Light: share left')
+                question = gr.Dropdown(
+                    list(first.questions),
+                    value=next(iter(first.questions)),
+                    allow_custom_value=True,
+                    label='Question: pick one or type your own',
+                )
+                button = gr.Button('Ask', variant='primary')
+            with gr.Column(scale=2):
+                answer = gr.Markdown(elem_id='answer')
+                figure = gr.Plot(label='What it looked at')
+        inputs = [source, title, optical, sar, clouds, light, question]
+        outputs = [answer, figure]
+        source.change(
+            lambda chosen: (
+                gr.Dropdown(visible=chosen == SOURCES[0]),
+                gr.Group(visible=chosen == SOURCES[1]),
+            ),
+            source,
+            [title, uploads],
+        )
+        title.input(pick, title, question)
+        gr.on(
+            [button.click, clouds.release, light.release, question.select],
+            ask,
+            inputs,
+            outputs,
+            concurrency_limit=1,
+        )
+    return app
+
+
+SOURCES = ('a pair of the sample', 'upload')
+
+
+def run_app(
+    ckpt_path: str | os.PathLike[str] | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
+            weights that come with the package.
+        host: Address to listen on. Others than this machine's own let everybody in the
+            network ask.
+        port: Port to listen on.
+    """
+    task = load_task(ckpt_path)
+    app = make_app(task)
+    app.queue(max_size=MAX_WAITING)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ['GRADIO_TEMP_DIR'] = folder
+        app.launch(
+            server_name=host, server_port=port, max_file_size=MAX_BYTES, share=False
+        )

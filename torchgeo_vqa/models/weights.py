@@ -1,0 +1,138 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Trained weights that come with the package."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.models._api import Weights, WeightsEnum
+
+from ..transforms import Preprocess
+
+# What most of a small model's parameters are: rows for tokens that no question has
+_EMBEDDING = 'text_encoder.text.token_embedding.weight'
+_ROWS = f'{_EMBEDDING}.rows'
+
+_FOLDER = Path(__file__).parent
+
+# As torch.hub does, a file's name ends in the first digits of its hash
+_NUM_DIGITS = 8
+
+
+# Of the training split of OSVQAMini: bytes, and dB
+_OSVQA_MINI = {
+    'optical': {
+        'mean': [110.95657444000244, 114.54593563079834, 102.31614828109741],
+        'std': [78.1811701981461, 71.51334732304804, 71.51623848674093],
+    },
+    'sar': {
+        'mean': [-12.004533037543297, -19.297734513878822],
+        'std': [6.03191208631791, 6.1682888419469375],
+    },
+}
+
+
+class TGFNet_Weights(WeightsEnum):
+    """Weights of :func:`~torchgeo_vqa.models.tgfnet_tiny`.
+
+    Unlike TorchGeo's, they are not downloaded: they come with the package, in half
+    precision. Tokens that no question of the training split has are 0.
+    """
+
+    TINY_OSVQA_MINI = Weights(
+        url=(_FOLDER / 'tgfnet_tiny_osvqa_mini-8af84e5a.pt').as_uri(),
+        transforms=Preprocess(_OSVQA_MINI, image_size=64),
+        meta={
+            'dataset': 'OSVQAMini',
+            'model': 'tgfnet_tiny',
+            'modalities': ('optical', 'sar'),
+            'license': 'MIT',
+            'recipe': 'benchmarks/weights.py',
+        },
+    )
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What :class:`~torchgeo_vqa.trainers.VQATask` has to know of the data.
+
+        ``answers``, ``question_types``, ``groups``, ``modalities``, ``sar_channels``,
+        ``image_size`` and ``statistics``.
+        """
+        metadata: dict[str, Any] = _read(Path(self.url).name)['metadata']
+        return metadata
+
+    def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Load the state of the model, in single precision.
+
+        Args:
+            *args: Ignored: nothing is downloaded, and the hash is always checked.
+            **kwargs: Ignored.
+
+        Returns:
+            Parameters and buffers.
+
+        Raises:
+            RuntimeError: If the file is not what it was.
+        """
+        return unpack(_read(Path(self.url).name)['state_dict'])
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    """Read a file of weights, if it is what it was, without running code it may hold."""
+    path = _FOLDER / name
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not path.stem.endswith(f'-{digest[:_NUM_DIGITS]}'):
+        raise RuntimeError(
+            f'{path} is damaged: its hash starts with {digest[:_NUM_DIGITS]}; install the '
+            'package again'
+        )
+    content: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+    return content
+
+
+def pack(state: Mapping[str, Tensor], tokens: Tensor) -> dict[str, Tensor]:
+    """Make the state of a model small.
+
+    Args:
+        state: Parameters and buffers.
+        tokens: Tokens to keep the embeddings of, shape (T,), int64.
+
+    Returns:
+        Floating-point numbers in half precision, and only the rows of the token
+        embedding that are asked for.
+    """
+    packed = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    packed[_ROWS] = tokens
+    packed[_EMBEDDING] = packed[_EMBEDDING][tokens].clone()
+    # A tensor of 49,408 rows for those that are kept
+    packed[f'{_ROWS}.number'] = torch.tensor(len(state[_EMBEDDING]))
+    return packed
+
+
+def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Undo :func:`pack`.
+
+    Args:
+        packed: Output of :func:`pack`.
+
+    Returns:
+        Parameters and buffers in single precision; embeddings that were not kept are 0.
+    """
+    state = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in packed.items()
+    }
+    rows, number = state.pop(_ROWS), int(state.pop(f'{_ROWS}.number'))
+    kept = state[_EMBEDDING]
+    state[_EMBEDDING] = kept.new_zeros(number, kept.shape[1]).index_copy(0, rows, kept)
+    return state

@@ -1,0 +1,100 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What images go through before a model sees them."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchgeo.datasets.utils import Sample
+
+# B pairs, C channels
+
+
+def resize(image: Tensor, size: int | None) -> Tensor:
+    """Resize images, bilinearly and, when they shrink, without aliasing.
+
+    Args:
+        image: Images of shape (..., C, H, W).
+        size: Side to resize to, None leaves them as they are.
+
+    Returns:
+        Images of shape (..., C, size, size).
+    """
+    if size is None or image.shape[-2:] == (size, size):
+        return image
+    batch = image.reshape(-1, *image.shape[-3:])
+    batch = F.interpolate(
+        batch, size=(size, size), mode='bilinear', align_corners=False, antialias=True
+    )
+    return batch.reshape(*image.shape[:-2], size, size)
+
+
+def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
+    """Bring each band to mean 0 and standard deviation 1.
+
+    Args:
+        image: Images of shape (..., C, H, W).
+        statistics: 'mean' and 'std' of each of the C bands.
+
+    Returns:
+        Images of shape (..., C, H, W). Pixels that are not finite become 0, the mean.
+
+    Raises:
+        ValueError: If the images have another number of bands.
+    """
+    if image.shape[-3] != len(statistics['mean']):
+        raise ValueError(
+            f'statistics are of {len(statistics["mean"])} bands, the images have '
+            f'{image.shape[-3]}'
+        )
+    mean, std = [
+        image.new_tensor(statistics[key]).view(-1, 1, 1) for key in ('mean', 'std')
+    ]
+    return torch.nan_to_num((image - mean) / std, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+class Preprocess(nn.Module):
+    """Brings pairs of images to the size and the range that a model was trained on.
+
+    Shape:
+        - ``image_optical`` and ``image_sar``: (C, H, W) or (B, C, H, W), in the units of
+          the training files
+        - Output: (B, C, size, size)
+    """
+
+    def __init__(
+        self, statistics: Mapping[str, Mapping[str, Sequence[float]]], image_size: int
+    ) -> None:
+        """Initialize a new Preprocess instance.
+
+        Args:
+            statistics: 'mean' and 'std' of each band of each modality.
+            image_size: Side in pixels.
+        """
+        super().__init__()
+        self.statistics = statistics
+        self.image_size = image_size
+
+    def forward(self, sample: Sample) -> Sample:
+        """Preprocess a sample or a batch.
+
+        Args:
+            sample: ``image_optical``, ``image_sar`` or both, and whatever else.
+
+        Returns:
+            The same with other images.
+
+        Raises:
+            ValueError: If images have another number of bands.
+        """
+        sample = dict(sample)
+        for modality, statistics in self.statistics.items():
+            key = f'image_{modality}'
+            if key in sample:
+                image = sample[key].float()
+                image = resize(image.reshape(-1, *image.shape[-3:]), self.image_size)
+                sample[key] = normalize(image, statistics)
+        return sample
