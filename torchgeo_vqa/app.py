@@ -39,6 +39,9 @@ MAX_WAITING = 16
 
 MODALITIES = ('optical', 'sar')
 
+#: Type of the question to begin with: one that the optical image answers better.
+EXAMPLE = 'area_share'
+
 Images = dict[str, NDArray[np.float32]]
 
 
@@ -49,11 +52,13 @@ class Pair(NamedTuple):
         title: What it is called.
         images: Image of each modality, shape (C, H, W).
         questions: True answer to each question.
+        example: The question to begin with.
     """
 
     title: str
     images: Images
     questions: dict[str, str]
+    example: str
 
 
 def sample_pairs() -> list[Pair]:
@@ -72,9 +77,13 @@ def sample_pairs() -> list[Pair]:
             zip(dataset.question_text(ids), dataset.answer_text(ids), strict=True)
         )
         images = {m: sample[f'image_{m}'].numpy() for m in MODALITIES}
+        kinds = dict(
+            zip(dataset.question_text(ids), dataset.question_type(ids), strict=True)
+        )
+        example = next((q for q in kinds if kinds[q] == EXAMPLE), next(iter(kinds)))
         group = int(sample['group'][0])
         title = f'{number}: {dataset.groups[group]}'
-        pairs.append((group, Pair(title, images, questions)))
+        pairs.append((group, Pair(title, images, questions, example)))
     return [pair for _, pair in sorted(pairs, key=lambda pair: pair[0])]
 
 
@@ -208,8 +217,8 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
         return tell(explanation, truth), figure
 
     def pick(title: str) -> Any:
-        questions = list(pairs[title].questions)
-        return gr.Dropdown(choices=questions, value=questions[0])
+        pair = pairs[title]
+        return gr.Dropdown(choices=list(pair.questions), value=pair.example)
 
     with gr.Blocks(
         title='Ask an optical and a SAR image', analytics_enabled=False
@@ -233,7 +242,7 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
                 light = gr.Slider(0.05, 1, 1, step=0.05, label='Light: share left')
                 question = gr.Dropdown(
                     list(first.questions),
-                    value=next(iter(first.questions)),
+                    value=first.example,
                     allow_custom_value=True,
                     label='Question: pick one or type your own',
                 )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,11 +125,22 @@ def load_task(ckpt_path: Paths | None = None) -> VQATask:
 
     Returns:
         The task.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no checkpoint of the task, or damaged. Code that it may hold
+            is never run.
     """
     if ckpt_path is None:
         task = VQATask.from_weights(TGFNet_Weights.TINY_OSVQA_MINI)
     else:
-        task = VQATask.load_from_checkpoint(Path(ckpt_path), map_location='cpu')
+        try:
+            task = VQATask.load_from_checkpoint(Path(ckpt_path), map_location='cpu')
+        except (EOFError, KeyError, RuntimeError, UnpicklingError) as error:
+            reason = str(error).partition('\n')[0] or 'it ends too early'
+            raise ValueError(
+                f'{ckpt_path} is damaged, or no checkpoint of VQATask: {reason}'
+            ) from error
     if torch.cuda.is_available():
         return task.to('cuda')
     return task.to('mps') if torch.backends.mps.is_available() else task
