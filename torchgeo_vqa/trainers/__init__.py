@@ -7,6 +7,7 @@ from .answer import Answer
 from .clip import CLIPTask
 from .explanation import Explanation, Opinion, plot_explanation
 from .prediction import PredictionWriter
+from .preemption import PreemptionCheckpoint
 from .random_state import RandomState
 from .robustness import DegradationTest
 from .vqa import VQATask, tgfnet
@@ -18,6 +19,7 @@ __all__ = (
     'Explanation',
     'Opinion',
     'PredictionWriter',
+    'PreemptionCheckpoint',
     'RandomState',
     'VQATask',
     'plot_explanation',

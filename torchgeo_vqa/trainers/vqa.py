@@ -37,6 +37,7 @@ from .answer import Answer, as_batch, in_words
 from .explanation import Explanation, as_explanation
 from .optimizer import adamw_with_cosine
 from .prediction import PredictionWriter
+from .preemption import PreemptionCheckpoint
 from .random_state import RandomState
 from .report import as_report, print_report, write_report
 
@@ -562,16 +563,21 @@ class VQATask(BaseTask):
         return columns
 
     def configure_callbacks(self) -> list[Callback]:
-        """Write what `predict` predicts, and keep random numbers with checkpoints.
+        """Write what `predict` predicts; in training, make stopping cost nothing.
 
         Returns:
-            The callbacks, unless the user brings such a one.
+            The callbacks, but those that the user brings.
         """
-        kind = PredictionWriter if self.trainer.predicting else RandomState
+        kinds: list[type[Callback]] = [RandomState, PreemptionCheckpoint]
+        if self.trainer.predicting:
+            kinds = [PredictionWriter]
         # Lightning puts these in the place of the user's own of the same type
-        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-        own = any(isinstance(callback, kind) for callback in callbacks)
-        return [] if own else [kind()]
+        own: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return [
+            kind()
+            for kind in kinds
+            if not any(isinstance(callback, kind) for callback in own)
+        ]
 
     def configure_optimizers(self) -> Any:
         """Initialize AdamW with two learning rates, warm-up and cosine decay.

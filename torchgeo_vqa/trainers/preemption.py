@@ -1,0 +1,35 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""A checkpoint when a cluster takes the machine away."""
+
+from pathlib import Path
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+
+class PreemptionCheckpoint(Callback):
+    """Saves a checkpoint when the process is told to end (SIGTERM).
+
+    ``checkpoints/preempted.ckpt`` in the run's log folder holds the state after the last
+    step; ``--ckpt_path`` goes on from there.
+    """
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Save.
+
+        Args:
+            trainer: Trainer that trains.
+            pl_module: Task that is trained.
+            exception: What ends the training.
+        """
+        if isinstance(exception, SIGTERMException) and trainer.training:
+            folder = Path(trainer.log_dir or trainer.default_root_dir) / 'checkpoints'
+            path = folder / 'preempted.ckpt'
+            trainer.save_checkpoint(path)
+            rank_zero_info(f'Preempted, go on with --ckpt_path {path}')
