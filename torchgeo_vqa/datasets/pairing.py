@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from rasterio.warp import transform_bounds
+from shapely import box
+
 from .layout import lay_out
-from .tile import ImageFile, Tile, in_large_folders
+from .tile import Grid, ImageFile, Tile, in_large_folders
 
 #: Bands of an optical image.
 OPTICAL_BANDS = 3
@@ -122,6 +125,14 @@ def _anchor(pair: Files) -> ImageFile:
     return next((file for file in files if file.grid.crs), files[0])
 
 
+def _overlap(grid: Grid, other: Grid) -> bool:
+    """Tell whether two grids with a CRS have a place in common."""
+    bounds = grid.bounds
+    if grid.crs != other.crs:
+        bounds = transform_bounds(grid.crs, other.crs, *bounds)
+    return bool(box(*bounds).intersects(box(*other.bounds)))
+
+
 def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> None:
     """Raise a ValueError if a pair does not fit the others."""
     for modality, file in pair.items():
@@ -133,6 +144,9 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
                 f'got {file.num_bands} in {file.path}'
             )
     anchor = _anchor(pair)
+    for file in pair.values():
+        if file.grid.crs and not _overlap(file.grid, anchor.grid):
+            raise ValueError(f'{file.path} shows nothing of {anchor.path}')
     if georeferenced and not anchor.grid.crs:
         raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -88,6 +89,7 @@ class QuestionTable:
         # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
         shape = (len(self.values['question']), CONTEXT_LENGTH)
         self._tokens = np.zeros(shape, np.uint16)
+        self._warned = False
 
     @classmethod
     def read(
@@ -252,8 +254,29 @@ class QuestionTable:
             from open_clip import tokenize
 
             texts = self.values['question'].take(pa.array(new)).to_pylist()
-            self._tokens[new] = tokenize(texts, CONTEXT_LENGTH).numpy()
+            tokens = tokenize(texts, CONTEXT_LENGTH).numpy()
+            self._tokens[new] = tokens
+            if not self._warned and tokens[:, -1].any():
+                self._warn_of_long_questions()
         return torch.from_numpy(self._tokens[codes].astype(np.int64))
+
+    def _warn_of_long_questions(self) -> None:
+        """Warn once of questions that CLIP does not read to their end."""
+        from open_clip import tokenize
+
+        self._warned = True
+        texts = self.values['question']
+        # A token has a character at least
+        long = texts.filter(pc.greater(pc.utf8_length(texts), CONTEXT_LENGTH - 2))
+        tokens = tokenize(long.to_pylist(), CONTEXT_LENGTH + 1)
+        cut = [text for text, row in zip(long, tokens, strict=True) if row[-1]]
+        if cut:
+            warnings.warn(
+                f'{len(cut)} of {len(texts)} different questions have more than the '
+                f'{CONTEXT_LENGTH} tokens that CLIP reads, the rest is cut off: '
+                f'{cut[0].as_py()[:80]!r}...',
+                UserWarning,
+            )
 
 
 def decode(tokens: Tensor) -> str:
@@ -381,6 +404,7 @@ def _parse_fast(data: bytes) -> list[pa.Array] | None:
                 newlines_in_values=True,
             ),
         )['rows'].combine_chunks()
+        rows.validate(full=True)  # also that it is UTF-8
     except (pa.ArrowInvalid, OverflowError):
         return None
     if len(rows) != 1 or rows.null_count:
@@ -404,7 +428,7 @@ def _load(path: Path, data: bytes) -> list[Any]:
     """Load JSON that must be a list."""
     try:
         rows = json.loads(data)
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     if not isinstance(rows, list):
         raise ValueError(  # noqa: TRY004
@@ -418,5 +442,14 @@ def _is_well_formed(row: object) -> bool:
     return (
         isinstance(row, list)
         and len(row) == len(COLUMNS)
-        and all(isinstance(cell, str) and cell.strip() for cell in row)
+        and all(isinstance(cell, str) and _is_text(cell) for cell in row)
     )
+
+
+def _is_text(cell: str) -> bool:
+    """Tell whether a string says something, in Unicode (JSON can have half of a character)."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(cell.strip())
