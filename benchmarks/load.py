@@ -1,0 +1,117 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Do memory and open files stay bounded over a long run?
+
+Loads a stand-in of 10,000 tiles for three epochs with two workers, and looks again and
+again at what the processes hold:
+
+    python benchmarks/load.py
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from opening import NUM_PAIRS, make_release
+from side_by_side import ROOT, write
+
+from torchgeo_vqa.datamodules import OSVQADataModule
+
+#: Share of the pairs that are in the training split.
+TRAIN = 0.7
+
+
+def held() -> dict[str, float]:
+    """Return what this process and its children hold: megabytes and open files."""
+    me = os.getpid()
+    children = Path(f'/proc/{me}/task/{me}/children').read_text().split()
+    megabytes, files = 0.0, 0
+    for pid in (str(me), *children):
+        # Memory that processes share is divided among them
+        lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
+        pss = next(line for line in lines if line.startswith('Pss:'))
+        megabytes += int(pss.split()[1]) / 1024
+        files += len(os.listdir(f'/proc/{pid}/fd'))
+    return {'megabytes': megabytes, 'files': files}
+
+
+def measure(root: Path, epochs: int, looks: int) -> list[dict[str, float]]:
+    """Load all tiles again and again.
+
+    Args:
+        root: The dataset.
+        epochs: Number of epochs.
+        looks: How often to look in each.
+
+    Returns:
+        What was held, with the epoch.
+    """
+    dm = OSVQADataModule(
+        root=str(root),
+        batch_size=16,
+        questions_per_sample=16,
+        num_workers=2,
+        image_size=64,
+        statistics={
+            'optical': {'mean': [128.0] * 3, 'std': [64.0] * 3},
+            'sar': {'mean': [128.0], 'std': [64.0]},
+        },
+    )
+    dm.prepare_data()
+    dm.setup('fit')
+    loader = dm.train_dataloader()
+    found = []
+    every = max(1, len(loader) // looks)
+    for epoch in range(epochs):
+        for number, batch in enumerate(loader, 1):
+            dm.on_after_batch_transfer(batch, 0)
+            if number % every == 0:
+                found.append({'epoch': epoch + number / len(loader), **held()})
+    return found
+
+
+def plot(path: Path, found: list[dict[str, float]]) -> None:
+    """Plot memory and open files over the epochs."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout='constrained')
+    epochs = [look['epoch'] for look in found]
+    left.plot(epochs, [look['megabytes'] for look in found])
+    right.plot(epochs, [look['files'] for look in found])
+    left.set(xlabel='epoch', ylabel='MB of all processes', ylim=(0, None))
+    right.set(xlabel='epoch', ylabel='open files of all processes', ylim=(0, None))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Measure and write numbers and a plot."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--tiles', type=int, default=10_000)
+    parser.add_argument('--epochs', type=int, default=3)
+    parser.add_argument('--looks', type=int, default=10, help='looks in each epoch')
+    parser.add_argument('--output', type=Path, default=ROOT / 'docs/_static/faults')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / 'OSVQA_1.0'
+        make_release(root, args.tiles / TRAIN / NUM_PAIRS)
+        found = measure(root, args.epochs, args.looks)
+    first = [look for look in found if look['epoch'] <= 1][-1]
+    content: dict[str, Any] = {
+        'tiles': args.tiles,
+        'looks': found,
+        'growth_after_first_epoch': found[-1]['megabytes'] / first['megabytes'] - 1,
+        'most_files': max(look['files'] for look in found),
+    }
+    write('load', content, args.output)
+    plot(args.output / 'load.png', found)
+
+
+if __name__ == '__main__':
+    main()
