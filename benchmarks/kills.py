@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +259,9 @@ class FitJob(Job):
                 path.unlink()
 
 
-JOBS: dict[str, Callable[[Path], Job]] = {
+KEYS = ('kills', 'survived')
+
+JOBS: dict[str, type[Job]] = {
     'cache': CacheJob,
     'sample': SampleJob,
     'predict': PredictJob,
@@ -303,6 +305,27 @@ def survive(job: Job, kills: int, rng: random.Random) -> dict[str, Any]:
     return {'kills': made, 'survived': survived, 'seconds': seconds}
 
 
+def table(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the result in Markdown.
+
+    Args:
+        found: Output of :func:`survive` for each job.
+
+    Returns:
+        A table.
+    """
+    lines = ['| what was killed | kills | survived |', '|---|---|---|']
+    for name, numbers in found.items():
+        cells = (
+            f'{JOBS[name].__doc__}'.rstrip('.'),
+            numbers['kills'],
+            numbers['survived'],
+        )
+        lines.append(f'| {" | ".join(map(str, cells))} |')
+    total = [sum(numbers[key] for numbers in found.values()) for key in KEYS]
+    return '\n'.join([*lines, f'| **all** | {total[0]} | {total[1]} |'])
+
+
 def main() -> None:
     """Kill all jobs and write the result."""
     parser = argparse.ArgumentParser(
@@ -319,6 +342,7 @@ def main() -> None:
             found[name] = survive(JOBS[name](Path(folder) / 'work'), args.kills, rng)
         print(name, found[name], flush=True)
     write('kills', found, args.output)
+    (args.output / 'kills.md').write_text(table(found) + '\n')
 
 
 if __name__ == '__main__':
