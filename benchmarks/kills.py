@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-class Job:
+class Job(ABC):
     """What is killed."""
 
     def __init__(self, folder: Path) -> None:
@@ -106,20 +107,23 @@ class Job:
         folder.mkdir()
         self.prepare()
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make what the job needs."""
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Command to run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self) -> Any:
         """What it has made, to be compared."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self) -> None:
         """Raise an AssertionError if a file is half written after a kill."""
 
+    @abstractmethod
     def reset(self) -> None:
         """Remove what it has made, so that it has something to do."""
 
@@ -222,6 +226,9 @@ class PredictJob(Job):
 class FitJob(Job):
     """Training, which goes on from its last checkpoint."""
 
+    def prepare(self) -> None:
+        """Make nothing: training starts from nothing."""
+
     def command(self) -> list[str]:
         """Command to run."""
         callback = {
@@ -291,12 +298,12 @@ def survive(job: Job, kills: int, rng: random.Random) -> dict[str, Any]:
             made += 1
             job.check()
             # Training goes on over several kills; its end is looked at when it comes
-            if not isinstance(job, FitJob):
-                killed(job.command(), job.folder, 600)
-                survived += job.result() == expected
-                job.reset()
+            if isinstance(job, FitJob):
+                survived += 1
                 continue
-            survived += 1
+            killed(job.command(), job.folder, 600)
+            survived += job.result() == expected
+            job.reset()
             continue
         assert job.result() == expected, type(job).__name__
         job.reset()

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
+
+from torchgeo_vqa.datasets.tile import ImageFile
 
 gradio = pytest.importorskip('gradio')
 from torchgeo_vqa import app
@@ -47,13 +50,32 @@ class TestUploads:
         with pytest.raises(ValueError, match='upload an optical image'):
             app.read_uploads({'optical': None, 'sar': None})
 
+    def test_file_that_names_another(
+        self, tmp_path: Path, write_image: WriteImage
+    ) -> None:
+        """GDAL reads other files through some formats, whatever their name."""
+        secret = tmp_path / 'secret.tif'
+        write_image(secret, np.zeros((3, 8, 8), np.uint8), 0.0)
+        upload = tmp_path / 'upload.tif'
+        rasterio.shutil.copy(secret, upload, driver='VRT')
+        assert ImageFile.open(str(upload)).read().shape == (3, 8, 8)
+        with pytest.raises(OSError, match=r'upload\.tif is no Optical image'):
+            app.read_uploads({'optical': str(upload)})
+
+    def test_many_bands(self, tmp_path: Path, write_image: WriteImage) -> None:
+        write_image(tmp_path / 's.tif', np.zeros((17, 8, 8), np.uint8))
+        with pytest.raises(ValueError, match='in 17 bands'):
+            app.read_uploads({'sar': str(tmp_path / 's.tif')})
+
     def test_too_large(
         self, tmp_path: Path, write_image: WriteImage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / 'o.tif'
         write_image(path, np.zeros((3, 20, 30), np.uint8))
         monkeypatch.setattr(app, 'MAX_PIXELS', 599)
-        with pytest.raises(ValueError, match=r'o\.tif has 30 x 20 pixels, at most 599'):
+        with pytest.raises(
+            ValueError, match=r'o\.tif has 30 x 20 pixels in 3 bands, at most 599'
+        ):
             app.read_uploads({'optical': str(path)})
         monkeypatch.setattr(app, 'MAX_BYTES', 2**20)
         path.write_bytes(bytes(2**20 + 1))

@@ -11,25 +11,34 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
+import rasterio
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from rasterio.errors import RasterioError
 
 from .asking import load_task, read_pair
 from .datasets import OSVQAMini
 from .datasets.figure import TITLES
-from .datasets.tile import ImageFile
 from .samplers import TileSampler
 from .trainers import Explanation, VQATask, plot_explanation
 from .transforms import Degradation
 
 __all__ = ('make_app', 'run_app')
 
-#: What may be uploaded.
-EXTENSIONS = ('.tif', '.tiff', '.png', '.jpg', '.jpeg')
+#: What may be uploaded, and how it is read: other formats of GDAL may name further files,
+#: here or elsewhere, whatever their own name is.
+DRIVERS = {
+    '.tif': 'GTiff',
+    '.tiff': 'GTiff',
+    '.png': 'PNG',
+    '.jpg': 'JPEG',
+    '.jpeg': 'JPEG',
+}
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 4096 * 4096
+MAX_BANDS = 16
 
 #: How many pairs of the sample there are to pick from.
 NUM_PAIRS = 12
@@ -38,6 +47,9 @@ NUM_PAIRS = 12
 MAX_WAITING = 16
 
 MODALITIES = ('optical', 'sar')
+
+#: Where images come from.
+SOURCES = ('a pair of the sample', 'upload')
 
 #: Type of the question to begin with: one that the optical image answers better.
 EXAMPLE = 'area_share'
@@ -73,14 +85,10 @@ def sample_pairs() -> list[Pair]:
     for number, query in enumerate(TileSampler(dataset), 1):
         sample = dataset[query]
         ids = sample['question_id'][sample['question_id'] >= 0].numpy()
-        questions = dict(
-            zip(dataset.question_text(ids), dataset.answer_text(ids), strict=True)
-        )
+        texts, kinds = dataset.question_text(ids), dataset.question_type(ids)
+        questions = dict(zip(texts, dataset.answer_text(ids), strict=True))
         images = {m: sample[f'image_{m}'].numpy() for m in MODALITIES}
-        kinds = dict(
-            zip(dataset.question_text(ids), dataset.question_type(ids), strict=True)
-        )
-        example = next((q for q in kinds if kinds[q] == EXAMPLE), next(iter(kinds)))
+        example = texts[kinds.index(EXAMPLE) if EXAMPLE in kinds else 0]
         group = int(sample['group'][0])
         title = f'{number}: {dataset.groups[group]}'
         pairs.append((group, Pair(title, images, questions, example)))
@@ -104,23 +112,24 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     if not given:
         raise ValueError('upload an optical image, a SAR image, or both')
     for modality, path in given.items():
-        name = Path(path).name
-        if Path(path).suffix.lower() not in EXTENSIONS:
+        name, suffix = Path(path).name, Path(path).suffix.lower()
+        if suffix not in DRIVERS:
             raise ValueError(
-                f'{name} is no image that can be read: take {", ".join(EXTENSIONS)}'
+                f'{name} is no image that can be read: take {", ".join(DRIVERS)}'
             )
         if os.path.getsize(path) > MAX_BYTES:
             raise ValueError(
                 f'{name} is larger than {MAX_BYTES // 2**20} MiB: cut out a part of it'
             )
         try:
-            grid = ImageFile.open(path).grid
-        except OSError as error:
+            with rasterio.open(path, driver=DRIVERS[suffix]) as file:
+                height, width, bands = file.height, file.width, file.count
+        except RasterioError as error:
             raise OSError(f'{name} is no {TITLES[modality]} image: {error}') from error
-        if grid.height * grid.width > MAX_PIXELS:
+        if height * width > MAX_PIXELS or bands > MAX_BANDS:
             raise ValueError(
-                f'{name} has {grid.width} x {grid.height} pixels, at most '
-                f'{MAX_PIXELS:,} can be taken: cut out a part of it'
+                f'{name} has {width} x {height} pixels in {bands} bands, at most '
+                f'{MAX_PIXELS:,} in {MAX_BANDS} can be taken: cut out a part of it'
             )
     return read_pair(given)
 
@@ -233,11 +242,9 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
                 title = gr.Dropdown(list(pairs), value=first.title, label='Pair')
                 with gr.Group(visible=False) as uploads:
                     optical = gr.File(
-                        label='Optical: red, green and blue', file_types=[*EXTENSIONS]
+                        label='Optical: red, green and blue', file_types=[*DRIVERS]
                     )
-                    sar = gr.File(
-                        label='SAR: VV and VH in dB', file_types=[*EXTENSIONS]
-                    )
+                    sar = gr.File(label='SAR: VV and VH in dB', file_types=[*DRIVERS])
                 clouds = gr.Slider(0, 1, 0, step=0.05, label='Clouds: share covered')
                 light = gr.Slider(0.05, 1, 1, step=0.05, label='Light: share left')
                 question = gr.Dropdown(
@@ -269,9 +276,6 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
             concurrency_limit=1,
         )
     return app
-
-
-SOURCES = ('a pair of the sample', 'upload')
 
 
 def run_app(

@@ -252,6 +252,8 @@ class TestVQATask:
         assert task.model.expert_names == ('sar',)
         answer = task.ask(None, np.zeros((2, 32, 32)), ['Is there a ship?'])[0]
         assert answer.expert_weights == {'sar': 1}
+        both = np.zeros((3, 40, 32)), np.zeros((2, 32, 32))
+        assert task.ask(*both, ['Is there a ship?'])[0] == answer
 
     def test_same_seed_same_weights(self, release_root: Path, tmp_path: Path) -> None:
         states = []

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Literal
 
 from rasterio.warp import transform_bounds
-from shapely import box
 
 from .layout import lay_out
 from .tile import Grid, ImageFile, Tile, in_large_folders
@@ -130,7 +129,13 @@ def _overlap(grid: Grid, other: Grid) -> bool:
     bounds = grid.bounds
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
-    return bool(box(*bounds).intersects(box(*other.bounds)))
+    west, south, east, north = other.bounds
+    return (
+        bounds[0] < east
+        and bounds[2] > west
+        and bounds[1] < north
+        and bounds[3] > south
+    )
 
 
 def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> None:
@@ -145,7 +150,11 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
             )
     anchor = _anchor(pair)
     for file in pair.values():
-        if file.grid.crs and not _overlap(file.grid, anchor.grid):
+        if (
+            file is not anchor
+            and file.grid.crs
+            and not _overlap(file.grid, anchor.grid)
+        ):
             raise ValueError(f'{file.path} shows nothing of {anchor.path}')
     if georeferenced and not anchor.grid.crs:
         raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')

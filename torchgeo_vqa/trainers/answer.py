@@ -41,7 +41,7 @@ def as_batch(
 
     Args:
         optical: Optical images, shape (3, H, W) or (B, 3, H, W), or None if there are
-            none.
+            none. Images that the model does not look at are left aside.
         sar: SAR images, shape (C, H, W) or (B, C, H, W), or None if there are none.
         questions: The K questions.
         model: Model that is to answer.
@@ -58,7 +58,7 @@ def as_batch(
     channels = {'optical': 3, 'sar': metadata['sar_channels']}
     batch: dict[str, Tensor] = {}
     for modality, image in {'optical': optical, 'sar': sar}.items():
-        if image is None:
+        if image is None or modality not in metadata['modalities']:
             continue
         x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
         if x.ndim not in (3, 4) or x.shape[-3] != channels[modality]:
