@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+from hypothesis import settings
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
@@ -36,6 +37,8 @@ QUESTIONS = (
 NUM_PAIRS = {'train': 6, 'val': 2, 'test': 3}
 
 WriteImage = Callable[..., None]
+
+settings.register_profile('long', max_examples=3000, deadline=None)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -18,8 +18,6 @@ import numpy as np
 import pytest
 import rasterio.shutil
 
-from torchgeo_vqa.datasets.tile import ImageFile
-
 gradio = pytest.importorskip('gradio')
 from torchgeo_vqa import app
 
@@ -58,7 +56,8 @@ class TestUploads:
         write_image(secret, np.zeros((3, 8, 8), np.uint8), 0.0)
         upload = tmp_path / 'upload.tif'
         rasterio.shutil.copy(secret, upload, driver='VRT')
-        assert ImageFile.open(str(upload)).read().shape == (3, 8, 8)
+        with rasterio.open(upload) as file:
+            assert file.read().shape == (3, 8, 8)
         with pytest.raises(OSError, match=r'upload\.tif is no Optical image'):
             app.read_uploads({'optical': str(upload)})
 

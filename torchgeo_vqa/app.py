@@ -11,31 +11,21 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
-import rasterio
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from .asking import load_task, read_pair
 from .datasets import OSVQAMini
 from .datasets.figure import TITLES
+from .datasets.tile import DRIVERS, opened
 from .samplers import TileSampler
 from .trainers import Explanation, VQATask, plot_explanation
 from .transforms import Degradation
 
 __all__ = ('make_app', 'run_app')
 
-#: What may be uploaded, and how it is read: other formats of GDAL may name further files,
-#: here or elsewhere, whatever their own name is.
-DRIVERS = {
-    '.tif': 'GTiff',
-    '.tiff': 'GTiff',
-    '.png': 'PNG',
-    '.jpg': 'JPEG',
-    '.jpeg': 'JPEG',
-}
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 4096 * 4096
 MAX_BANDS = 16
@@ -122,10 +112,12 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
                 f'{name} is larger than {MAX_BYTES // 2**20} MiB: cut out a part of it'
             )
         try:
-            with rasterio.open(path, driver=DRIVERS[suffix]) as file:
+            with opened(path) as file:
                 height, width, bands = file.height, file.width, file.count
-        except RasterioError as error:
-            raise OSError(f'{name} is no {TITLES[modality]} image: {error}') from error
+        except OSError as error:
+            # Without the path, which is nothing to the visitor
+            reason = error.__cause__
+            raise OSError(f'{name} is no {TITLES[modality]} image: {reason}') from error
         if height * width > MAX_PIXELS or bands > MAX_BANDS:
             raise ValueError(
                 f'{name} has {width} x {height} pixels in {bands} bands, at most '

@@ -35,6 +35,7 @@ from .datasets.tile import ImageFile, Tile
 from .models import TGFNet_Weights
 from .trainers import VQATask
 from .trainers.answer import Answer
+from .trainers.checkpoint_file import verify_whole
 from .trainers.prediction import verify_format, write_layer
 
 __all__ = ('ask', 'ask_area', 'ask_pair', 'load_task', 'read_pair')
@@ -134,10 +135,11 @@ def load_task(ckpt_path: Paths | None = None) -> VQATask:
     if ckpt_path is None:
         task = VQATask.from_weights(TGFNet_Weights.TINY_OSVQA_MINI)
     else:
+        verify_whole(ckpt_path)
         try:
             task = VQATask.load_from_checkpoint(Path(ckpt_path), map_location='cpu')
-        except (EOFError, KeyError, RuntimeError, UnpicklingError) as error:
-            reason = str(error).partition('\n')[0] or 'it ends too early'
+        except (KeyError, RuntimeError, UnpicklingError) as error:
+            reason = str(error).partition('\n')[0]
             raise ValueError(
                 f'{ckpt_path} is damaged, or no checkpoint of VQATask: {reason}'
             ) from error

@@ -492,7 +492,7 @@ def test_duplicates_may_be_kept(tmp_path: Path, images: Path) -> None:
         (
             {'questions': ['lost.csv']},
             ValueError,
-            'none of 1 rows can be taken\n.*lost',
+            r'none of 1 rows can be taken of .*\n.*lost',
         ),
     ],
 )

@@ -135,7 +135,7 @@ def convert(
             for _ in selection.taken(files, result, refuse):
                 pass
             _finish(result, source, selection.split_of, folders)
-        _verify_taken(result)
+        _verify_taken(result, files)
         return result
 
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def convert(
         with written(result, path) as refuse:
             _write_annotations(building, selection.taken(files, result, refuse))
             _finish(result, source, selection.split_of, folders)
-        _verify_taken(result)
+        _verify_taken(result, files)
         for modality, folder in folders.items():
             target = building / _FOLDERS[modality]
             for name in tqdm(
@@ -366,9 +366,11 @@ def _finish(
             )
 
 
-def _verify_taken(report: Report) -> None:
+def _verify_taken(report: Report, files: Sequence[QuestionFile]) -> None:
     """Raise a ValueError if no row was taken."""
     if not report.num_taken:
+        names = ', '.join(str(file.path) for file in files)
         raise ValueError(
-            f'none of {report.num_rows} rows can be taken\n{report.reasons()}'.rstrip()
+            f'none of {report.num_rows} rows can be taken of {names}\n'
+            f'{report.reasons()}'.rstrip()
         )

@@ -12,9 +12,9 @@ from typing import Literal
 
 import rasterio
 import rasterio.shutil
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
-from ..datasets.tile import in_large_folders
+from ..datasets.tile import in_large_folders, opened
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']
@@ -146,12 +146,7 @@ def check(path: Path) -> None:
     Raises:
         OSError: If it cannot be read.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        try:
-            with rasterio.open(path) as src:
-                # block by block, since an image may be a whole scene
-                for _, window in src.block_windows():
-                    src.read(window=window)
-        except RasterioError as error:
-            raise OSError(f'cannot read {path}: {error}') from error
+    with opened(str(path)) as src:
+        # block by block, since an image may be a whole scene
+        for _, window in src.block_windows():
+            src.read(window=window)

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from ..datasets.json_stream import stream
+from ..datasets.json_stream import is_unicode, stream
 from ..datasets.layout import SPLITS
 from .row import Refusal, Row
 
@@ -270,7 +270,7 @@ class QuestionFile:
                 return Refusal(
                     file, number, image, f'empty {field}', f'{field} is empty'
                 )
-            if not _is_unicode(text):
+            if not is_unicode(text):
                 detail = f'{field} holds half a character: {ascii(text)[:80]}'
                 # The report could not be written either
                 return Refusal(file, number, ascii(image), 'not Unicode', detail)
@@ -333,15 +333,6 @@ def _text(cell: Any) -> str | None:
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return json.dumps(cell)
     return None
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether a text can be written: JSON may hold halves of surrogate pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_safe(name: str) -> bool:

@@ -28,6 +28,7 @@ def stream(path: Path, encoding: str = 'utf-8-sig') -> Iterator[tuple[str | None
         that is a list, and all other values, each with its key.
 
     Raises:
+        UnicodeError: If the file is in another encoding.
         ValueError: If the file is not JSON, or neither a list nor an object.
     """
     with path.open(encoding=encoding) as file:
@@ -113,6 +114,8 @@ class _Cursor:
                 if len(self.text) - self.at > _LONGEST or not self._read():
                     raise self.error(error.msg) from error
                 continue
+            except (RecursionError, ValueError) as error:  # such as a million digits
+                raise self.error(str(error)) from error
             # A number may go on
             if end == len(self.text) and self._read():
                 continue
@@ -122,7 +125,26 @@ class _Cursor:
     def _read(self) -> bool:
         """Read on, twice as far each time for a long value; False at the end."""
         rest = self.text[self.at :]
-        more = self.file.read(max(_CHUNK, len(rest)))
+        try:
+            more = self.file.read(max(_CHUNK, len(rest)))
+        except UnicodeError as error:
+            raise UnicodeError(f'{self.path} is not valid JSON: {error}') from error
         self.passed += self.at
         self.text, self.at = rest + more, 0
         return bool(more)
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written: JSON may hold halves of surrogate pairs.
+
+    Args:
+        text: A string that was read from JSON.
+
+    Returns:
+        Whether it is Unicode.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

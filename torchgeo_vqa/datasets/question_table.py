@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .cache_folder import cache_folder
+from .json_stream import is_unicode
 from .layout import EXTENSION
 
 Ids = Tensor | NDArray[np.integer] | Sequence[int]
@@ -442,14 +443,7 @@ def _is_well_formed(row: object) -> bool:
     return (
         isinstance(row, list)
         and len(row) == len(COLUMNS)
-        and all(isinstance(cell, str) and _is_text(cell) for cell in row)
+        and all(
+            isinstance(cell, str) and cell.strip() and is_unicode(cell) for cell in row
+        )
     )
-
-
-def _is_text(cell: str) -> bool:
-    """Tell whether a string says something, in Unicode (JSON can have half of a character)."""
-    try:
-        cell.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(cell.strip())

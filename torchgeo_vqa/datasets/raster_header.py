@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import rasterio
 import shapely
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
+
+from .tile import opened
 
 #: Rasters that are looked for in a folder.
 EXTENSIONS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')
@@ -82,21 +82,16 @@ def read_header(path: str) -> RasterHeader:
         OSError: If the file cannot be read.
         ValueError: If it has no CRS.
     """
-    try:
-        with rasterio.open(path) as src:
-            if src.crs is None:
-                raise ValueError(
-                    f'{path} has no CRS; give it one, for example with `rio edit-info`'
-                )
-            outline = shapely.box(*transform_bounds(src.crs, _WGS84, *src.bounds))
-            dtype = np.result_type(*src.dtypes).name
-            wkt = src.crs.to_wkt(version='WKT2_2018')
-            corner = src.transform.c, src.transform.f
-            return RasterHeader(
-                path, wkt, corner, src.bounds, outline, dtype, src.count
+    with opened(path) as src:
+        if src.crs is None:
+            raise ValueError(
+                f'{path} has no CRS; give it one, for example with `rio edit-info`'
             )
-    except RasterioError as error:
-        raise OSError(f'cannot read {path}: {error}') from error
+        outline = shapely.box(*transform_bounds(src.crs, _WGS84, *src.bounds))
+        dtype = np.result_type(*src.dtypes).name
+        wkt = src.crs.to_wkt(version='WKT2_2018')
+        corner = src.transform.c, src.transform.f
+        return RasterHeader(path, wkt, corner, src.bounds, outline, dtype, src.count)
 
 
 def by_crs(headers: Iterable[RasterHeader]) -> list[list[RasterHeader]]:

@@ -15,7 +15,7 @@ from pyproj import CRS
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample, extract_archive
 
-from .json_stream import stream
+from .json_stream import is_unicode, stream
 from .pair_vqa import OnError, PairVQA
 from .pairing import Opener
 from .question_table import COLUMNS, QuestionTable
@@ -286,14 +286,16 @@ def to_table(
 
     Returns:
         Columns of int64 and of dictionary-encoded text without white space around, null
-        where a value is missing, of another type or empty.
+        where a value is missing, of another type, no Unicode or empty.
     """
 
     def number(value: object) -> int | None:
-        return value if type(value) is int else None
+        return value if type(value) is int and value.bit_length() < 64 else None
 
     def text(value: object) -> str | None:
-        return value.strip() or None if isinstance(value, str) else None
+        if not isinstance(value, str) or not is_unicode(value):
+            return None
+        return value.strip() or None
 
     schema = pa.schema(
         [(key, pa.int64()) for key in numbers] + [(key, _TEXT) for key in texts]

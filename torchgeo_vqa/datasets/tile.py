@@ -7,11 +7,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+
+# What GDAL finds wrong while properties are read comes as one of these, which are no
+# RasterioError and have no other home
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -22,6 +27,19 @@ from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
 Array = NDArray[Any]
+
+#: How images are read, by the end of their name. Other formats of GDAL may name further
+#: files, here or elsewhere: a download must not make one of them pass for an image.
+DRIVERS = {
+    '.tif': 'GTiff',
+    '.tiff': 'GTiff',
+    '.png': 'PNG',
+    '.jpg': 'JPEG',
+    '.jpeg': 'JPEG',
+}
+
+#: Bytes that are read of an image at once, at most.
+MAX_BYTES = 2**31
 
 # Grids that differ by less than this share of a pixel are the same: float rounding.
 _TOLERANCE = 0.01
@@ -159,7 +177,7 @@ class ImageFile:
         Raises:
             OSError: If the file cannot be read.
         """
-        with _opened(path) as src:
+        with opened(path) as src:
             bands = tuple(
                 band
                 for band, meaning in zip(src.indexes, src.colorinterp, strict=True)
@@ -180,8 +198,20 @@ class ImageFile:
 
         Raises:
             OSError: If the file cannot be read.
+            ValueError: If that is too much at once.
         """
-        with in_large_folders(), _opened(self.path) as src:
+        with in_large_folders(), opened(self.path) as src:
+            height, width = (window.height, window.width) if window else src.shape
+            num_bytes = (
+                src.count * height * width * np.result_type(*src.dtypes).itemsize
+            )
+            if num_bytes > MAX_BYTES:
+                raise ValueError(
+                    f'{self.path}: {width} x {height} pixels in {src.count} bands are '
+                    f'{num_bytes / 2**30:,.1f} GiB, and at most {MAX_BYTES / 2**30:.0f} '
+                    'are read at once; cut it into patches, for example with '
+                    '`torchgeo-vqa generate`'
+                )
             array: Array = src.read(self.bands, window=window)
             if src.colorinterp[0] == ColorInterp.palette:
                 colors = src.colormap(1)
@@ -202,15 +232,27 @@ def in_large_folders() -> rasterio.Env:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[DatasetReader]:
-    """Open a file for reading, so that errors name it and no CRS is no warning."""
+def opened(path: str) -> Iterator[DatasetReader]:
+    """Open a file for reading, so that errors name it and no CRS is no warning.
+
+    Args:
+        path: Path of the file.
+
+    Yields:
+        The open file.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    driver = DRIVERS.get(PurePath(path).suffix.lower())
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         try:
-            with rasterio.open(path) as src:
+            with rasterio.open(path, driver=driver) as src:
                 yield src
-        except RasterioError as error:
-            raise OSError(f'cannot read {path}: {error}') from error
+        except (RasterioError, CPLE_BaseError) as error:
+            kind = f' as {driver}' if driver else ''
+            raise OSError(f'cannot read {path}{kind}: {error}') from error
 
 
 def warp(

@@ -4,6 +4,7 @@
 """Trainers for visual question answering."""
 
 from .answer import Answer
+from .checkpoint_file import DamagedCheckpoint
 from .clip import CLIPTask
 from .explanation import Explanation, Opinion, plot_explanation
 from .prediction import PredictionWriter
@@ -15,6 +16,7 @@ from .vqa import VQATask, tgfnet
 __all__ = (
     'Answer',
     'CLIPTask',
+    'DamagedCheckpoint',
     'DegradationTest',
     'Explanation',
     'Opinion',

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 from torchgeo.tasks import BaseTask
@@ -27,6 +28,7 @@ from ..datasets.statement import statement_tokens
 from ..models import pair_clip
 from ..models.clip_checkpoint import KEY
 from ..models.vqa import MODALITIES, trim
+from .callbacks import own_callbacks
 from .optimizer import adamw_with_cosine
 
 # B pairs, K questions per pair (padded), Q questions in all, S unique statements, L tokens
@@ -362,6 +364,14 @@ class CLIPTask(BaseTask):
             print(
                 f'Start from it: torchgeo fit ... --model.pretrained {shlex.quote(best)}'
             )
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Make stopping cost nothing.
+
+        Returns:
+            The callbacks, but those that the user brings.
+        """
+        return own_callbacks(self.trainer)
 
     def configure_optimizers(self) -> Any:
         """Initialize AdamW with warm-up and cosine decay.

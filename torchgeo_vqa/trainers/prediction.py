@@ -3,9 +3,10 @@
 
 """Predictions on disk."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,10 @@ class PredictionWriter(BasePredictionWriter):
             dataloader_idx: Unused.
         """
         table = _as_table(prediction)
-        if self.writer is None:
-            self.writer = pq.ParquetWriter(self._part, table.schema)
-        self.writer.write_table(table)
+        with self._writing():
+            if self.writer is None:
+                self.writer = pq.ParquetWriter(self._part, table.schema)
+            self.writer.write_table(table)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the complete file its name.
@@ -94,7 +96,8 @@ class PredictionWriter(BasePredictionWriter):
             pl_module: Task that predicts.
         """
         if self.writer is not None and self.path is not None:
-            self.writer.close()
+            with self._writing():
+                self.writer.close()
             self.writer = None
             if self.path.suffix == '.gpkg':
                 self._write_geopackage()
@@ -102,15 +105,54 @@ class PredictionWriter(BasePredictionWriter):
                 os.replace(self._part, self.path)
             rank_zero_info(f'Predictions: {self.path}')
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Remove what is not complete.
+
+        Args:
+            trainer: Trainer that predicts.
+            pl_module: Task that predicts.
+            exception: What ends the prediction.
+        """
+        if self.writer is not None:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Remove what is not complete."""
+        if self.writer is not None:
+            with contextlib.suppress(OSError):
+                self.writer.close()
+            self.writer = None
+        Path(self._part).unlink(missing_ok=True)
+
     @property
     def _part(self) -> str:
         """Name of the file until it is complete."""
         return f'{self.path}.part'
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name the file where it cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            self._discard()
+            raise OSError(
+                f'predictions cannot be written to {self._part}: {error}; make room, or '
+                'name another file: PredictionWriter(filename)'
+            ) from error
+
     def _write_geopackage(self) -> None:
         """Turn the complete file into a GeoPackage."""
         assert self.path is not None
-        write_layer(geopandas.read_parquet(self._part), self.path)
+        try:
+            write_layer(geopandas.read_parquet(self._part), self.path)
+        except OSError as error:
+            raise OSError(
+                f'{error}; nothing is lost, {self._part} is a GeoParquet file of all '
+                'predictions'
+            ) from error
         os.remove(self._part)
 
 
@@ -143,11 +185,16 @@ def write_layer(layer: GeoDataFrame, path: str | os.PathLike[str]) -> None:
     verify_format(path)
     target = Path(path)
     temporary = target.with_name(f'part-{target.name}')
-    if target.suffix == '.gpkg':
-        layer.to_file(temporary, layer='predictions', driver='GPKG')
-    else:
-        layer.to_parquet(temporary, index=False)
-    os.replace(temporary, target)
+    try:
+        if target.suffix == '.gpkg':
+            layer.to_file(temporary, layer='predictions', driver='GPKG')
+        else:
+            layer.to_parquet(temporary, index=False)
+        os.replace(temporary, target)
+    except (OSError, RuntimeError) as error:  # pyogrio's are RuntimeErrors
+        raise OSError(f'{path} cannot be written: {error}') from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _as_table(columns: Mapping[str, Any]) -> pa.Table:

@@ -9,6 +9,7 @@ import os
 import shlex
 import warnings
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -34,12 +35,17 @@ from ..models import (
 )
 from ..models.api import builder
 from .answer import Answer, as_batch, in_words
+from .callbacks import own_callbacks
 from .explanation import Explanation, as_explanation
 from .optimizer import adamw_with_cosine
 from .prediction import PredictionWriter
-from .preemption import PreemptionCheckpoint
-from .random_state import RandomState
 from .report import as_report, print_report, write_report
+
+#: Version that checkpoints are saved with.
+VERSION = metadata.version('torchgeo-vqa')
+
+# Arguments that decide on the weights a model has
+_ARCHITECTURE = ('model', 'model_args')
 
 # Q questions, A answers
 
@@ -131,6 +137,8 @@ class VQATask(BaseTask):
         #: checkpoint tells.
         self.metadata: dict[str, Any] | None = None
         self._reports: dict[str, dict[str, Any]] = {}
+        # What the last checkpoint says of where it comes from
+        self._saved_as: dict[str, Any] = {}
         super().__init__()
 
     @classmethod
@@ -272,6 +280,7 @@ class VQATask(BaseTask):
             checkpoint: Checkpoint to save.
         """
         checkpoint['vqa'] = self.metadata
+        checkpoint['torchgeo_vqa_version'] = VERSION
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore what the task knows of its data, and build the model for it.
@@ -286,10 +295,42 @@ class VQATask(BaseTask):
             raise ValueError(
                 'the checkpoint holds no vocabulary: it was not saved by VQATask'
             )
+        arguments = checkpoint['hyper_parameters']
+        self._saved_as = {name: arguments.get(name) for name in _ARCHITECTURE}
+        self._saved_as['torchgeo-vqa'] = checkpoint.get('torchgeo_vqa_version')
         if self.model is None or self.metadata != checkpoint['vqa']:
             self._build_for(checkpoint['vqa'])
         if self._trainer is not None:
             self._agree(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights.
+
+        Args:
+            *args: Arguments of :meth:`torch.nn.Module.load_state_dict`.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            Missing and unexpected keys.
+
+        Raises:
+            RuntimeError: If they do not fit the model.
+        """
+        try:
+            return super().load_state_dict(*args, **kwargs)
+        except RuntimeError as error:
+            own = {name: self.hparams[name] for name in _ARCHITECTURE}
+            own['torchgeo-vqa'] = VERSION
+            differ = ', '.join(
+                f'{name} {value!r} (here {own[name]!r})'
+                for name, value in self._saved_as.items()
+                if value != own[name]
+            )
+            raise RuntimeError(
+                f'the weights do not fit the model; they were saved with {differ or own}: '
+                'give what they were trained with, which stands in the config.yaml of '
+                f'their run\n{error}'
+            ) from error
 
     def forward(self, *args: Any, **kwargs: Any) -> VQAOutput:
         """Forward pass of the model.
@@ -563,21 +604,13 @@ class VQATask(BaseTask):
         return columns
 
     def configure_callbacks(self) -> list[Callback]:
-        """Write what `predict` predicts; in training, make stopping cost nothing.
+        """Write what `predict` predicts, and make stopping cost nothing.
 
         Returns:
             The callbacks, but those that the user brings.
         """
-        kinds: list[type[Callback]] = [RandomState, PreemptionCheckpoint]
-        if self.trainer.predicting:
-            kinds = [PredictionWriter]
-        # Lightning puts these in the place of the user's own of the same type
-        own: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-        return [
-            kind()
-            for kind in kinds
-            if not any(isinstance(callback, kind) for callback in own)
-        ]
+        kinds = [PredictionWriter] if self.trainer.predicting else []
+        return own_callbacks(self.trainer, kinds)
 
     def configure_optimizers(self) -> Any:
         """Initialize AdamW with two learning rates, warm-up and cosine decay.

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
 import torch
 
 from torchgeo_vqa.datamodules import OSVQADataModule
@@ -43,6 +45,24 @@ class Release:
         rows = json.loads(self.annotation(split).read_text())
         rows[2][column] = value
         self.annotation(split).write_text(json.dumps(rows))
+
+    def set_row(self, row: object) -> None:
+        """Put something else in place of the third row."""
+        rows = json.loads(self.annotation().read_text())
+        rows[2] = row
+        self.annotation().write_text(json.dumps(rows))
+
+    def make_image(self, driver: str = 'GTiff', **profile: Any) -> None:
+        """Put another optical image, that of the first pair by default, in its place."""
+        path = self.image()
+        if driver == 'VRT':
+            path.rename(self.root / 'other.tif')
+            rasterio.shutil.copy(self.root / 'other.tif', path, driver=driver)
+            return
+        with rasterio.open(path) as file:
+            profile = {**file.profile, 'blockxsize': 512, 'blockysize': 512, **profile}
+        with rasterio.open(path, 'w', **profile):
+            pass
 
     def write_sar(self, bands: int = 2, value: float = -10, **place: Any) -> None:
         """Write another SAR image for the first training pair."""
@@ -86,6 +106,18 @@ ERRORS: dict[str, tuple[Spoil, type[Exception], str]] = {
         lambda r: r.image().write_text('no image'),
         OSError,
         r'not recognized as being in a supported file format',
+    ),
+    'a format that names other files': (
+        lambda r: r.make_image(driver='VRT'),
+        OSError,
+        r'row 0: cannot read .*train_0\.tif as GTiff: .*not recognized',
+    ),
+    'huge': (
+        lambda r: r.make_image(
+            width=100_000, height=100_000, sparse_ok=True, tiled=True, dtype='uint8'
+        ),
+        ValueError,
+        r'train_0\.tif: 100000 x 100000 pixels in 3 bands are 27\.9 GiB, .* patches',
     ),
     'missing image': (
         lambda r: r.image().unlink(),
@@ -144,6 +176,21 @@ ERRORS: dict[str, tuple[Spoil, type[Exception], str]] = {
     'nothing': (lambda r: r.set_cell(2, None), ValueError, 'row 2 .*null'),
     'an empty question': (lambda r: r.set_cell(2, ''), ValueError, 'row 2 '),
     'a blank answer': (lambda r: r.set_cell(3, ' \t'), ValueError, 'row 2 '),
+    'a short row': (
+        lambda r: r.set_row(['train_0', 'count', 'How many?']),
+        ValueError,
+        r'row 2 .* must be four strings .* 1 of 36 rows',
+    ),
+    'a long row': (
+        lambda r: r.set_row(['train_0', 'count', 'How many?', '2', '2']),
+        ValueError,
+        r'row 2 .* must be four strings .* 1 of 36 rows',
+    ),
+    'an object as row': (
+        lambda r: r.set_row({'image': 'train_0'}),
+        ValueError,
+        r'row 2 .* got \{"image": "train_0"\}',
+    ),
     'an unknown image': (
         lambda r: r.set_cell(0, 'nowhere'),
         FileNotFoundError,
@@ -231,6 +278,32 @@ def test_question_type_that_only_the_test_has(release: Release) -> None:
     dataset = OSVQA(release.root, 'test')
     assert 'brand new' in dataset.question_types
     assert release.read('test')
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_split_without_questions(release: Release, split: str) -> None:
+    release.annotation(split).write_text('[]')
+    with pytest.raises(
+        ValueError, match=f'all_{split}_annotation.json holds no question'
+    ):
+        release.read(split)
+    assert release.read()
+
+
+def test_question_that_stands_there_twice(release: Release) -> None:
+    """It is asked twice: the file decides."""
+    rows = json.loads(release.annotation().read_text())
+    release.annotation().write_text(json.dumps([*rows, rows[2], rows[2]]))
+    samples = release.read()
+    asked = torch.cat([s['question_id'][s['question_id'] >= 0] for s in samples])
+    assert sorted(asked.tolist()) == list(range(38))
+
+
+def test_rows_that_are_left_out_are_counted(release: Release) -> None:
+    release.set_row(['train_0'])
+    with pytest.warns(UserWarning, match='1 malformed rows are left out'):
+        dataset = OSVQA(release.root, on_error='skip')
+    assert len(dataset.table) == 35
 
 
 def test_vocabulary_of_one_answer(release: Release) -> None:
