@@ -3,12 +3,14 @@
 
 """Tests of the page to ask on, in a browser and without."""
 
+import json
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,6 +130,84 @@ def test_only_this_machine_is_served(page_url: str) -> None:
             assert client.connect_ex((address, port)) != 0
 
 
+def status(url: str, data: bytes | None = None, **headers: str) -> int:
+    """Ask for an address, and return the status of the answer."""
+    request = urllib.request.Request(url, data, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        'file=/etc/passwd',
+        'file=../../../../etc/passwd',
+        'file=%2e%2e/%2e%2e/%2e%2e/etc/passwd',
+        'file=file:///etc/passwd',
+        f'file={Path(app.__file__)}',
+        'static/../../../../etc/passwd',
+    ],
+)
+def test_no_file_of_this_machine_is_shown(page_url: str, path: str) -> None:
+    for prefix in ('', 'gradio_api/'):
+        assert 400 <= status(f'{page_url}/{prefix}{path}') < 500
+
+
+def test_no_file_of_this_machine_is_read(
+    page_url: str, tmp_path: Path, write_image: WriteImage
+) -> None:
+    """Only what was uploaded: a path in its place is refused."""
+    write_image(tmp_path / 'o.tif', np.zeros((3, 8, 8), np.uint8))
+    with urllib.request.urlopen(f'{page_url}/config') as response:
+        config = json.load(response)
+    (asking,) = {d['api_name'] for d in config['dependencies'] if len(d['inputs']) == 7}
+    upload = {'path': str(tmp_path / 'o.tif'), 'meta': {'_type': 'gradio.FileData'}}
+    values = ['upload', None, upload, None, 0, 1, 'Is there water?']
+    url = f'{page_url}/gradio_api/call/{asking}'
+    body = json.dumps({'data': values}).encode()
+    kind = {'Content-Type': 'application/json'}
+    with urllib.request.urlopen(urllib.request.Request(url, body, kind)) as response:
+        event = json.load(response)['event_id']
+    with urllib.request.urlopen(f'{url}/{event}', timeout=60) as response:
+        said = response.read().decode()
+    assert said.startswith('event: error')
+
+
+def test_name_that_leads_elsewhere(page_url: str) -> None:
+    """An upload lands in the page's own folder, whatever it is called."""
+    lines = [
+        '--x',
+        'Content-Disposition: form-data; name="files"; filename="../../../evil.tif"',
+        '',
+        'data',
+        '--x--',
+        '',
+    ]
+    request = urllib.request.Request(
+        f'{page_url}/gradio_api/upload',
+        '\r\n'.join(lines).encode(),
+        {'Content-Type': 'multipart/form-data; boundary=x'},
+    )
+    with urllib.request.urlopen(request) as response:
+        (path,) = json.load(response)
+    assert Path(path).resolve() == Path(path)
+    assert Path(path).name == 'evil.tif'
+    assert len(Path(path).parents) > 3
+    assert Path(path).parents[1].name.startswith('tmp')
+
+
+def test_upload_that_is_too_large(page_url: str) -> None:
+    head = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.tif"\r\n\r\n'
+    )
+    body = head + bytes(app.MAX_BYTES + 2**20) + b'\r\n--x--\r\n'
+    kind = {'Content-Type': 'multipart/form-data; boundary=x'}
+    assert status(f'{page_url}/gradio_api/upload', body, **kind) == 413
+
+
 @pytest.fixture(scope='module')
 def browser() -> Iterator[Any]:
     api = pytest.importorskip('playwright.sync_api')
@@ -197,3 +277,12 @@ class TestBrowser:
         page.get_by_text('text.png').wait_for()
         page.get_by_role('button', name='Ask').click()
         page.get_by_text('text.png is no Optical image').wait_for()
+
+
+def test_too_many_uploads(page_url: str) -> None:
+    """The last test: the page does not take any more for a minute."""
+    url = f'{page_url}/gradio_api/upload'
+    found = [status(url, b'') for _ in range(app.LIMITS['/upload'] + 1)]
+    assert found[0] != 429
+    assert found[-1] == 429
+    assert status(page_url) == 200

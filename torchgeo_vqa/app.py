@@ -15,11 +15,13 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from starlette.middleware import Middleware
 
 from .asking import load_task, read_pair
 from .datasets import OSVQAMini
 from .datasets.figure import TITLES
 from .datasets.tile import DRIVERS, opened
+from .rate_limit import RateLimit
 from .samplers import TileSampler
 from .trainers import Explanation, VQATask, plot_explanation
 from .transforms import Degradation
@@ -35,6 +37,12 @@ NUM_PAIRS = 12
 
 #: Requests that may wait; the next is told to come back later.
 MAX_WAITING = 16
+
+#: Requests a minute of one address, by the end of their path.
+LIMITS = {'/upload': 12, '': 120}
+
+#: Seconds after which an upload is removed.
+KEPT = 600
 
 MODALITIES = ('optical', 'sar')
 
@@ -222,7 +230,9 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
         return gr.Dropdown(choices=list(pair.questions), value=pair.example)
 
     with gr.Blocks(
-        title='Ask an optical and a SAR image', analytics_enabled=False
+        title='Ask an optical and a SAR image',
+        analytics_enabled=False,
+        delete_cache=(60, KEPT),
     ) as app:
         gr.Markdown(
             '# Ask an optical and a SAR image\n'
@@ -290,5 +300,9 @@ def run_app(
     with tempfile.TemporaryDirectory() as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
         app.launch(
-            server_name=host, server_port=port, max_file_size=MAX_BYTES, share=False
+            server_name=host,
+            server_port=port,
+            max_file_size=MAX_BYTES,
+            share=False,
+            app_kwargs={'middleware': [Middleware(RateLimit, limits=LIMITS)]},
         )

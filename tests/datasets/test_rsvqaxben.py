@@ -6,6 +6,7 @@
 import json
 import pickle
 import shutil
+import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -276,16 +277,17 @@ def test_download(
         for name in filenames:
             shutil.copy(rsvqaxben_root / name, root)
 
-    def extract(url: str, root: Path, filename: str, md5: str | None) -> None:
+    def download_url(url: str, root: Path, filename: str, md5: str | None) -> None:
         asked.append((url, md5))
         folder = {'S1': 'BigEarthNet-S1-v1.0', 'S2': 'BigEarthNet-v1.0'}[
             filename[12:14]
         ]
-        shutil.copytree(rsvqaxben_root / folder, root / folder)
+        with tarfile.open(root / filename, 'w:gz') as archive:
+            archive.add(rsvqaxben_root / folder, folder)
 
     module = 'torchgeo_vqa.datasets.rsvqaxben'
     monkeypatch.setattr(f'{module}.download_files', download)
-    monkeypatch.setattr(f'{module}.download_and_extract_archive', extract)
+    monkeypatch.setattr(f'{module}.download_url', download_url)
     dataset = RSVQAxBEN(tmp_path, 'val', download=True)
     assert rows_in(dataset) == rows_of(rsvqaxben_root, 'val')
     archives = BigEarthNet.metadata

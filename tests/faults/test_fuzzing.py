@@ -168,6 +168,23 @@ def test_other_annotations(rows: Any, skip: bool) -> None:
     read_annotations(json.dumps(rows).encode(), skip)
 
 
+@fuzz
+@given(data=st.data())
+def test_spoiled_cache(data: st.DataObject, tmp_path: Path) -> None:
+    """A cache that was damaged is made anew: never is anything else read from it."""
+    path = tmp_path / 'all_train_annotation.json'
+    path.write_text(json.dumps(ROWS * 50))
+    expected = QuestionTable.read(path)
+    (cache,) = tmp_path.glob('.cache/*.parquet')
+    good = cache.read_bytes()
+    cache.write_bytes(data.draw(spoiled(good)))
+    found = QuestionTable.read(path)
+    for column in COLUMNS:
+        ids = range(len(expected))
+        assert found.text(column, ids) == expected.text(column, ids)
+    cache.write_bytes(good)
+
+
 RSVQA = {
     'questions': [
         {

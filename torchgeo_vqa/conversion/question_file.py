@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from ..datasets.json_stream import is_unicode, stream
-from ..datasets.layout import SPLITS
+from ..datasets.layout import SPLITS, is_safe
 from .row import Refusal, Row
 
 #: Reason of RSVQA's stubs, which stand for the questions of other splits.
@@ -333,17 +333,3 @@ def _text(cell: Any) -> str | None:
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return json.dumps(cell)
     return None
-
-
-def is_safe(name: str) -> bool:
-    """Tell whether a name stays in its folder, on any system.
-
-    Args:
-        name: Name of an image.
-
-    Returns:
-        Whether it is a relative path without ``..``.
-    """
-    # Windows' paths know both slashes and drives
-    path = PureWindowsPath(name)
-    return not path.anchor and '..' not in path.parts

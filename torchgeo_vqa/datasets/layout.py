@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pandas as pd
 from pyproj import CRS
@@ -268,3 +268,17 @@ def acquisition_time(name: str) -> tuple[datetime, datetime]:
         except ValueError:
             pass  # digits of another meaning
     return pd.Timestamp.min, pd.Timestamp.max
+
+
+def is_safe(name: str) -> bool:
+    """Tell whether a name stays in its folder, on any system.
+
+    Args:
+        name: Name of an image.
+
+    Returns:
+        Whether it is a relative path without ``..``.
+    """
+    # Windows' paths know both slashes and drives
+    path = PureWindowsPath(name)
+    return not path.anchor and '..' not in path.parts

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rasterio.warp import transform_bounds
 
-from .layout import lay_out
+from .layout import is_safe, lay_out
 from .tile import Grid, ImageFile, Tile, in_large_folders
 
 #: Bands of an optical image.
@@ -61,6 +61,10 @@ def pair_images(
     with in_large_folders():
         for name in first_rows:
             try:
+                if not is_safe(name):
+                    raise FileNotFoundError(
+                        f'no image {name!r}: a name leads to an image in its folder'
+                    )
                 pairs[name] = {m: open_image(m, name) for m in modalities}
             except OSError as error:
                 problems[name] = error

@@ -45,7 +45,7 @@ PADDING = {
 CONTEXT_LENGTH = 77
 
 # Raise it whenever what is written to the cache changes.
-_CACHE_VERSION = b'1'
+_CACHE_VERSION = b'2'
 
 
 class QuestionTable:
@@ -344,7 +344,7 @@ def _read_cache(path: Path, stamp: bytes) -> pa.Table | None:
     """Read a cached table if there is one, whole and of the right stamp."""
     try:
         with pa.memory_map(str(path)) as source:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(source, page_checksum_verification=True)
             metadata = file.schema_arrow.metadata or {}
             return file.read() if metadata.get(b'stamp') == stamp else None
     except (OSError, pa.ArrowException):
@@ -356,7 +356,7 @@ def _write_cache(table: pa.Table, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
     try:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, write_page_checksum=True)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyproj import CRS
 from torchgeo.datasets.utils import Path as PathLike
-from torchgeo.datasets.utils import Sample, extract_archive
+from torchgeo.datasets.utils import Sample
 
+from .archive import extract
 from .json_stream import is_unicode, stream
 from .pair_vqa import OnError, PairVQA
 from .pairing import Opener
@@ -163,7 +164,7 @@ class RSVQA(PairVQA):
         download_files(self.record, names, self._folder, self.checksum)
         if not (self._folder / self.image_dir).exists():
             download_files(self.record, [self.archive], self._folder, self.checksum)
-            extract_archive(self._folder / self.archive)
+            extract(self._folder / self.archive, self._folder)
 
     def _read_questions(self, split: str, on_error: OnError) -> QuestionTable | None:
         """Read the questions of a split, if its files are there."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 from pyproj import CRS
 from torchgeo.datasets import BigEarthNet
 from torchgeo.datasets.utils import Path as PathLike
-from torchgeo.datasets.utils import Sample, download_and_extract_archive
+from torchgeo.datasets.utils import Sample, download_url
 
+from .archive import extract
 from .json_stream import stream
 from .pair_vqa import OnError, PairVQA
 from .pairing import Opener
@@ -191,12 +192,13 @@ class RSVQAxBEN(PairVQA):
             archive = BigEarthNet.metadata[key]
             is_there = self._trees[modality].folder.exists()
             if modality in self.modalities and not is_there:
-                download_and_extract_archive(
+                download_url(
                     archive['url'],
                     self._folder,
-                    filename=archive['filename'],
-                    md5=archive['md5'] if self.checksum else None,
+                    archive['filename'],
+                    archive['md5'] if self.checksum else None,
                 )
+                extract(self._folder / archive['filename'], self._folder)
 
     def _read_questions(self, split: str, on_error: OnError) -> QuestionTable | None:
         """Read the questions of a split, if its files are there."""

@@ -1,0 +1,83 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of the limit to what a visitor may ask."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from torchgeo_vqa import rate_limit
+from torchgeo_vqa.rate_limit import RateLimit
+
+
+class Visit:
+    """A page with a limit, and a clock that stands still until it is set."""
+
+    def __init__(self, limits: dict[str, int]) -> None:
+        """Initialize a new Visit instance."""
+        self.now = 0.0
+        self.limit = RateLimit(self.answer, limits, 60, lambda: self.now)
+
+    async def answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer what is not refused."""
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+
+    def __call__(
+        self, path: str = '/ask', host: str = 'a', method: str = 'POST'
+    ) -> dict[str, Any]:
+        """Send a request, and return the start of the answer."""
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {'type': 'http', 'method': method, 'path': path, 'client': (host, 1)}
+        asyncio.run(self.limit(scope, None, send))  # type: ignore[arg-type]
+        return sent[0]
+
+
+def test_window() -> None:
+    visit = Visit({'': 2})
+    times = [0, 10, 20, 59, 61, 65, 71, 72]
+    found = []
+    for visit.now in times:
+        found.append(visit()['status'])
+    # what is refused does not count
+    assert found == [200, 200, 429, 429, 200, 429, 200, 429]
+
+
+def test_how_long_to_wait() -> None:
+    visit = Visit({'': 1})
+    visit()
+    visit.now = 20.5
+    assert dict(visit()['headers'])[b'retry-after'] == b'40'
+
+
+def test_each_address_and_path_by_itself() -> None:
+    visit = Visit({'/upload': 1, '': 2})
+    assert [visit('/x/upload')['status'] for _ in range(2)] == [200, 429]
+    assert [visit('/ask')['status'] for _ in range(3)] == [200, 200, 429]
+    assert visit('/ask', 'b')['status'] == 200
+    assert visit('/ask', method='GET')['status'] == 200
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, 'MAX_VISITORS', 5)
+    visit = Visit({'': 1})
+    for host in range(50):
+        visit(host=str(host))
+    assert len(visit.limit._seen) == 5
+
+
+def test_other_protocols_pass() -> None:
+    visit = Visit({'': 1})
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for _ in range(3):
+        asyncio.run(visit.limit({'type': 'websocket'}, None, send))  # type: ignore[arg-type]
+    assert len(sent) == 3

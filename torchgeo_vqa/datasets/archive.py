@@ -1,0 +1,97 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Extraction of downloaded archives, whatever is in them."""
+
+import os
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from .layout import is_safe
+
+#: Bytes that an archive may hold for each of its own. Images shrink to a tenth at best.
+MAX_RATIO = 100
+
+
+def extract(path: Path, folder: Path) -> None:
+    """Extract an archive of plain files and folders.
+
+    What it holds appears when all of it is there.
+
+    Args:
+        path: ZIP archive, or tar archive of any compression.
+        folder: Folder that takes what is in it.
+
+    Raises:
+        FileExistsError: If something of that name is in the folder.
+        OSError: If the archive cannot be read, or the files cannot be written.
+        ValueError: If it holds links, devices, names that lead out of the folder, or far
+            more bytes than it has itself.
+    """
+    building = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=folder))
+    try:
+        if path.suffix == '.zip':
+            _extract_zip(path, building)
+        else:
+            _extract_tar(path, building)
+        for source in sorted(building.iterdir()):
+            target = folder / source.name
+            if os.path.lexists(target):
+                raise FileExistsError(
+                    f'{target} exists, and {path} holds it too; remove one of the two'
+                )
+            source.rename(target)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        reason = str(error).partition('\n')[0]
+        raise OSError(f'cannot read {path}: {reason}; download it again') from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _extract_zip(path: Path, folder: Path) -> None:
+    """Extract a ZIP archive; reading stops at the size that a member says it has."""
+    with zipfile.ZipFile(path) as archive:
+        guard = _Guard(path)
+        for member in archive.infolist():
+            # The upper half of these bits is the mode on Unix; without one, it is 0
+            kind = member.external_attr >> 28
+            guard.verify(member.filename, kind in (0, 0o4, 0o10), member.file_size)
+        archive.extractall(folder)
+
+
+def _extract_tar(path: Path, folder: Path) -> None:
+    """Extract a tar archive, a member at a time: to list them takes as long."""
+    guard = _Guard(path)
+
+    def verified(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
+        guard.verify(member.name, member.isreg() or member.isdir(), member.size)
+        return tarfile.data_filter(member, target)
+
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter=verified)
+
+
+class _Guard:
+    """Looks at the members of an archive before they are extracted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.left = MAX_RATIO * path.stat().st_size
+
+    def verify(self, name: str, is_plain: bool, size: int) -> None:
+        """Raise a ValueError if a member must not be extracted."""
+        if not is_safe(name):
+            raise ValueError(
+                f'{self.path} holds {name!r}, which leads out of its folder'
+            )
+        if not is_plain:
+            raise ValueError(f'{self.path} holds {name!r}, which is no file or folder')
+        self.left -= size
+        if self.left < 0:
+            raise ValueError(
+                f'{self.path} holds more than {MAX_RATIO} times the bytes that it has '
+                f'itself ({name!r}): such an archive fills the disk'
+            )

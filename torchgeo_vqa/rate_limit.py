@@ -1,0 +1,79 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""A limit to what one visitor may ask of a web page."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: Visitors that are kept in mind; beyond, those that were not seen longest are forgotten.
+MAX_VISITORS = 10_000
+
+
+class RateLimit:
+    """ASGI middleware that answers 429 to an address that sends too often.
+
+    Only requests that make work count: those of the method POST.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        limits: Mapping[str, int],
+        seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Initialize a new RateLimit instance.
+
+        Args:
+            app: Application that answers what is not refused.
+            limits: Number of requests of an address that are answered in *seconds*, by
+                the end of their path; '' is the end of all paths. The first that fits
+                counts.
+            seconds: Length of the time that is looked at.
+            clock: Returns the time in seconds.
+        """
+        self.app, self.limits, self.seconds, self.clock = app, limits, seconds, clock
+        self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request.
+
+        Args:
+            scope: The request.
+            receive: Receives its body.
+            send: Sends the answer.
+        """
+        if scope['type'] == 'http' and scope['method'] == 'POST':
+            wait = self._wait(scope)
+            if wait > 0:
+                headers = [(b'retry-after', b'%d' % (wait + 1))]
+                headers.append((b'content-type', b'text/plain'))
+                start = {'type': 'http.response.start', 'status': 429}
+                await send({**start, 'headers': headers})
+                body = b'too many requests, come back in %d s' % (wait + 1)
+                await send({'type': 'http.response.body', 'body': body})
+                return
+        await self.app(scope, receive, send)
+
+    def _wait(self, scope: Scope) -> float:
+        """Count a request, and return how many seconds too early it is."""
+        end = next((end for end in self.limits if scope['path'].endswith(end)), None)
+        if end is None:
+            return 0
+        key = (scope.get('client') or ('',))[0], end
+        seen = self._seen.setdefault(key, deque(maxlen=self.limits[end]))
+        self._seen.move_to_end(key)
+        if len(self._seen) > MAX_VISITORS:
+            self._seen.popitem(last=False)
+        now = self.clock()
+        if len(seen) == seen.maxlen and now - seen[0] < self.seconds:
+            return seen[0] + self.seconds - now
+        seen.append(now)
+        return 0
