@@ -1,5 +1,6 @@
 # make demo   train the quickstart and test its best checkpoint
 # make test   run the tests
+# make test-lowest  run the tests with the lowest version allowed of every direct dependency
 # make lint   check style and types          make format   mend the style
 # make docs   build the documentation        make tutorials  run the notebooks anew
 # make bench  measure the speed, on a machine that does nothing else
@@ -7,15 +8,19 @@
 #
 # The environment lives in .venv. VENV=<folder> uses another one, PYTHON=<program>
 # makes it with another interpreter, DEMO=<folder> puts the demo's runs elsewhere.
+# The lowest versions are for Python 3.12, LOWEST_PYTHON=<program> names it; a fresh
+# .venv has the newest.
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= runs/demo
+LOWEST ?= .venv-lowest
+LOWEST_PYTHON ?= python3.12
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.torchgeo-vqa
 
-.PHONY: demo test lint format docs tutorials bench clean
+.PHONY: demo test test-lowest lint format docs tutorials bench clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -29,6 +34,9 @@ demo: $(INSTALLED)
 # One thread a process: the test processes share the cores.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+
+test-lowest: $(LOWEST)/.torchgeo-vqa
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -61,4 +69,13 @@ $(INSTALLED): pyproject.toml
 		exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --editable '.[docs,generate,style,tests]'
+	touch $@
+
+$(LOWEST)/.torchgeo-vqa: pyproject.toml
+	test -x $(LOWEST)/bin/python || $(LOWEST_PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --python-version 3.12 \
+		--extra generate --extra tests pyproject.toml --output-file $(LOWEST)/versions.txt
+	$(LOWEST)/bin/uv pip install --python $(LOWEST) --requirement $(LOWEST)/versions.txt
+	$(LOWEST)/bin/uv pip install --python $(LOWEST) --no-deps --editable .
 	touch $@

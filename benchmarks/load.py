@@ -3,7 +3,7 @@
 
 """Do memory and open files stay bounded over a long run?
 
-Loads a stand-in of 10,000 tiles for three epochs with two workers, and looks again and
+Trains on a stand-in of 10,000 tiles for three epochs with two workers, and looks again and
 again at what the processes hold:
 
     python benchmarks/load.py
@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 from opening import NUM_PAIRS, make_release
 from side_by_side import ROOT, write
 
 from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.trainers import VQATask
 
 #: Share of the pairs that are in the training split.
 TRAIN = 0.7
@@ -39,8 +42,34 @@ def held() -> dict[str, float]:
     return {'megabytes': megabytes, 'files': files}
 
 
+class Look(Callback):
+    """Looks at what the processes hold."""
+
+    def __init__(self, looks: int) -> None:
+        """Initialize a new Look instance.
+
+        Args:
+            looks: How often to look in each epoch.
+        """
+        self.looks = looks
+        self.found: list[dict[str, float]] = []
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        """Look now and then.
+
+        Args:
+            trainer: Trainer that trains.
+            *args: Unused.
+        """
+        batches = int(trainer.num_training_batches)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        if done % max(1, batches // self.looks) == 0:
+            epoch = trainer.current_epoch + done / batches
+            self.found.append({'epoch': epoch, **held()})
+
+
 def measure(root: Path, epochs: int, looks: int) -> list[dict[str, float]]:
-    """Load all tiles again and again.
+    """Train on all tiles again and again.
 
     Args:
         root: The dataset.
@@ -53,7 +82,7 @@ def measure(root: Path, epochs: int, looks: int) -> list[dict[str, float]]:
     dm = OSVQADataModule(
         root=str(root),
         batch_size=16,
-        questions_per_sample=16,
+        questions_per_sample=1,
         num_workers=2,
         image_size=64,
         statistics={
@@ -61,17 +90,18 @@ def measure(root: Path, epochs: int, looks: int) -> list[dict[str, float]]:
             'sar': {'mean': [128.0], 'std': [64.0]},
         },
     )
-    dm.prepare_data()
-    dm.setup('fit')
-    loader = dm.train_dataloader()
-    found = []
-    every = max(1, len(loader) // looks)
-    for epoch in range(epochs):
-        for number, batch in enumerate(loader, 1):
-            dm.on_after_batch_transfer(batch, 0)
-            if number % every == 0:
-                found.append({'epoch': epoch + number / len(loader), **held()})
-    return found
+    look = Look(looks)
+    trainer = Trainer(
+        max_epochs=epochs,
+        accelerator='cpu',
+        callbacks=[look],
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    trainer.fit(VQATask('tgfnet_tiny'), datamodule=dm)
+    return look.found
 
 
 def plot(path: Path, found: list[dict[str, float]]) -> None:

@@ -87,5 +87,5 @@ class RandomLowLight(IntensityAugmentationBase2D):
         """
         factor = params['factor'].to(input).view(-1, 1, 1, 1)
         noise = params['noise'].to(input).view(-1, 1, 1, 1)
-        grain = seeded_normal(input, params['seed'], params['batch_prob'] > 0.5)
+        grain = seeded_normal(input, params)
         return (factor * input + noise * grain).clamp(0, 1)

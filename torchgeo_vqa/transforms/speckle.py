@@ -93,6 +93,6 @@ class RandomSpeckle(IntensityAugmentationBase2D):
             Images of shape (B, C, H, W), in dB.
         """
         share = 1 / (9 * params['looks'].to(input).view(-1, 1, 1, 1))
-        z = seeded_normal(input, params['seed'], params['batch_prob'] > 0.5)
+        z = seeded_normal(input, params)
         gain = (1 - share + share.sqrt() * z) ** 3
         return input + 10 * gain.clamp(min=MIN_GAIN).log10()
