@@ -96,7 +96,7 @@ def fuzzing() -> dict[str, Any]:
     parts = re.split(r'^\S*test_fuzzing\.py::', done.stdout, flags=re.MULTILINE)[1:]
     tests = {}
     for part in parts:
-        numbers = re.findall(r'(\d+) passing examples, (\d+) failing examples', part)
+        numbers = re.findall(r'(\d+) passing, (\d+) failing', part)
         if numbers:
             tests[part.partition(':')[0]] = {
                 'passing': sum(int(passing) for passing, _ in numbers),

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip import tokenize
 
-from torchgeo_vqa.datasets import QuestionTable, question_table
+from torchgeo_vqa.datasets import QuestionTable, question_table, table_cache
 from torchgeo_vqa.datasets.question_table import COLUMNS, decode
 
 ROWS = [
@@ -115,7 +115,7 @@ class TestCache:
     def test_is_used(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = columns(QuestionTable.read(path))
         assert [p.name for p in (path.parent / '.cache').iterdir()] == [
-            'all_train_annotation.parquet'
+            'all_train_annotation.table'
         ]
         monkeypatch.setattr(question_table, '_parse', never)
         assert columns(QuestionTable.read(path)) == expected
@@ -129,7 +129,7 @@ class TestCache:
 
     def test_is_rebuilt_when_broken(self, path: Path) -> None:
         expected = columns(QuestionTable.read(path))
-        cache = path.parent / '.cache/all_train_annotation.parquet'
+        cache = path.parent / '.cache/all_train_annotation.table'
         whole = cache.read_bytes()
         cache.write_bytes(whole[: len(whole) // 2])
         assert columns(QuestionTable.read(path)) == expected
@@ -148,7 +148,7 @@ class TestCache:
         expected = columns(QuestionTable.read(path))
         tmp_path.chmod(0o755)
         assert not (tmp_path / '.cache').is_dir()
-        assert len(list(user.glob('question_tables/*.parquet'))) == 1
+        assert len(list(user.glob('question_tables/*.table'))) == 1
         monkeypatch.setattr(question_table, '_parse', never)
         assert columns(QuestionTable.read(path)) == expected
 
@@ -159,7 +159,7 @@ class TestCache:
             raise OSError('disk full')
 
         monkeypatch.setenv('TORCHGEO_VQA_CACHE', str(tmp_path / 'user'))
-        monkeypatch.setattr(question_table.os, 'replace', full)
+        monkeypatch.setattr(table_cache.os, 'replace', full)
         assert len(QuestionTable.read(path)) == 4
         assert not [p for p in tmp_path.rglob('*') if p.is_file() and p != path]
 

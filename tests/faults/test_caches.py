@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datasets import question_table
+from torchgeo_vqa.datasets import table_cache
 from torchgeo_vqa.datasets.question_table import QuestionTable
 
 #: Opens a table again and again, removing the cache now and then.
@@ -25,7 +25,7 @@ for number in range(30):
     assert len(table) == 3000
     assert table.text('question', [2999]) == ['question 2999']
     if number % 7 == int(sys.argv[2]):
-        for cache in path.parent.glob('.cache/*.parquet'):
+        for cache in path.parent.glob('.cache/*.table'):
             cache.unlink(missing_ok=True)
 """
 
@@ -54,12 +54,12 @@ def test_other_processes_write_it(annotation: Path) -> None:
         _, said = process.communicate(timeout=120)
         assert process.returncode == 0, said.decode()
     assert len(QuestionTable.read(annotation)) == 3000
-    assert cache_of(annotation).suffix == '.parquet'
+    assert cache_of(annotation).suffix == '.table'
 
 
 def test_of_another_version(annotation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(question_table, '_CACHE_VERSION', b'0')
+        patch.setattr(table_cache, '_VERSION', b'0')
         QuestionTable.read(annotation)
     before = cache_of(annotation).read_bytes()
     assert len(QuestionTable.read(annotation)) == 3000

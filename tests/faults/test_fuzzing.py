@@ -175,7 +175,7 @@ def test_spoiled_cache(data: st.DataObject, tmp_path: Path) -> None:
     path = tmp_path / 'all_train_annotation.json'
     path.write_text(json.dumps(ROWS * 50))
     expected = QuestionTable.read(path)
-    (cache,) = tmp_path.glob('.cache/*.parquet')
+    (cache,) = tmp_path.glob('.cache/*.table')
     good = cache.read_bytes()
     cache.write_bytes(data.draw(spoiled(good)))
     found = QuestionTable.read(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from .band_stack import BandStack
-from .question_table import cached_table
+from .table_cache import cached_table
 
 #: Bands of a Sentinel-2 patch.
 SENTINEL2_BANDS = (

@@ -3,14 +3,10 @@
 
 """Questions and answers of one split, in Arrow columns."""
 
-import contextlib
 import copy
-import hashlib
 import json
-import os
-import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cache_folder import cache_folder
 from .json_stream import is_unicode
 from .layout import EXTENSION
+from .table_cache import cached_table
 
 Ids = Tensor | NDArray[np.integer] | Sequence[int]
 
@@ -43,9 +38,6 @@ PADDING = {
 
 #: Tokens of a question, padding included: what every CLIP text tower takes.
 CONTEXT_LENGTH = 77
-
-# Raise it whenever what is written to the cache changes.
-_CACHE_VERSION = b'2'
 
 
 class QuestionTable:
@@ -293,73 +285,6 @@ def decode(tokens: Tensor) -> str:
 
     # Without padding, start and end
     return cast(str, decode_tokens(tokens[tokens != 0][1:-1])).strip()
-
-
-def cached_table(
-    paths: Sequence[Path],
-    make: Callable[[], pa.Table],
-    is_usable: Callable[[pa.Table], bool] = lambda _: True,
-    name: str | None = None,
-) -> pa.Table:
-    """Read a table from the cache, or make it and write it there.
-
-    Args:
-        paths: The files it is made of; when one changes, it is made anew.
-        make: Makes the table.
-        is_usable: Tells whether a cached table will do.
-        name: Name of the cache (defaults to that of the first file).
-
-    Returns:
-        The table.
-    """
-    stamp = _CACHE_VERSION
-    for path in paths:
-        stat = path.stat()
-        stamp += b' %d %d' % (stat.st_size, stat.st_mtime_ns)
-    for cache in _caches(paths[0], name or paths[0].stem):
-        table = _read_cache(cache, stamp)
-        if table is not None and is_usable(table):
-            return table
-    table = make()
-    metadata = {**(table.schema.metadata or {}), b'stamp': stamp}
-    table = table.replace_schema_metadata(metadata)
-    for cache in _caches(paths[0], name or paths[0].stem):
-        with contextlib.suppress(OSError):  # such as a full disk
-            _write_cache(table, cache)
-            break
-    return table
-
-
-def _caches(path: Path, name: str) -> Iterator[Path]:
-    """Where a table made of a file may be kept: beside it, else at the user's."""
-    name = f'{name}.parquet'
-    # Asked of the mode, since everything is writable to root
-    if path.parent.stat().st_mode & 0o222:
-        yield path.parent / '.cache' / name
-    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
-    yield cache_folder() / 'question_tables' / f'{key}-{name}'
-
-
-def _read_cache(path: Path, stamp: bytes) -> pa.Table | None:
-    """Read a cached table if there is one, whole and of the right stamp."""
-    try:
-        with pa.memory_map(str(path)) as source:
-            file = pq.ParquetFile(source, page_checksum_verification=True)
-            metadata = file.schema_arrow.metadata or {}
-            return file.read() if metadata.get(b'stamp') == stamp else None
-    except (OSError, pa.ArrowException):
-        return None
-
-
-def _write_cache(table: pa.Table, path: Path) -> None:
-    """Write a table so that a reader finds either all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
-    try:
-        pq.write_table(table, temporary, write_page_checksum=True)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, int]:
