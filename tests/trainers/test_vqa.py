@@ -234,6 +234,21 @@ class TestVQATask:
         assert report['coverage'] == pytest.approx(share)
         assert report['num_questions'] == len(answers)
 
+    @pytest.mark.parametrize('stage', ['validate', 'test', 'predict'])
+    def test_pretrained_weights_may_be_gone(
+        self,
+        stage: str,
+        trained: tuple[VQATask, Path],
+        release_root: Path,
+        tmp_path: Path,
+    ) -> None:
+        """What a checkpoint replaces is neither looked for nor downloaded."""
+        task = VQATask('tgfnet_tiny', pretrained=str(tmp_path / 'gone.ckpt'))
+        run = getattr(trainer(tmp_path, logger=False), stage)
+        run(task, datamodule=make(release_root), ckpt_path=trained[1])
+        for name, value in trained[0].model.state_dict().items():
+            assert torch.equal(value, task.model.state_dict()[name]), name
+
     def test_checkpoint_keeps_its_vocabulary_on_other_data(
         self, trained: tuple[VQATask, Path], release_root: Path, folder: Path
     ) -> None:

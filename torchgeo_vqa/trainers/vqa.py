@@ -234,8 +234,8 @@ class VQATask(BaseTask):
                 f'VQATask needs a data module with questions, got {type(dm).__name__}; '
                 'use --data OSVQADataModule --data.root <folder>, or OSVQAMiniDataModule'
             )
-        if self.metadata is None and self.trainer.ckpt_path is None:
-            self.metadata = {
+        if self.metadata is None:
+            metadata = {
                 'answers': list(dm.answers),
                 'question_types': list(dm.question_types),
                 'groups': list(dm.groups),
@@ -244,9 +244,13 @@ class VQATask(BaseTask):
                 'image_size': dm.image_size,
                 'statistics': dm.statistics,
             }
-            self._build(self.hparams['pretrained'])
-        if self.metadata is not None:
-            self._agree(dm)
+            if stage == 'fit':
+                self.metadata = metadata
+                self._build(self.hparams['pretrained'])
+            else:
+                # Weights of CLIP that a checkpoint replaces need not be there
+                self._build_for(metadata)
+        self._agree(dm)
         if stage == 'fit' and self.hparams['feature_cache'] and dm.augments:
             changed = ', '.join(f'{name}={v}' for name, v in dm.augments.items())
             raise ValueError(
