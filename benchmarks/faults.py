@@ -48,6 +48,18 @@ CATALOGUE = {
 
 FUZZING = 'tests/faults/test_fuzzing.py'
 
+#: What the tests there read.
+FUZZED = {
+    'test_spoiled_annotations': 'annotation files with bytes changed',
+    'test_other_annotations': 'annotation files of other values',
+    'test_spoiled_rsvqa': "RSVQA's files with bytes changed",
+    'test_spoiled_cache': 'cached tables with bytes changed',
+    'test_spoiled_question_files': 'CSV, TSV, JSON and JSON lines to convert, with bytes '
+    'changed',
+    'test_other_question_files': 'JSON to convert of other values',
+    'test_spoiled_images': 'GeoTIFF (three kinds) and PNG with bytes changed',
+}
+
 #: Titles of the jobs of kills.py.
 KILLS = {
     'cache': 'building the cache of a question table',
@@ -187,10 +199,14 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     lines: list[tuple[str, str, str]] = []
     for file, counts in found.get('catalogue', {}).get('files', {}).items():
         lines.append((CATALOGUE[file], f'{counts["tried"]}', f'{counts["passed"]}'))
-    for name, counts in found.get('fuzzing', {}).get('tests', {}).items():
-        title = name.removeprefix('test_').replace('_', ' ')
-        tried = counts['passing'] + counts['failing']
-        lines.append((f'fuzzing: {title}', f'{tried:,}', f'{counts["passing"]:,}'))
+    tests = found.get('fuzzing', {}).get('tests', {})
+    for name, title in FUZZED.items():
+        kinds = [counts for test, counts in tests.items() if test.startswith(name)]
+        if kinds:
+            passed, failed = (
+                sum(k[key] for k in kinds) for key in ('passing', 'failing')
+            )
+            lines.append((f'fuzzing: {title}', f'{passed + failed:,}', f'{passed:,}'))
     for job, title in KILLS.items():
         if job in (counts := found.get('kills', {})):
             numbers = counts[job]
