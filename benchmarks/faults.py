@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -127,32 +126,37 @@ def load() -> None:
     run([sys.executable, 'benchmarks/load.py'])
 
 
-def summary(stdout: str) -> dict[str, int]:
-    """Read the last line of pytest."""
-    last = stdout.strip().splitlines()[-1]
+#: What the versions of are told.
+DEPENDENCIES = ('torch', 'torchgeo', 'lightning', 'kornia', 'open_clip_torch')
+
+
+def tested(python: Path, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Count the tests of a run, and tell with what they ran."""
+    script = (
+        'import json, sys; from importlib.metadata import version; '
+        'print(json.dumps({name: version(name) for name in sys.argv[1:]} | '
+        '{"python": sys.version.split()[0]}))'
+    )
+    command = [str(python), '-c', script, *DEPENDENCIES]
+    versions = subprocess.run(command, capture_output=True, text=True, check=True)
+    last = done.stdout.strip().splitlines()[-1]
     counts = {word: int(number) for number, word in re.findall(r'(\d+) (\w+)', last)}
-    return {key: counts.get(key, 0) for key in ('passed', 'failed', 'error', 'skipped')}
-
-
-def versions() -> dict[str, Any]:
-    """Run all tests with the lowest and with the newest versions."""
-    lowest = run(['make', 'test-lowest'])
-    newest = run([sys.executable, '-m', 'pytest', '-q', '-n', '2'])
-    python = subprocess.run(
-        ['.venv-lowest/bin/python', '--version'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    keys = ('passed', 'failed', 'errors', 'skipped')
     return {
-        'lowest': {'python': python.split()[1], **summary(lowest.stdout)},
-        'newest': {'python': sys.version.split()[0], **summary(newest.stdout)},
-        'newest_versions': {
-            name: version(name)
-            for name in ('torch', 'torchgeo', 'lightning', 'kornia', 'open_clip_torch')
-        },
+        **{key: counts.get(key, 0) for key in keys},
+        'versions': json.loads(versions.stdout),
     }
+
+
+def lowest() -> dict[str, Any]:
+    """Run all tests with the lowest versions."""
+    return tested(ROOT / '.venv-lowest/bin/python', run(['make', 'test-lowest']))
+
+
+def newest() -> dict[str, Any]:
+    """Run all tests with the versions that are here, the newest if this is a fresh .venv."""
+    command = [sys.executable, '-m', 'pytest', '-n', '2', '--dist', 'worksteal']
+    return tested(Path(sys.executable), run(command))
 
 
 def audit() -> dict[str, Any]:
@@ -182,7 +186,8 @@ STEPS: dict[str, Callable[[], dict[str, Any] | None]] = {
     'fuzzing': fuzzing,
     'kills': kills,
     'load': load,
-    'versions': versions,
+    'lowest': lowest,
+    'newest': newest,
     'audit': audit,
 }
 
@@ -222,10 +227,13 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             )
         )
     for which in ('lowest', 'newest'):
-        if which in (counts := found.get('versions', {})):
-            numbers = counts[which]
-            tried = numbers['passed'] + numbers['failed'] + numbers['error']
-            title = f'all tests with the {which} versions, Python {numbers["python"]}'
+        if numbers := found.get(which):
+            tried = numbers['passed'] + numbers['failed'] + numbers['errors']
+            used = numbers['versions']
+            title = f'all tests with the {which} versions (Python {used["python"]}, PyTorch '
+            title += (
+                f'{used["torch"].partition("+")[0]}, Lightning {used["lightning"]})'
+            )
             skipped = f' ({numbers["skipped"]} skipped)' if numbers['skipped'] else ''
             lines.append((title, f'{tried:,}', f'{numbers["passed"]:,}{skipped}'))
     if 'audit' in found:

@@ -41,7 +41,8 @@ def probe() -> list[tuple[int, float]]:
 
 
 def test_garbage_collector_leaves_shared_memory_alone() -> None:
-    assert gc.get_freeze_count() == 0
+    # Python 3.12 begins with some hundred
+    assert gc.get_freeze_count() < 1000
     assert all(frozen > 10_000 for frozen, _ in probe())
 
 

@@ -51,7 +51,7 @@ def test_other_processes_write_it(annotation: Path) -> None:
         subprocess.Popen([*command, str(i)], stderr=subprocess.PIPE) for i in range(4)
     ]
     for process in processes:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=600)
         assert process.returncode == 0, said.decode()
     assert len(QuestionTable.read(annotation)) == 3000
     assert cache_of(annotation).suffix == '.table'

@@ -53,7 +53,7 @@ def check_figure(explanation: Explanation, num_panels: int, **images: Any) -> No
     figure = plot_explanation(explanation, **images)
     figure.canvas.draw()
     assert len(figure.axes) == num_panels + 1
-    assert QUESTION in figure.get_suptitle()
+    assert QUESTION in figure.texts[0].get_text()  # the title above all
     plt.close(figure)
 
 
