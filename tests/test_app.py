@@ -228,6 +228,7 @@ class TestBrowser:
     @pytest.fixture
     def page(self, browser: Any, page_url: str) -> Iterator[Any]:
         page = browser.new_page(viewport={'width': 1280, 'height': 1000})
+        page.set_default_timeout(120_000)  # other tests may run beside
         requested: list[str] = []
         page.on('request', lambda request: requested.append(request.url))
         page.goto(page_url)
@@ -244,9 +245,7 @@ class TestBrowser:
         line = 'document.querySelector("#answer")?.innerText.match(/Relied on.*/)?.[0]'
         before = page.evaluate(line)
         page.get_by_role('button', name='Ask').click()
-        page.wait_for_function(
-            f'before => {line} && {line} != before', arg=before, timeout=60_000
-        )
+        page.wait_for_function(f'before => {line} && {line} != before', arg=before)
         found = re.search(r'Optical ([\d.]+)%, SAR ([\d.]+)%', page.evaluate(line))
         assert found
         return {'optical': float(found[1]), 'sar': float(found[2])}
