@@ -123,7 +123,7 @@ class PredictionWriter(BasePredictionWriter):
         if self.writer is not None:
             with contextlib.suppress(OSError):
                 self.writer.close()
-            self.writer = None
+        self.writer = None
         Path(self._part).unlink(missing_ok=True)
 
     @property

@@ -9,7 +9,7 @@ import os
 import shlex
 import warnings
 from collections.abc import Sequence
-from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -42,7 +42,7 @@ from .prediction import PredictionWriter
 from .report import as_report, print_report, write_report
 
 #: Version that checkpoints are saved with.
-VERSION = metadata.version('torchgeo-vqa')
+VERSION = version('torchgeo-vqa')
 
 # Arguments that decide on the weights a model has
 _ARCHITECTURE = ('model', 'model_args')
