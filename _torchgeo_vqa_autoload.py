@@ -81,9 +81,9 @@ class HostFinder:
 def import_plugin() -> None:
     """Import the plugin; if it is broken, say so and let TorchGeo go on."""
     try:
-        import torchgeo_vqa.cli
+        import torchgeo_vqa.quickstart
 
-        torchgeo_vqa.cli.start_quickstart()
+        torchgeo_vqa.quickstart.start_quickstart()
     except Exception as error:  # noqa: BLE001  # whatever it is, TorchGeo goes on
         import warnings
 

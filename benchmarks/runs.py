@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from torchgeo_vqa.cli import QUICKSTART
+from torchgeo_vqa.quickstart import QUICKSTART
 
 
 def torchgeo(

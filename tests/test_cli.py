@@ -1,207 +1,94 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Tests of the quickstart and of the configurations that come with the package."""
+"""Tests of the command ``torchgeo-vqa``, as it is typed."""
 
+import json
+import os
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from lightning.pytorch.utilities import rank_zero_only
-from torchgeo.main import main
 
-from torchgeo_vqa.cli import QUICKSTART, start_quickstart, with_quickstart
+from torchgeo_vqa.cli import main
+from torchgeo_vqa.datasets import OSVQA
 
-CONFIGS = sorted(QUICKSTART.parent.glob('*.yaml'))
-OURS = ('--config', str(QUICKSTART))
+ROOT = Path(__file__).parents[1]
 
 
-def parse(capsys: pytest.CaptureFixture[str], args: list[str]) -> dict[str, Any]:
-    """Return the configuration that TorchGeo reads from a command line."""
+def run(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    environment = os.environ | {'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    command = [sys.executable, '-m', 'torchgeo_vqa', *args]
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_installed_command_is_main() -> None:
+    project = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+    assert project['scripts'] == {'torchgeo-vqa': f'{main.__module__}:main'}
+
+
+def test_package_does_not_import_it() -> None:
+    code = (
+        'import sys, torchgeo_vqa; '
+        "print([m for m in sys.modules if m.startswith(('torchgeo_vqa.cli', "
+        "'torchgeo_vqa.conversion', 'torchgeo_vqa.generation'))])"
+    )
+    environment = os.environ | {'PYTHONPATH': str(ROOT)}
+    output = subprocess.check_output(
+        [sys.executable, '-c', code], env=environment, text=True
+    )
+    assert output.strip() == '[]'
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (['--help'], ['convert', '--help'], ['generate', '--help']):
+        with pytest.raises(SystemExit) as exit_info:
+            main(args)
+        assert exit_info.value.code == 0
+    output = capsys.readouterr().out
+    # from the docstring
+    assert 'Folder of the optical images.' in output
+    assert 'Raster of class codes' in output
+    assert '--transfer {copy,hardlink,symlink}' in output
+
+
+def test_convert(
+    tmp_path: Path, real_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = real_root / 'OSVQA_1.0'
+    questions = sorted((root / 'annotations').glob('all_*_annotation.json'))
+    args = ['convert', *map(str, questions), '--output', str(tmp_path / 'o')]
+    args += ['--optical', str(root / 'images/rgb'), '--sar', str(root / 'images/sar')]
+    main([*args, '--dry_run'])
+    dry = capsys.readouterr().out
+    assert '509 of 509 rows taken' in dry
+    assert not list(tmp_path.iterdir())
+    done = run(*args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, dry), done.stderr
+    assert len(OSVQA(tmp_path / 'o').table) == 346
     with pytest.raises(SystemExit) as exit_info:
-        main([*args, '--print_config'])
-    captured = capsys.readouterr()
-    assert exit_info.value.code == 0, captured.err
-    config: dict[str, Any] = yaml.safe_load(captured.out)
-    return config
+        main(args)
+    assert exit_info.value.code == 1
+    assert capsys.readouterr().err == (
+        f'torchgeo-vqa convert: error: {tmp_path / "o"} exists; remove it or choose '
+        'another folder\n'
+    )
 
 
-@pytest.mark.parametrize(
-    ('argv', 'completed'),
-    [
-        ('fit --model tgfnet', 'fit + --model tgfnet'),
-        ('fit --model=tgfnet', 'fit + --model=tgfnet'),
-        (
-            'fit --model torchgeo_vqa.trainers.tgfnet',
-            'fit + --model torchgeo_vqa.trainers.tgfnet',
-        ),
-        ('validate --model tgfnet', 'validate + --model tgfnet'),
-        ('predict --model tgfnet', 'predict + --model tgfnet'),
-        (
-            'test --model tgfnet --ckpt_path a.ckpt',
-            'test + --model tgfnet --ckpt_path a.ckpt',
-        ),
-        (
-            'fit --trainer.max_epochs 1 --model tgfnet --model.lr 0.1',
-            'fit + --trainer.max_epochs 1 --model tgfnet --model.lr 0.1',
-        ),
-        # the quickstart's own data with another option
-        (
-            'fit --model tgfnet --data.batch_size 4',
-            'fit + --model tgfnet --data.batch_size 4',
-        ),
-        # the last one counts
-        (
-            'fit --model Classification --model tgfnet',
-            'fit + --model Classification --model tgfnet',
-        ),
-    ],
-)
-def test_completes(argv: str, completed: str) -> None:
-    expected = completed.replace('+', ' '.join(OURS)).split()
-    assert with_quickstart(argv.split()) == expected
-
-
-@pytest.mark.parametrize(
-    'argv',
-    [
-        '',
-        'fit',
-        'fit --help',
-        '--model tgfnet',
-        'fit --model',
-        'fit --model Classification',
-        'fit --model tgfnet --model Classification',
-        'fit --model VQATask',
-        'fit --model.help tgfnet',
-        'fit --trainer.logger tgfnet',
-        'fit --model tgfnet --data OSVQADataModule --data.root data',
-        'fit --model tgfnet --data=OSVQADataModule',
-        'fit --model tgfnet --data.class_path OSVQADataModule',
-        'fit --model tgfnet --data.class_path=OSVQADataModule',
-        'fit --model tgfnet --data.help OSVQADataModule',
-        'fit --model tgfnet --config a.yaml',
-        'fit --model tgfnet --config=a.yaml',
-        'fit --model tgfnet -c a.yaml',
-        'fit --model tgfnet -c=a.yaml',
-        'fit --model tgfnet -ca.yaml',
-        'fit --config a.yaml --model tgfnet',
-        '--config a.yaml fit --model tgfnet',
-    ],
-)
-def test_leaves_alone(argv: str) -> None:
-    assert with_quickstart(argv.split()) == argv.split()
-
-
-def test_completes_once() -> None:
-    once = with_quickstart(['fit', '--model', 'tgfnet'])
-    assert with_quickstart(once) == once
-
-
-def test_argv_is_not_changed() -> None:
-    argv = ['fit', '--model', 'tgfnet']
-    with_quickstart(argv)
-    assert argv == ['fit', '--model', 'tgfnet']
-
-
-@pytest.mark.parametrize(
-    'program',
-    [
-        '/env/bin/torchgeo',
-        'torchgeo',
-        'torchgeo.exe',
-        '/env/lib/site-packages/torchgeo/__main__.py',
-    ],
-)
-def test_torchgeo_starts_quickstart(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+def test_convert_options(
+    tmp_path: Path, release_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, 'argv', [program, 'fit', '--model', 'tgfnet'])
-    start_quickstart()
-    assert sys.argv == [program, 'fit', *OURS, '--model', 'tgfnet']
-    captured = capsys.readouterr()
-    assert captured.out == ''
-    assert captured.err.count('\n') == 1
-    assert str(QUICKSTART) in captured.err
-
-
-@pytest.mark.parametrize(
-    'argv',
-    [
-        [],
-        [''],
-        ['-c'],
-        ['train.py', 'fit', '--model', 'tgfnet'],
-        ['/home/torchgeo/train.py', 'fit', '--model', 'tgfnet'],
-        ['other/__main__.py', 'fit', '--model', 'tgfnet'],
-        ['torchgeo', 'fit', '--model', 'Classification'],
-    ],
-)
-def test_others_do_not(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
-) -> None:
-    monkeypatch.setattr(sys, 'argv', argv.copy())
-    start_quickstart()
-    assert sys.argv == argv
-    assert capsys.readouterr().err == ''
-
-
-def test_only_one_process_prints(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(rank_zero_only, 'rank', 1)
-    monkeypatch.setattr(sys, 'argv', ['torchgeo', 'fit', '--model', 'tgfnet'])
-    start_quickstart()
-    assert sys.argv[2:4] == [*OURS]
-    assert capsys.readouterr().err == ''
-
-
-def test_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
-    config = parse(capsys, with_quickstart(['fit', '--model', 'tgfnet']))
-    assert config['model']['class_path'] == 'torchgeo_vqa.trainers.tgfnet'
-    assert config['model']['init_args']['model'] == 'tgfnet_tiny'
-    data = config['data']['class_path']
-    assert data == 'torchgeo_vqa.datamodules.OSVQAMiniDataModule'
-    assert 0 < config['trainer']['max_epochs'] < 1000
-    (checkpoint,) = config['trainer']['callbacks']
-    assert checkpoint['init_args']['monitor'] == 'val_OA'
-    assert checkpoint['init_args']['mode'] == 'max'
-
-
-def test_user_overrides_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = [
-        *('fit', '--model', 'tgfnet', '--model.lr', '0.125'),
-        *('--trainer.max_epochs', '1', '--data.batch_size', '3'),
-    ]
-    config = parse(capsys, with_quickstart(argv))
-    assert config['model']['init_args']['model'] == 'tgfnet_tiny'
-    assert config['model']['init_args']['lr'] == 0.125
-    assert config['trainer']['max_epochs'] == 1
-    data = config['data']
-    assert data['class_path'] == 'torchgeo_vqa.datamodules.OSVQAMiniDataModule'
-    assert data['init_args']['batch_size'] == 3
-
-
-def test_full_model_is_not_the_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ['fit', '--model', 'tgfnet', '--data', 'OSVQADataModule']
-    config = parse(capsys, with_quickstart(argv))
-    assert config['model']['class_path'] == 'torchgeo_vqa.trainers.tgfnet'
-    assert config['model']['init_args']['model'] == 'tgfnet'
-    data = config['data']['class_path']
-    assert data == 'torchgeo_vqa.datamodules.OSVQADataModule'
-
-
-@pytest.mark.parametrize('subcommand', ['fit', 'validate', 'test', 'predict'])
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_configs_parse(
-    capsys: pytest.CaptureFixture[str], path: Path, subcommand: str
-) -> None:
-    written = yaml.safe_load(path.read_text())
-    config = parse(capsys, [subcommand, '--config', str(path)])
-    # degradation.yaml adds to a run's own configuration
-    for part in written.keys() & {'model', 'data'}:
-        assert config[part]['class_path'] == written[part]['class_path']
-        for name, value in written[part].get('init_args', {}).items():
-            assert config[part]['init_args'][name] == value
+    path = release_root / 'annotations/all_train_annotation.json'
+    rows = json.loads(path.read_text())
+    args = ['convert', str(path), '--output', str(tmp_path / 'o')]
+    args += ['--optical', str(release_root / 'images/rgb')]
+    main([*args, '--split', 'draw', '--fractions', '0.5', '0', '0.5', '--seed', '3'])
+    assert f'{len(rows)} of {len(rows)} rows taken' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*args, '--split', 'cut'])
+    assert "'draw'" in capsys.readouterr().err

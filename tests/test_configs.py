@@ -17,8 +17,8 @@ import torch
 from torchgeo.main import main
 
 import torchgeo_vqa.datasets.osvqamini
-from torchgeo_vqa.cli import QUICKSTART, with_quickstart
 from torchgeo_vqa.datasets import OSVQAMini
+from torchgeo_vqa.quickstart import QUICKSTART, with_quickstart
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', ROOT / 'docs' / 'user' / 'quickstart.md')

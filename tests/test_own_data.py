@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from torchgeo_vqa.__main__ import main
+from torchgeo_vqa.cli import main
 from torchgeo_vqa.datasets import OSVQA
 
 PAGE = (Path(__file__).parents[1] / 'docs/user/own_data.md').read_text()

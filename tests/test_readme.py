@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from torchgeo.main import main
 
-from torchgeo_vqa.cli import QUICKSTART, with_quickstart
+from torchgeo_vqa.quickstart import QUICKSTART, with_quickstart
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')))

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from starlette.middleware import Middleware
 
-from .asking import load_task, read_pair
 from .datasets import OSVQAMini
-from .datasets.figure import TITLES
-from .datasets.tile import DRIVERS, opened
+from .prediction.area import load_task, read_pair
+from .rasters.figure import TITLES
+from .rasters.tile import DRIVERS, opened
 from .rate_limit import RateLimit
 from .samplers import TileSampler
 from .trainers import Explanation, VQATask, plot_explanation

@@ -1,78 +1,193 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The quickstart, which is what ``torchgeo fit --model tgfnet`` alone runs."""
+"""The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
+import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from lightning.pytorch.utilities import rank_zero_only
+from jsonargparse import ArgumentParser
 
-#: The quickstart's configuration, an ordinary LightningCLI file.
-QUICKSTART = Path(__file__).parent / 'configs' / 'quickstart.yaml'
-
-CHOICES = ('--config', '--data', '--data.class_path', '--data.help')
-MODELS = ('tgfnet', 'torchgeo_vqa.trainers.tgfnet')
-SUBCOMMANDS = ('fit', 'validate', 'test', 'predict')
+from .conversion import convert
+from .generation import generate
+from .prediction.area import ask
 
 
-def with_quickstart(argv: Sequence[str]) -> list[str]:
-    """Complete a command line that names TGFNet but neither data nor configuration.
-
-    Args:
-        argv: Arguments of the ``torchgeo`` command, without its own name.
+def parser() -> ArgumentParser:
+    """Make the parser of the command line.
 
     Returns:
-        The arguments with the quickstart's ``--config`` after the subcommand, so that
-        every option of the user overrides it. Any other command line as it is.
+        The parser, whose options are the arguments of the functions.
     """
-    args = list(argv)
-    if _model(args) not in MODELS or any(map(_chooses, args)):
-        return args
-    for i, arg in enumerate(args):
-        if arg in SUBCOMMANDS:
-            return [*args[: i + 1], '--config', str(QUICKSTART), *args[i + 1 :]]
-    return args
+    main = ArgumentParser(
+        prog='torchgeo-vqa',
+        description='Make datasets of questions about optical-SAR pairs, which OSVQA and '
+        'OSVQADataModule read, and ask trained models about images. Models are trained '
+        'by the command `torchgeo`.',
+    )
+    subcommands = main.add_subcommands(required=True)
+    subcommands.add_subcommand(
+        'convert', _convert_parser(), help='bring your own questions and images'
+    )
+    subcommands.add_subcommand(
+        'generate', _generate_parser(), help='make questions about images from a map'
+    )
+    subcommands.add_subcommand(
+        'ask', _ask_parser(), help='ask about a pair of images, or about an area'
+    )
+    subcommands.add_subcommand('app', _app_parser(), help='serve a page to ask on')
+    return main
 
 
-def start_quickstart() -> None:
-    """Complete the command line if this program is TorchGeo's own."""
-    if not sys.argv or not _is_torchgeo(Path(sys.argv[0])):
-        return
-    args = with_quickstart(sys.argv[1:])
-    if args != sys.argv[1:]:
-        sys.argv[1:] = args
-        # on stderr: --print_config is often redirected to a file
-        rank_zero_only(print)(
-            'torchgeo-vqa: neither --data nor --config, so this is the quickstart, a '
-            f'small model on the embedded sample: --config {QUICKSTART}',
-            file=sys.stderr,
+def _convert_parser() -> ArgumentParser:
+    """Make the parser of ``convert``."""
+    parser = ArgumentParser(
+        description='Bring your own questions and images into the layout of OSVQA. The '
+        'folder appears only when it is complete. Rows that cannot be taken are listed '
+        'in a report, each with the reason.'
+    )
+    parser.add_argument(
+        'questions',
+        nargs='+',
+        type=str,
+        help='question files: tables (.csv, .tsv) with a header, JSON lines (.jsonl, '
+        '.ndjson), JSON lists (.json) of objects or of [image_name, question_type, '
+        'question, answer], or the <name>_questions.json of RSVQA with '
+        '<name>_images.json and <name>_answers.json beside it',
+    )
+    # A flag, and lists without brackets, are more convenient than jsonargparse's own way
+    parser.add_argument(
+        '--dry_run', action='store_true', help='say what would be done, write no folder'
+    )
+    _add_fractions(parser)
+    parser.add_function_arguments(
+        convert, skip={'questions', 'dry_run', 'fractions'}, fail_untyped=True
+    )
+    return parser
+
+
+def _generate_parser() -> ArgumentParser:
+    """Make the parser of ``generate``."""
+    parser = ArgumentParser(
+        description='Make questions about your own images from a map of classes, and cut '
+        'both into patches in the layout of OSVQA. The folder appears only when it is '
+        'complete; after a kill, the same command goes on where it was.'
+    )
+    _add_fractions(parser)
+    lists: dict[str, tuple[type, str]] = {
+        'optical_bands': (int, 'red, green and blue among the bands, counted from 1'),
+        'ignore': (int, 'codes that mean that nothing is known, such as clouds'),
+        'kinds': (str, 'kinds of objects that were looked for'),
+        'urban_classes': (str, 'names of the classes that make an area urban'),
+        'question_types': (str, 'question types to ask'),
+    }
+    for name, (kind, text) in lists.items():
+        default: list[str] | None = [] if name in ('ignore', 'urban_classes') else None
+        parser.add_argument(
+            f'--{name}', nargs='+', type=kind, default=default, help=text
         )
+    parser.add_function_arguments(
+        generate, skip={'fractions', *lists}, fail_untyped=True
+    )
+    parser.add_argument(
+        '--config', action='config', help='YAML file with these options'
+    )
+    return parser
 
 
-def _is_torchgeo(program: Path) -> bool:
-    """Whether a program is ``torchgeo`` or ``python -m torchgeo``."""
-    command = program.name in ('torchgeo', 'torchgeo.exe')
-    return command or program.parts[-2:] == ('torchgeo', '__main__.py')
+def _ask_parser() -> ArgumentParser:
+    """Make the parser of ``ask``."""
+    parser = ArgumentParser(
+        description='Ask a trained model about a pair of images, which prints the '
+        'answers; or, with an output file, about every patch of an area, which writes a '
+        'layer that QGIS and geopandas open.'
+    )
+    parser.add_argument('questions', nargs='+', type=str, help='the questions')
+    parser.add_argument(
+        '--optical_bands',
+        nargs='+',
+        type=int,
+        help='red, green and blue among the bands of the optical images, counted from 1 '
+        '(defaults to all bands)',
+    )
+    parser.add_function_arguments(
+        ask, skip={'questions', 'optical_bands'}, fail_untyped=True
+    )
+    return parser
 
 
-def _model(args: Sequence[str]) -> str | None:
-    """Return the last value of ``--model``, the one that counts."""
-    model = None
-    for i, arg in enumerate(args):
-        if arg.startswith('--model='):
-            model = arg.removeprefix('--model=')
-        elif arg == '--model' and i + 1 < len(args):
-            model = args[i + 1]
-    return model
+def _app_parser() -> ArgumentParser:
+    """Make the parser of ``app``."""
+    parser = ArgumentParser(
+        description='Serve a page to ask on: pick a pair of the sample or upload two '
+        'images, put clouds or darkness on the optical one, ask, and see what the answer '
+        'rests on.'
+    )
+    parser.add_function_arguments(_app, fail_untyped=True)
+    return parser
 
 
-def _chooses(arg: str) -> bool:
-    """Whether an argument chooses a data module or a configuration file.
+def _app(
+    ckpt_path: str | os.PathLike[str] | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+) -> str:
+    """Serve the page until it is interrupted.
 
-    ``--data.batch_size 4`` and the like do not: they refine the quickstart's own.
+    Args:
+        ckpt_path: Checkpoint of VQATask. None: the weights that come with the package.
+        host: Address to listen on. Others than this machine's own let everybody in the
+            network ask.
+        port: Port to listen on.
     """
-    if arg.startswith('--'):
-        return arg.split('=')[0] in CHOICES
-    return arg.startswith('-c')
+    try:
+        from .app import run_app
+    except ImportError as error:
+        raise ImportError(
+            f"the page needs Gradio ({error}): pip install 'torchgeo-vqa[app]'"
+        ) from error
+    run_app(ckpt_path, host, port)
+    return 'The page is closed.'
+
+
+def _add_fractions(parser: ArgumentParser) -> None:
+    """Add the option for the shares of the splits."""
+    parser.add_argument(
+        '--fractions',
+        nargs=3,
+        type=float,
+        default=[0.8, 0.1, 0.1],
+        metavar=('TRAIN', 'VAL', 'TEST'),
+        help='shares of what is drawn for training, validation and test',
+    )
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Args:
+        args: Arguments (defaults to those of the program).
+
+    Raises:
+        SystemExit: If the arguments or the files they name are not right.
+    """
+    config = parser().parse_args(args)
+    command = config.subcommand
+    options = config[command].as_dict()
+    options.pop('config', None)
+    commands: dict[str, Callable[..., object]] = {
+        'convert': convert,
+        'generate': generate,
+        'ask': ask,
+        'app': _app,
+    }
+    try:
+        print(commands[command](**options))
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        print(f'torchgeo-vqa {command}: error: {error}', file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()

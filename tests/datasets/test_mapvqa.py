@@ -658,7 +658,7 @@ class TestNoData:
         write_image(path, image, WEST, NORTH, nodata=nodata)
         # another object: files are opened once
         rest = {m: Image(tmp_path / m) for m in ('optical', 'sar')}
-        from torchgeo_vqa.datasets import coverage
+        from torchgeo_vqa.rasters import coverage
 
         coverage._open.cache_clear()
         dataset = MapVQA(

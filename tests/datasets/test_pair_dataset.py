@@ -28,7 +28,7 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.datasets.pair_union import PairUnion, merge_pairs
-from torchgeo_vqa.datasets.tile_cache import TileCache
+from torchgeo_vqa.rasters.tile_cache import TileCache
 from torchgeo_vqa.samplers import TileSampler
 
 WritePairs = Callable[..., Path]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datasets import table_cache
-from torchgeo_vqa.datasets.question_table import QuestionTable
+from torchgeo_vqa.annotations import table_cache
+from torchgeo_vqa.annotations.question_table import QuestionTable
 
 #: Opens a table again and again, removing the cache now and then.
 OPEN = """
 import sys
 from pathlib import Path
-from torchgeo_vqa.datasets.question_table import QuestionTable
+from torchgeo_vqa.annotations.question_table import QuestionTable
 path = Path(sys.argv[1])
 for number in range(30):
     table = QuestionTable.read(path)

@@ -11,9 +11,9 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from torchgeo_vqa.asking import load_task
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
+from torchgeo_vqa.prediction.area import load_task
 from torchgeo_vqa.trainers import VQATask
 
 

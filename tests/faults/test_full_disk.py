@@ -85,7 +85,7 @@ def test_question_table(release_root: Path, tmp_path: Path) -> None:
     path.write_bytes(annotation.read_bytes())
     script = f"""
 from pathlib import Path
-from torchgeo_vqa.datasets.question_table import QuestionTable
+from torchgeo_vqa.annotations.question_table import QuestionTable
 {FULL}
 assert len(QuestionTable.read(Path(folder) / {annotation.name!r})) == 36
 """

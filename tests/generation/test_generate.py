@@ -28,7 +28,7 @@ from rasterio.transform import from_origin, xy
 from rasterio.windows import from_bounds
 from torchgeo.main import main as torchgeo_main
 
-from torchgeo_vqa.__main__ import main
+from torchgeo_vqa.cli import main
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.generation import generate, patch_file

@@ -9,7 +9,6 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from torchgeo_vqa.datasets.landscape import make_scene
 from torchgeo_vqa.questions import (
     QUESTION_TYPES,
     Question,
@@ -18,6 +17,7 @@ from torchgeo_vqa.questions import (
     draw_balanced,
     draw_even,
 )
+from torchgeo_vqa.synthetic.landscape import make_scene
 
 
 @pytest.fixture(scope='module')

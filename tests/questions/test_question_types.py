@@ -13,7 +13,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from torchgeo_vqa.datasets.landscape import make_scene
 from torchgeo_vqa.questions import (
     NO_DATA,
     QUADRANTS,
@@ -31,6 +30,7 @@ from torchgeo_vqa.questions import (
     possible,
     with_article,
 )
+from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms.directions import rewrite
 
 SIXTEEN = {

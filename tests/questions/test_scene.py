@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from torchgeo_vqa.datasets.landscape import make_scene
 from torchgeo_vqa.questions import QUADRANTS, Scene, SceneObject
+from torchgeo_vqa.synthetic.landscape import make_scene
 
 # Where each symmetry takes the pixel (row, column) of an image of n x n, by hand.
 MOVES = [

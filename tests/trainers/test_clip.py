@@ -17,9 +17,9 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 
+from torchgeo_vqa.annotations.question_table import decode
+from torchgeo_vqa.annotations.statement import statement
 from torchgeo_vqa.datamodules import OSVQADataModule
-from torchgeo_vqa.datasets.question_table import decode
-from torchgeo_vqa.datasets.statement import statement
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.trainers import CLIPTask, VQATask
 from torchgeo_vqa.trainers.clip import contrastive_loss, hits, make_statements

@@ -15,8 +15,8 @@ from open_clip import decode, tokenize
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
-from torchgeo_vqa.datasets.landscape import make_scene
 from torchgeo_vqa.questions import Question, Scene, candidates
+from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
     RandomCloud,

@@ -15,10 +15,10 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from ..datasets.layout import SPLITS, Layout
-from ..datasets.pairing import Files, find_misfits
-from ..datasets.split_draw import draw_splits, verify_fractions
-from ..datasets.tile import ImageFile
+from ..annotations.layout import SPLITS, Layout
+from ..annotations.split_draw import draw_splits, verify_fractions
+from ..rasters.pairing import Files, find_misfits
+from ..rasters.tile import ImageFile
 from .image_folder import ImageFolder, Transfer, check, target_name
 from .question_file import INACTIVE, Columns, QuestionFile
 from .report import Report, verify, written

@@ -14,7 +14,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 
-from ..datasets.tile import in_large_folders, opened
+from ..rasters.tile import in_large_folders, opened
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']

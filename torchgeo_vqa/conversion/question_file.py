@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..datasets.json_stream import is_unicode, stream
-from ..datasets.layout import SPLITS, is_safe
+from ..annotations.json_stream import is_unicode, stream
+from ..annotations.layout import SPLITS, is_safe
 from .row import Refusal, Row
 
 #: Reason of RSVQA's stubs, which stand for the questions of other splits.

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..datasets.layout import SPLITS
+from ..annotations.layout import SPLITS
 from .row import Refusal
 
 

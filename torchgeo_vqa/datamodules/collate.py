@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
-from ..datasets.question_table import PADDING
+from ..annotations.question_table import PADDING
 from ..transforms import resize
 
 

@@ -3,14 +3,14 @@
 
 """Datasets."""
 
-from .area import write_area
+from ..annotations.question_table import QuestionTable
+from ..storage import cache_folder
+from ..synthetic.area import write_area
 from .bigearthnettext import BigEarthNetText
-from .cache_folder import cache_folder
 from .mapvqa import MapVQA
 from .osvqa import OSVQA
 from .osvqamini import OSVQAMini
 from .pair_vqa import PairVQA
-from .question_table import QuestionTable
 from .rsvqa import RSVQA
 from .rsvqahr import RSVQAHR
 from .rsvqalr import RSVQALR

@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .layout import is_safe
+from ..annotations.layout import is_safe
 
 #: Bytes that an archive may hold for each of its own. Images shrink to a tenth at best.
 MAX_RATIO = 100

@@ -15,12 +15,12 @@ from torchgeo.datasets import BigEarthNetV2
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
+from ..annotations.question_table import QuestionTable
+from ..rasters.pairing import Opener
+from ..rasters.tile import ImageFile
 from .pair_vqa import OnError, PairVQA
-from .pairing import Opener
 from .patch_tree import RGB, SENTINEL1_BANDS, PatchTree, check_bands
-from .question_table import QuestionTable
 from .rsvqa import keep_whole
-from .tile import ImageFile
 
 #: Name of the file of questions.
 FILENAME = 'BigEarthNet.txt.parquet'

@@ -12,10 +12,10 @@ from pyproj import CRS
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
-from .layout import Layout
+from ..annotations.layout import Layout
+from ..annotations.question_table import QuestionTable
+from ..rasters.pairing import Opener
 from .pair_vqa import OnError, PairVQA
-from .pairing import Opener
-from .question_table import QuestionTable
 
 
 class OSVQA(PairVQA):

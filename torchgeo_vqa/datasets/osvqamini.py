@@ -23,12 +23,12 @@ from torchgeo.datasets.utils import Sample
 from tqdm import tqdm
 
 from ..questions import Question, Scene, candidates, draw_balanced
-from .area import RESOLUTION, write_image
-from .cache_folder import cache_folder
-from .landscape import make_scene
-from .optical import render_optical
+from ..storage import cache_folder
+from ..synthetic.area import RESOLUTION, write_image
+from ..synthetic.landscape import make_scene
+from ..synthetic.optical import render_optical
+from ..synthetic.sar import render_sar
 from .osvqa import OSVQA
-from .sar import render_sar
 
 #: Changes whenever the same seed gives other pixels or other questions.
 VERSION = 1

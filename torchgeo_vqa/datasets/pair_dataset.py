@@ -21,11 +21,11 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
-from .layout import acquisition_time, engineering_crs
+from ..annotations.layout import acquisition_time, engineering_crs
+from ..rasters.footprint_index import PlaceIndex, Rows
+from ..rasters.tile import Grid, Tile, warp
+from ..rasters.tile_cache import TileCache
 from .pair_union import TileDataset
-from .place_index import PlaceIndex, Rows
-from .tile import Grid, Tile, warp
-from .tile_cache import TileCache
 
 
 class PairDataset(TileDataset):

@@ -20,13 +20,13 @@ from torchgeo.datasets import DatasetNotFoundError
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
-from . import vocabulary
-from .figure import Answered, plot_pair
-from .layout import SPLITS
+from ..annotations import vocabulary
+from ..annotations.layout import SPLITS
+from ..annotations.question_table import CONTEXT_LENGTH, Ids, QuestionTable, decode
+from ..rasters.figure import Answered, plot_pair
+from ..rasters.footprint_index import Rows
+from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
 from .pair_dataset import PairDataset
-from .pairing import OPTICAL_BANDS, Opener, pair_images
-from .place_index import Rows
-from .question_table import CONTEXT_LENGTH, Ids, QuestionTable, decode
 
 OnError = Literal['raise', 'skip']
 

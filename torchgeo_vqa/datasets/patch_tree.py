@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from .band_stack import BandStack
-from .table_cache import cached_table
+from ..annotations.table_cache import cached_table
+from ..rasters.band_stack import BandStack
 
 #: Bands of a Sentinel-2 patch.
 SENTINEL2_BANDS = (

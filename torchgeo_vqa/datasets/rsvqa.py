@@ -15,12 +15,12 @@ from pyproj import CRS
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
+from ..annotations.json_stream import is_unicode, stream
+from ..annotations.question_table import COLUMNS, QuestionTable
+from ..rasters.pairing import Opener
+from ..rasters.tile import ImageFile
 from .archive import extract
-from .json_stream import is_unicode, stream
 from .pair_vqa import OnError, PairVQA
-from .pairing import Opener
-from .question_table import COLUMNS, QuestionTable
-from .tile import ImageFile
 from .zenodo import download_files
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())

@@ -3,7 +3,7 @@
 
 """RSVQA dataset of high resolution."""
 
-from .answer_ranges import area_range
+from ..annotations.answer_ranges import area_range
 from .rsvqa import RSVQA
 
 

@@ -3,7 +3,7 @@
 
 """RSVQA dataset of low resolution."""
 
-from .answer_ranges import count_range
+from ..annotations.answer_ranges import count_range
 from .rsvqa import RSVQA
 
 

@@ -13,14 +13,14 @@ from torchgeo.datasets import BigEarthNet
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample, download_url
 
+from ..annotations.json_stream import stream
+from ..annotations.question_table import QuestionTable
+from ..rasters.pairing import Opener
+from ..rasters.tile import ImageFile
 from .archive import extract
-from .json_stream import stream
 from .pair_vqa import OnError, PairVQA
-from .pairing import Opener
 from .patch_tree import RGB, SENTINEL1_BANDS, PatchTree, check_bands
-from .question_table import QuestionTable
 from .rsvqa import keep_whole, parse_annotations, to_table
-from .tile import ImageFile
 from .zenodo import download_files
 
 #: Number of the record on Zenodo.

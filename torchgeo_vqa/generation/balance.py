@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ..datasets import vocabulary
-from ..datasets.layout import SPLITS
-from ..datasets.question_table import COLUMNS, QuestionTable
+from ..annotations import vocabulary
+from ..annotations.layout import SPLITS
+from ..annotations.question_table import COLUMNS, QuestionTable
 
 #: Image, question type, question and answer.
 Rows = Sequence[Sequence[str]]

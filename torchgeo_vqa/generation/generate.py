@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from rasterio.warp import transform
 from tqdm import tqdm
 
-from ..datasets.layout import SPLITS, Layout
-from ..datasets.raster_header import find_rasters
-from ..datasets.split_draw import verify_fractions
+from ..annotations.layout import SPLITS, Layout
+from ..annotations.split_draw import verify_fractions
 from ..questions import Question, draw_balanced, draw_even
+from ..rasters.header import find_rasters
 from .balance import TypeBalance, balance, overall_blind
 from .engine import run
 from .maps import Maps, OpenMaps, read_classes

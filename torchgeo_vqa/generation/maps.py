@@ -15,7 +15,7 @@ from pyproj import CRS
 from torchgeo.datasets import RasterDataset
 
 from ..datasets import MapVQA
-from ..datasets.raster_header import RasterHeader, by_crs, read_header, verify_bands
+from ..rasters.header import RasterHeader, by_crs, read_header, verify_bands
 
 
 class LabelRaster(RasterDataset):

@@ -5,7 +5,18 @@
 
 from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
 from .api import register
-from .blind import Blind, blind
+from .baselines.blind import Blind, blind
+from .baselines.clip_concat import CLIPConcat, clip_concat
+from .baselines.cnn import CNNEncoder, cnn_encoder
+from .baselines.gftransformer import (
+    GatedAttention,
+    GFTransformer,
+    MutualFusion,
+    gftransformer,
+)
+from .baselines.main import MAIN, Inception, MutualAttention, main
+from .baselines.recurrent import RecurrentEncoder
+from .baselines.rsvqa import RSVQA, rsvqa
 from .cfar import (
     CFAR,
     ImageEnhancement,
@@ -15,14 +26,8 @@ from .cfar import (
     Routing,
 )
 from .clip import PairCLIP, load_clip, pair_clip
-from .clip_concat import CLIPConcat, clip_concat
-from .cnn import CNNEncoder, cnn_encoder
 from .encoder import ImageEncoder, TextEncoder
 from .feature_cache import ImageFeatureCache, TextFeatureCache
-from .gftransformer import GatedAttention, GFTransformer, MutualFusion, gftransformer
-from .main import MAIN, Inception, MutualAttention, main
-from .recurrent import RecurrentEncoder
-from .rsvqa import RSVQA, rsvqa
 from .tgfnet import Questions, TGFNet, TGFNetOutput, tgfnet, tgfnet_tiny
 from .vqa import VQAModel, VQAOutput
 from .weights import TGFNet_Weights

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torchgeo.models.api
 from torch import nn
 
-from .blind import blind
-from .clip_concat import clip_concat
-from .gftransformer import gftransformer
-from .main import main
-from .rsvqa import rsvqa
+from .baselines.blind import blind
+from .baselines.clip_concat import clip_concat
+from .baselines.gftransformer import gftransformer
+from .baselines.main import main
+from .baselines.rsvqa import rsvqa
 from .tgfnet import tgfnet, tgfnet_tiny
 from .weights import TGFNet_Weights
 

@@ -3,14 +3,14 @@
 
 """Trainers for visual question answering."""
 
-from .answer import Answer
-from .checkpoint_file import DamagedCheckpoint
+from ..callbacks.checkpoint_file import DamagedCheckpoint
+from ..callbacks.degradation import DegradationTest
+from ..callbacks.prediction import PredictionWriter
+from ..callbacks.preemption import PreemptionCheckpoint
+from ..callbacks.random_state import RandomState
+from ..prediction.answer import Answer
+from ..prediction.explanation import Explanation, Opinion, plot_explanation
 from .clip import CLIPTask
-from .explanation import Explanation, Opinion, plot_explanation
-from .prediction import PredictionWriter
-from .preemption import PreemptionCheckpoint
-from .random_state import RandomState
-from .robustness import DegradationTest
 from .vqa import VQATask, tgfnet
 
 __all__ = (

@@ -22,7 +22,9 @@ from torchgeo.datasets.utils import Sample
 from torchgeo.models import get_model
 from torchgeo.tasks import BaseTask
 
-from ..datasets.cache_folder import cache_folder
+from ..callbacks.defaults import own_callbacks
+from ..callbacks.prediction import PredictionWriter
+from ..callbacks.report import as_report, print_report, write_report
 from ..metrics import VQAAccuracy
 from ..models import (
     ImageEncoder,
@@ -34,12 +36,10 @@ from ..models import (
     register,
 )
 from ..models.api import builder
-from .answer import Answer, as_batch, in_words
-from .callbacks import own_callbacks
-from .explanation import Explanation, as_explanation
+from ..prediction.answer import Answer, as_batch, in_words
+from ..prediction.explanation import Explanation, as_explanation
+from ..storage import cache_folder
 from .optimizer import adamw_with_cosine
-from .prediction import PredictionWriter
-from .report import as_report, print_report, write_report
 
 #: Version that checkpoints are saved with.
 VERSION = version('torchgeo-vqa')

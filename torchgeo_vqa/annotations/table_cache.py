@@ -1,0 +1,99 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tables that take long to make, kept on disk: a checksum, then a Parquet file."""
+
+import contextlib
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..storage import cache_folder
+
+# Raise it whenever what is written changes.
+_VERSION = b'2'
+
+_DIGEST_SIZE = 32
+
+
+def cached_table(
+    paths: Sequence[Path],
+    make: Callable[[], pa.Table],
+    is_usable: Callable[[pa.Table], bool] = lambda _: True,
+    name: str | None = None,
+) -> pa.Table:
+    """Read a table from the cache, or make it and write it there.
+
+    Args:
+        paths: The files it is made of; when one changes, it is made anew.
+        make: Makes the table.
+        is_usable: Tells whether a cached table will do.
+        name: Name of the cache (defaults to that of the first file).
+
+    Returns:
+        The table.
+    """
+    stamp = _VERSION
+    for path in paths:
+        stat = path.stat()
+        stamp += b' %d %d' % (stat.st_size, stat.st_mtime_ns)
+    for cache in _caches(paths[0], name or paths[0].stem):
+        table = _read(cache, stamp)
+        if table is not None and is_usable(table):
+            return table
+    table = make()
+    metadata = {**(table.schema.metadata or {}), b'stamp': stamp}
+    table = table.replace_schema_metadata(metadata)
+    for cache in _caches(paths[0], name or paths[0].stem):
+        with contextlib.suppress(OSError):  # such as a full disk
+            _write(table, cache)
+            break
+    return table
+
+
+def _caches(path: Path, name: str) -> Iterator[Path]:
+    """Where a table made of a file may be kept: beside it, else at the user's."""
+    name = f'{name}.table'
+    # Asked of the mode, since everything is writable to root
+    if path.parent.stat().st_mode & 0o222:
+        yield path.parent / '.cache' / name
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    yield cache_folder() / 'question_tables' / f'{key}-{name}'
+
+
+def _read(path: Path, stamp: bytes) -> pa.Table | None:
+    """Read a cached table if there is one, whole and of the right stamp."""
+    try:
+        data = memoryview(path.read_bytes())
+        head, body = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+        if _digest(body) != head:
+            return None
+        file = pq.ParquetFile(pa.py_buffer(body))
+        metadata = file.schema_arrow.metadata or {}
+        return file.read() if metadata.get(b'stamp') == stamp else None
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Write a table so that a reader finds either all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
+    body = BytesIO()
+    pq.write_table(table, body)
+    try:
+        temporary.write_bytes(_digest(body.getbuffer()) + body.getbuffer())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _digest(body: memoryview) -> bytes:
+    """Checksum of a file, which Parquet itself keeps for parts only."""
+    return hashlib.blake2b(body, digest_size=_DIGEST_SIZE).digest()

@@ -1,0 +1,166 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""CLIP's features put together in the plainest way.
+
+If you use a CLIP tower in your research, please cite the following papers:
+
+* https://doi.org/10.48550/arXiv.2103.00020
+* https://doi.org/10.5281/zenodo.5143773
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..clip import pair_clip
+from ..encoder import ImageEncoder, TextEncoder
+from ..modality import channels_of, fill_absent
+from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+
+# B pairs, Q questions in all, U unique questions, L tokens, M modalities, A answers,
+# E width of CLIP's embedding
+
+
+class CLIPConcat(VQAModel):
+    """CLIP's embeddings of the images and the question, concatenated, and an MLP.
+
+    An absent image is one of zeros, the mean after normalisation.
+    """
+
+    def __init__(
+        self,
+        image_encoders: Mapping[str, ImageEncoder],
+        text_encoder: TextEncoder,
+        num_answers: int,
+        hidden_width: int = 512,
+        dropout: float = 0.1,
+    ) -> None:
+        """Initialize a new CLIPConcat instance.
+
+        Args:
+            image_encoders: Encoder of each modality's image.
+            text_encoder: Encoder of the question.
+            num_answers: Number of answers A.
+            hidden_width: Width of the MLP's hidden layers.
+            dropout: Dropout rate of the hidden layers.
+        """
+        super().__init__()
+        self.modalities = tuple(image_encoders)
+        self.num_answers = num_answers
+        self.image_size = next(iter(image_encoders.values())).image_size
+        self.context_length = text_encoder.context_length
+        self.expert_names = ('answer',)
+        self.image_encoders = nn.ModuleDict(image_encoders)
+        self.text_encoder = text_encoder
+        with torch.no_grad():
+            example = torch.zeros(1, 1, dtype=torch.int64)
+            width = text_encoder.embed(example).shape[1] * (len(image_encoders) + 1)
+        self.classifier = nn.Sequential(
+            # Embeddings have length 1, so small numbers
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden_width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_width, hidden_width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_width, num_answers),
+        )
+
+    def encode_images(
+        self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
+    ) -> Tensor:
+        """Encode pairs of images.
+
+        Args:
+            image_optical: Normalised optical images, shape (B, 3, H, W).
+            image_sar: Normalised SAR images, shape (B, C, H, W).
+
+        Returns:
+            Embeddings of the images of each pair, shape (B, M * E).
+
+        Raises:
+            ValueError: If there is no image that the model uses.
+        """
+        encoders = {m: cast(ImageEncoder, e) for m, e in self.image_encoders.items()}
+        images = fill_absent(
+            {'optical': image_optical, 'sar': image_sar},
+            {m: e.in_channels for m, e in encoders.items()},
+        )
+        return torch.cat([e.embed(images[m]) for m, e in encoders.items()], dim=-1)
+
+    def encode_questions(self, tokens: Tensor) -> Tensor:
+        """Encode unique questions.
+
+        Args:
+            tokens: Token ids, 0-padded, shape (U, L).
+
+        Returns:
+            Embeddings, shape (U, E).
+        """
+        return self.text_encoder.embed(trim(tokens))
+
+    def answer(
+        self,
+        images: Tensor,
+        questions: Tensor,
+        pair_index: Tensor,
+        question_index: Tensor,
+        explain: bool = False,
+    ) -> VQAOutput:
+        """Answer questions about pairs.
+
+        Args:
+            images: Output of :meth:`encode_images` for B pairs.
+            questions: Output of :meth:`encode_questions` for U unique questions.
+            pair_index: Pair each question is about, shape (Q,), int64.
+            question_index: Which of the unique questions it is, shape (Q,), int64.
+            explain: Changes nothing: there is nothing to explain.
+
+        Returns:
+            Logits.
+        """
+        x = torch.cat([images[pair_index], questions[question_index]], dim=-1)
+        logits = self.classifier(x)
+        return VQAOutput(logits, logits[:, None], torch.ones_like(logits[:, :1]))
+
+
+def clip_concat(
+    num_answers: int,
+    pretrained: str | os.PathLike[str] | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    sar_channels: int = 2,
+    image_size: int | None = None,
+    clip: str = 'ViT-B-16',
+    hidden_width: int = 512,
+    dropout: float = 0.1,
+) -> CLIPConcat:
+    """An MLP on the concatenated embeddings of any CLIP of open_clip.
+
+    Args:
+        num_answers: Number of answers.
+        pretrained: Tag or local file of open_clip weights, None for random weights.
+        modalities: Modalities to use, of 'optical' and 'sar'.
+        sar_channels: Number of channels of the SAR image.
+        image_size: Image size in pixels (defaults to the architecture's own).
+        clip: Architecture, any of ``open_clip.list_models()``.
+        hidden_width: Width of the MLP's hidden layers.
+        dropout: Dropout rate of the hidden layers.
+
+    Returns:
+        The model.
+    """
+    towers = pair_clip(
+        clip, pretrained, channels_of(modalities, sar_channels), image_size
+    )
+    return CLIPConcat(
+        {m: cast(ImageEncoder, e) for m, e in towers.image_encoders.items()},
+        towers.text_encoder,
+        num_answers,
+        hidden_width=hidden_width,
+        dropout=dropout,
+    )

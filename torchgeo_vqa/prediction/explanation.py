@@ -1,0 +1,230 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What a model looked at to answer a question."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ..models import Routing
+from ..rasters.figure import TITLES, to_rgb
+from .answer import Answer, in_words
+
+# P patches per side, N = P * P patches
+
+# Inches
+_PANEL, _BAR = 2.2, 0.3
+
+
+class Opinion(NamedTuple):
+    """What an expert says."""
+
+    #: Its own answer.
+    answer: str
+    #: Probability of that answer, in [0, 1].
+    probability: float
+    #: Its weight in the answer of all, in [0, 1].
+    weight: float
+
+
+class Explanation(NamedTuple):
+    """What a model looked at to answer a question.
+
+    Maps have shape (P, P), a value for each patch. Of models other than TGFNet there
+    are none.
+    """
+
+    #: The answer.
+    answer: Answer
+    #: What each expert says by itself; experts whose image is missing are left out.
+    opinions: dict[str, Opinion]
+    #: For each modality and stage, the share of the key region that a patch is in, 0
+    #: outside of them. Empty without CFAR, or if nothing routes.
+    regions: dict[str, list[Tensor]]
+    #: For each modality and stage, the attention that the question paid to each patch; it
+    #: adds up to 1. Empty without CFAR.
+    attention: dict[str, list[Tensor]]
+    #: For each modality, its weight in the fusion at each patch; they add up to 1. Empty
+    #: without an expert that fuses.
+    quality: dict[str, Tensor]
+
+
+def as_explanation(
+    output: Any,
+    question: str,
+    answers: Sequence[str],
+    expert_names: Sequence[str],
+    modalities: Sequence[str],
+) -> Explanation:
+    """Put a model's output for one question into maps and words.
+
+    Args:
+        output: Output of the model for the question, with ``explain=True``.
+        question: The question.
+        answers: The vocabulary.
+        expert_names: Names of the experts.
+        modalities: Modalities of the images, in the model's order.
+
+    Returns:
+        The explanation.
+    """
+    (answer,) = in_words(output, [question], answers, expert_names)
+    opinions = {}
+    for i, name in enumerate(expert_names):
+        if answer.expert_weights[name] > 0:
+            probability, best = output.expert_logits[0, i].float().softmax(-1).max(-1)
+            opinions[name] = Opinion(
+                answers[int(best)], float(probability), answer.expert_weights[name]
+            )
+    attention = {
+        modality: [_as_map(weights[0]) for weights in stages]
+        for modality, stages in _field(output, 'attention').items()
+    }
+    regions = {}
+    for modality, stages in _field(output, 'regions').items():
+        if any(routing is not None for routing in stages):
+            regions[modality] = [
+                _region_map(routing, like)
+                for routing, like in zip(stages, attention[modality], strict=True)
+            ]
+    quality = {}
+    if getattr(output, 'quality', None) is not None:
+        quality = {
+            modality: _as_map(output.quality[0, :, i])
+            for i, modality in enumerate(modalities)
+        }
+    return Explanation(answer, opinions, regions, attention, quality)
+
+
+def _field(output: Any, name: str) -> Mapping[str, Any]:
+    """Return what a model tells of each modality; most models tell nothing."""
+    return getattr(output, name, None) or {}
+
+
+def _as_map(weights: Tensor) -> Tensor:
+    """Lay N patches out on the image, (P, P)."""
+    side = math.isqrt(len(weights))
+    return weights.detach().float().cpu().reshape(side, side)
+
+
+def _region_map(routing: Routing | None, like: Tensor) -> Tensor:
+    """Lay the shares of the kept regions out on the image, (P, P)."""
+    if routing is None:
+        return torch.full_like(like, 1.0)
+    share = routing.weights[0].detach().float().cpu()
+    patches = routing.patches[0].cpu()
+    shares = torch.zeros(like.numel())
+    shares[patches] = share.repeat_interleave(len(patches) // len(share))
+    return shares.reshape(like.shape)
+
+
+def plot_explanation(
+    explanation: Explanation, optical: Tensor | None = None, sar: Tensor | None = None
+) -> Figure:
+    """Plot what a model looked at over the images.
+
+    A row for each image: the image; for each stage of refinement the key regions (outlined)
+    and the attention inside of them; and how far the fusion relied on this image at each
+    place. Below, what each expert says by itself, and its weight.
+
+    Args:
+        explanation: The explanation.
+        optical: Optical image in the units of its file, shape (3, H, W).
+        sar: SAR image in the units of its file, shape (C, H, W).
+
+    Returns:
+        A figure.
+
+    Raises:
+        ValueError: If there is no image.
+    """
+    given = {'optical': optical, 'sar': sar}
+    images = {m: torch.as_tensor(x) for m, x in given.items() if x is not None}
+    if not images:
+        raise ValueError('there is no image to plot over: give optical, sar or both')
+    num_stages = max([len(s) for s in explanation.attention.values()], default=0)
+    num_columns = 1 + num_stages + bool(explanation.quality)
+    width = max(_PANEL * num_columns, 5.0)
+    heights = [_PANEL * len(images), _BAR * (len(explanation.opinions) + 1)]
+    figure = plt.figure(figsize=(width, sum(heights) + 0.8), layout='constrained')
+    grid = figure.add_gridspec(2, 1, height_ratios=heights)
+    above, below = (figure.add_subfigure(cell) for cell in (grid[0], grid[1]))
+    panels = above.subplots(len(images), num_columns, squeeze=False)
+    for row, (modality, image) in zip(panels, images.items(), strict=True):
+        rgb = to_rgb(modality, image)
+        for axes in row:
+            axes.imshow(rgb, vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+        row[0].set_ylabel(TITLES[modality])
+        _plot_stages(row[1 : 1 + num_stages], explanation, modality, rgb.shape)
+        if modality in explanation.quality:
+            shown = _overlay(
+                row[-1], explanation.quality[modality], rgb.shape, 'RdYlGn'
+            )
+            shown.set_clim(0, 1)
+    titles = ['image', *(f'stage {i + 1}' for i in range(num_stages)), 'relied on']
+    for axes, title in zip(panels[0], titles[:num_columns], strict=True):
+        axes.set_title(title, fontsize=9)
+    _plot_opinions(below.subplots(), explanation.opinions)
+    answer = explanation.answer
+    figure.suptitle(
+        f'{answer.question}  →  {answer.answer} ({answer.probability:.0%})',
+        fontsize=10,
+        parse_math=False,
+        wrap=True,
+    )
+    return figure
+
+
+def _plot_stages(
+    panels: Sequence[Axes],
+    explanation: Explanation,
+    modality: str,
+    size: tuple[int, ...],
+) -> None:
+    """Plot attention and key regions of each stage."""
+    maps = explanation.attention.get(modality, [])
+    regions = explanation.regions.get(modality, [None] * len(maps))
+    for axes, attention, region in zip(panels, maps, regions, strict=False):
+        _overlay(axes, attention, size, 'inferno')
+        if region is not None:
+            _outline(axes, (region > 0).numpy(), size)
+
+
+def _overlay(axes: Axes, weights: Tensor, size: tuple[int, ...], cmap: str) -> Any:
+    """Lay a map over an image."""
+    extent = (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)
+    return axes.imshow(weights.numpy(), cmap=cmap, alpha=0.6, extent=extent)
+
+
+def _outline(axes: Axes, inside: np.ndarray, size: tuple[int, ...]) -> None:
+    """Draw a line around the patches inside."""
+    height, width = size[0] / inside.shape[0], size[1] / inside.shape[1]
+    padded = np.pad(inside, 1)
+    for row, column in np.argwhere(padded[1:] != padded[:-1]):
+        x, y = (column - 1) * width - 0.5, row * height - 0.5
+        axes.plot([x, x + width], [y, y], color='cyan', linewidth=1.2)
+    for row, column in np.argwhere(padded[:, 1:] != padded[:, :-1]):
+        x, y = column * width - 0.5, (row - 1) * height - 0.5
+        axes.plot([x, x], [y, y + height], color='cyan', linewidth=1.2)
+
+
+def _plot_opinions(axes: Axes, opinions: Mapping[str, Opinion]) -> None:
+    """Plot the weight of each expert, and write what it says."""
+    names = list(opinions)[::-1]
+    axes.barh(names, [opinions[name].weight for name in names], color='tab:blue')
+    for i, name in enumerate(names):
+        said = f'{opinions[name].answer} ({opinions[name].probability:.0%})'
+        weight = opinions[name].weight
+        axes.text(weight + 0.01, i, said, va='center', fontsize=8, parse_math=False)
+    axes.set(xlim=(0, 1.35), xticks=[0, 0.5, 1], xlabel='weight of the expert')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,151 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Layers of objects: points or outlines, each of a kind."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+from geopandas import GeoDataFrame
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+from torchgeo.datasets import VectorDataset
+
+from . import SceneObject
+
+# Pixels by which an outline may miss the edge by rounding
+_SLACK = 1e-6
+
+
+class ObjectLayer:
+    """Objects on a map.
+
+    Attributes:
+        kinds: Kinds of objects that were looked for.
+    """
+
+    def __init__(
+        self,
+        source: GeoDataFrame | VectorDataset | str | os.PathLike[str],
+        column: str,
+        kinds: Sequence[str] | None = None,
+    ) -> None:
+        """Initialize a new ObjectLayer instance.
+
+        Args:
+            source: The objects, a file of them, or a dataset of such files.
+            column: Column with the kind of each.
+            kinds: Kinds that were looked for; others are left out (defaults to those
+                that occur).
+
+        Raises:
+            ValueError: If the layer has no CRS or no such column, or an object has no
+                kind or no geometry.
+        """
+        layer = _load(source)
+        if layer.crs is None:
+            raise ValueError('objects have no CRS; give them one with `set_crs`')
+        if column not in layer:
+            known = sorted(set(layer.columns) - {layer.geometry.name})
+            raise ValueError(f'object_column must be one of {known}, got {column!r}')
+        empty = layer.geometry.isna() | layer.geometry.is_empty
+        for what, bad in {'kind': layer[column].isna(), 'geometry': empty}.items():
+            if bad.any():
+                raise ValueError(
+                    f'{int(bad.sum())} of {len(layer)} objects have no {what}'
+                )
+        names = layer[column].astype(str)
+        self.kinds = tuple(sorted(set(names)) if kinds is None else kinds)
+        self._layer = GeoDataFrame(
+            {'kind': names.to_numpy()},
+            geometry=layer.geometry.to_numpy(),
+            crs=layer.crs,
+        )
+        self._layer = self._layer[self._layer['kind'].isin(self.kinds)]
+
+    def to_crs(self, crs: CRS) -> None:
+        """Bring the objects to another CRS.
+
+        Args:
+            crs: The CRS.
+        """
+        self._layer = self._layer.to_crs(crs)
+
+    def find(
+        self, x: slice, y: slice, shape: tuple[int, int]
+    ) -> tuple[tuple[SceneObject, ...], frozenset[str]]:
+        """Find the objects of a patch.
+
+        Args:
+            x: [xmin:xmax:xres] coordinates.
+            y: [ymin:ymax:yres] coordinates.
+            shape: Height and width in pixels.
+
+        Returns:
+            The objects that are entirely inside, and the kinds of those that the edge
+            cuts.
+        """
+        height, width = shape
+        patch = shapely.box(x.start, y.start, x.stop, y.stop)
+        near = self._layer.iloc[sorted(self._layer.sindex.query(patch))]
+        whole: list[SceneObject] = []
+        partial: set[str] = set()
+        for kind, geometry in zip(near['kind'], near.geometry, strict=True):
+            left, bottom, right, top = geometry.bounds
+            left, right = (left - x.start) / x.step, (right - x.start) / x.step
+            top, bottom = (y.stop - top) / y.step, (y.stop - bottom) / y.step
+            if _is_point(geometry):
+                # The pixel that holds it
+                top, left = math.floor(top), math.floor(left)
+                if 0 <= top < height and 0 <= left < width:
+                    whole.append(SceneObject(kind, top, left, top + 1, left + 1))
+            elif (
+                min(top, left) >= -_SLACK
+                and bottom <= height + _SLACK
+                and right <= width + _SLACK
+            ):
+                box = (
+                    max(top, 0.0),
+                    max(left, 0.0),
+                    min(bottom, height),
+                    min(right, width),
+                )
+                whole.append(SceneObject(kind, *box))
+            elif geometry.intersects(patch) and not geometry.touches(patch):
+                partial.add(kind)
+        return tuple(whole), frozenset(partial)
+
+
+def _is_point(geometry: BaseGeometry) -> bool:
+    """Whether a geometry has no extent."""
+    return geometry.geom_type == 'Point'
+
+
+def _load(
+    source: GeoDataFrame | VectorDataset | str | os.PathLike[str],
+) -> GeoDataFrame:
+    """Read a layer of objects."""
+    if isinstance(source, GeoDataFrame):
+        return source
+    if isinstance(source, VectorDataset):
+        files = [Path(path) for path in source.index['filepath']]
+        layers = [_read(path, source.layer) for path in files]
+        crs = source.crs
+        layers = [
+            layer.set_crs(crs) if layer.crs is None else layer.to_crs(crs)
+            for layer in layers
+        ]
+        return GeoDataFrame(pd.concat(layers, ignore_index=True), crs=crs)
+    return _read(Path(source))
+
+
+def _read(path: Path, layer: str | int | None = None) -> GeoDataFrame:
+    """Read a vector file."""
+    if path.suffix.lower() == '.parquet':
+        return gpd.read_parquet(path)
+    return gpd.read_file(path, layer=layer)

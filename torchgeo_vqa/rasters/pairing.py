@@ -1,0 +1,185 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Pairing of image files into tiles."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from rasterio.warp import transform_bounds
+
+from ..annotations.layout import is_safe, lay_out
+from .tile import Grid, ImageFile, Tile, in_large_folders
+
+#: Bands of an optical image.
+OPTICAL_BANDS = 3
+
+# Pairs with a problem that a message names
+_NUM_NAMED = 5
+
+#: Images of a pair by modality.
+Files = dict[str, ImageFile]
+
+#: Opens the image of a pair by modality and name of the pair.
+Opener = Callable[[str, str], ImageFile]
+
+
+def pair_images(
+    open_image: Opener,
+    first_rows: Mapping[str, str],
+    strip: int,
+    modalities: Sequence[str],
+    positions: Mapping[str, int],
+    on_error: Literal['raise', 'skip'],
+    optical_bands: int = OPTICAL_BANDS,
+) -> tuple[dict[str, Tile], dict[str, int]]:
+    """Find and open the images of a split's pairs, and check that they go together.
+
+    Args:
+        open_image: Opens an image, or raises an OSError.
+        first_rows: For the name of each pair, in the order of the annotations, the file
+            and the row that name it first.
+        strip: Number of the split; no two splits are laid out in the same place.
+        modalities: Images each pair must have.
+        positions: For the name of each pair, its position among those of the split.
+        on_error: 'raise', or 'skip' to leave out pairs with a problem.
+        optical_bands: Number of bands of an optical image.
+
+    Returns:
+        The tile of each pair by its name, and the number of bands of each modality.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        OSError: If an image cannot be read.
+        ValueError: If an image does not fit the others.
+    """
+    problems: dict[str, Exception] = {}
+    pairs: dict[str, Files] = {}
+    with in_large_folders():
+        for name in first_rows:
+            try:
+                if not is_safe(name):
+                    raise FileNotFoundError(
+                        f'no image {name!r}: a name leads to an image in its folder'
+                    )
+                pairs[name] = {m: open_image(m, name) for m in modalities}
+            except OSError as error:
+                problems[name] = error
+
+    misfits, num_bands, georeferenced = find_misfits(pairs, modalities, optical_bands)
+    problems |= misfits
+
+    if problems:
+        bad = [name for name in first_rows if name in problems]
+        named = ', '.join(bad[:_NUM_NAMED])
+        if len(bad) > _NUM_NAMED:
+            named += f' and {len(bad) - _NUM_NAMED} more'
+        first = problems[bad[0]]
+        message = (
+            f'{first_rows[bad[0]]}: {first}; {len(bad)} of {len(first_rows)} pairs have '
+            f'a problem ({named})'
+        )
+        if on_error == 'raise':
+            raise type(first)(f"{message}, on_error='skip' leaves them out") from first
+        warnings.warn(f'{message} and are left out', UserWarning)
+
+    pairs = {name: pair for name, pair in pairs.items() if name not in problems}
+    return _tiles(pairs, strip, positions, georeferenced), num_bands
+
+
+def find_misfits(
+    pairs: Mapping[str, Files],
+    modalities: Sequence[str],
+    optical_bands: int = OPTICAL_BANDS,
+) -> tuple[dict[str, ValueError], dict[str, int], bool]:
+    """Find pairs that do not fit the others: other bands, or no CRS where others have one.
+
+    Args:
+        pairs: Images of each pair by its name.
+        modalities: Images each pair has.
+        optical_bands: Number of bands of an optical image.
+
+    Returns:
+        What is wrong with each misfit, the number of bands of each modality, and whether
+        the others have a CRS.
+    """
+    num_bands = dict.fromkeys(modalities, optical_bands)
+    if 'sar' in modalities:
+        # What most have; a single band is repeated
+        counts = Counter(pair['sar'].num_bands for pair in pairs.values())
+        several = Counter({count: n for count, n in counts.items() if count > 1})
+        num_bands['sar'] = several.most_common(1)[0][0] if several else 1
+    georeferenced = any(_anchor(pair).grid.crs for pair in pairs.values())
+    misfits = {}
+    for name, pair in pairs.items():
+        try:
+            _check(pair, num_bands, georeferenced)
+        except ValueError as error:
+            misfits[name] = error
+    return misfits, num_bands, georeferenced
+
+
+def _anchor(pair: Files) -> ImageFile:
+    """The image that tells where a pair is: the first with a CRS."""
+    files = list(pair.values())
+    return next((file for file in files if file.grid.crs), files[0])
+
+
+def _overlap(grid: Grid, other: Grid) -> bool:
+    """Tell whether two grids with a CRS have a place in common."""
+    bounds = grid.bounds
+    if grid.crs != other.crs:
+        bounds = transform_bounds(grid.crs, other.crs, *bounds)
+    west, south, east, north = other.bounds
+    return (
+        bounds[0] < east
+        and bounds[2] > west
+        and bounds[1] < north
+        and bounds[3] > south
+    )
+
+
+def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> None:
+    """Raise a ValueError if a pair does not fit the others."""
+    for modality, file in pair.items():
+        wanted = num_bands[modality]
+        enough = modality == 'optical' and file.num_bands > wanted
+        if file.num_bands not in (1, wanted) and not enough:
+            raise ValueError(
+                f'{modality} images must have {wanted} bands or a single one, '
+                f'got {file.num_bands} in {file.path}'
+            )
+    anchor = _anchor(pair)
+    for file in pair.values():
+        if (
+            file is not anchor
+            and file.grid.crs
+            and not _overlap(file.grid, anchor.grid)
+        ):
+            raise ValueError(f'{file.path} shows nothing of {anchor.path}')
+    if georeferenced and not anchor.grid.crs:
+        raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')
+
+
+def _tiles(
+    pairs: Mapping[str, Files],
+    strip: int,
+    positions: Mapping[str, int],
+    georeferenced: bool,
+) -> dict[str, Tile]:
+    """Give each pair the grid of its first image, placed where the pair is."""
+    grids = {}
+    for name, pair in pairs.items():
+        first, anchor = next(iter(pair.values())), _anchor(pair)
+        grids[name] = first.grid
+        if anchor is not first or (georeferenced and not first.grid.is_north_up):
+            grids[name] = anchor.grid.resized(first.grid.height, first.grid.width)
+    if pairs and not georeferenced:
+        sizes = [(grid.height, grid.width) for grid in grids.values()]
+        places = lay_out(strip, [positions[name] for name in pairs], sizes)
+        for (name, grid), place in zip(list(grids.items()), places, strict=True):
+            grids[name] = replace(grid, transform=place)
+    return {name: Tile(name, grids[name], pair) for name, pair in pairs.items()}

@@ -1,0 +1,112 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""SAR images of synthetic scenes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..questions import Scene
+from .landscape import BARE, BUILT_UP, CLASSES, CROPLAND, FOREST, GRASSLAND, WATER
+from .noise import blur, smooth_noise
+from .optical import parcels
+
+# Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence.
+_BACKSCATTER = {
+    WATER: (-20.0, -27.5),
+    FOREST: (-8.3, -13.8),
+    CROPLAND: (-11.2, -18.0),
+    GRASSLAND: (-13.0, -20.0),
+    BUILT_UP: (-5.5, -13.0),
+    BARE: (-14.6, -23.0),
+}
+# How much each differs from scene to scene (soil moisture, wind, crop), in dB.
+_SPREAD = {
+    WATER: 1.5,
+    FOREST: 0.5,
+    CROPLAND: 0.7,
+    GRASSLAND: 0.7,
+    BUILT_UP: 0.6,
+    BARE: 0.8,
+}
+
+#: Equivalent number of looks of Sentinel-1's ground-range product in IW mode.
+LOOKS = 4.9
+
+#: Decibels are rounded to this, far below speckle, so that files compress.
+STEP = 1 / 32
+
+
+def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw what a C-band radar sees, clouds and night notwithstanding.
+
+    Args:
+        scene: A scene made by :func:`~torchgeo_vqa.synthetic.landscape.make_scene`.
+        rng: Source of randomness.
+
+    Returns:
+        (2, H, W) VV and VH in dB.
+    """
+    if scene.instances is None:
+        raise ValueError(
+            'only scenes of make_scene can be drawn, got one without instances'
+        )
+    size = len(scene.label)
+    mean = np.array([_BACKSCATTER[c] for c in range(len(CLASSES))])
+    spread = np.array([_SPREAD[c] for c in range(len(CLASSES))])
+    # both polarisations mostly move together
+    mean = mean + spread[:, None] * (0.9 * rng.standard_normal((len(CLASSES), 1)))
+    mean += spread[:, None] * 0.4 * rng.standard_normal(mean.shape)
+    decibel = mean[scene.label]
+
+    broad, fine = smooth_noise(rng, 1, size, 8.0)[0], smooth_noise(rng, 1, size, 1.5)[0]
+    water = scene.label == WATER
+    decibel += (0.5 * broad + np.where(water, 0.1, 0.4) * fine)[..., None]
+    crop = scene.label == CROPLAND
+    if crop.any():
+        number, _ = parcels(rng, size, rng.uniform(7, 12))
+        decibel[crop] += (0.9 * rng.standard_normal((256, 1)))[number][crop]
+    town = scene.label == BUILT_UP
+    if town.any():
+        decibel[town] += (1.6 * smooth_noise(rng, 1, size, 0.8)[0])[town][:, None]
+
+    power = blur(10 ** (decibel / 10), 0.15)
+    for i, obj in enumerate(scene.objects, start=1):
+        _draw_object(power, obj.kind, scene.instances == i, rng)
+    power *= rng.gamma(LOOKS, 1 / LOOKS, power.shape)
+    decibel = np.clip(10 * np.log10(power), -40, 25)
+    return (np.rint(decibel / STEP) * STEP).astype(np.float32).transpose(2, 0, 1)
+
+
+def _draw_object(
+    power: NDArray[np.float64],
+    kind: str,
+    mask: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> None:
+    """Draw an object onto (H, W, 2) linear power in place; the radar looks from the left."""
+    bright = rng.normal(0, 0.8)
+    match kind:
+        case 'ship':
+            _set(power, mask, 5 + bright, -4 + bright)
+        case 'bridge':
+            # smooth: little of the wave is depolarised
+            _set(power, mask, 0 + bright, -16 + bright)
+        case 'storage tank':
+            # a flat roof mirrors the beam away; the wall facing the radar is a bright arc
+            wall = mask & ~np.roll(mask, 2, axis=1)
+            _set(power, mask, -10 + bright, -24 + bright)
+            _set(power, wall, 10 + bright, -12 + bright)
+        case _:
+            # wall and ground together send the beam straight back; behind it is shadow
+            wall = mask & ~np.roll(mask, 1, axis=1)
+            _set(power, mask, 3 + bright, -2 + bright)
+            _set(power, wall, 9 + bright, 2 + bright)
+            power[np.roll(mask, 1, axis=1) & ~mask] *= 0.25
+
+
+def _set(
+    power: NDArray[np.float64], mask: NDArray[np.bool_], vv: float, vh: float
+) -> None:
+    """Give pixels a backscatter in dB."""
+    power[mask] = 10 ** (np.array([vv, vh]) / 10)
