@@ -28,8 +28,8 @@ from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 from torchgeo.models import get_model
 
-from torchgeo_vqa.annotations.question_table import CONTEXT_LENGTH
 from torchgeo_vqa.models import VQAModel, register
+from torchgeo_vqa.sample import CONTEXT_LENGTH
 
 #: Questions that OSVQA asks of a pair: 1,036,694 of 6,008.
 NUM_QUESTIONS = 170

@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 
 from .datasets import OSVQAMini
 from .prediction.area import load_task, read_pair
-from .rasters.figure import TITLES
 from .rasters.tile import DRIVERS, opened
 from .rate_limit import RateLimit
+from .sample import TITLES
 from .samplers import TileSampler
 from .trainers import Explanation, VQATask, plot_explanation
 from .transforms import Degradation

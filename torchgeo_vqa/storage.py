@@ -1,12 +1,25 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The user's cache folder."""
+"""Files and folders that appear when they are complete, and the user's cache folder."""
 
+import contextlib
+import functools
+import json
 import os
-from pathlib import Path
+import re
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
 
 import platformdirs
+
+# Which process writes it: process numbers are those of one machine
+_TEMPORARY = re.compile(
+    r'\..+\.torchgeo-vqa-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}(\..*)?'
+)
 
 
 def cache_folder() -> Path:
@@ -20,3 +33,141 @@ def cache_folder() -> Path:
     if folder := os.environ.get('TORCHGEO_VQA_CACHE'):
         return Path(folder)
     return platformdirs.user_cache_path('torchgeo-vqa')
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file that appears under its name when it is complete.
+
+    Leftovers of killed processes in its folder are removed.
+
+    Args:
+        path: Path of the file. Its folder is made if need be.
+
+    Yields:
+        Path to write to, in the same folder and with the same extension.
+
+    Raises:
+        OSError: If the file cannot be written; *path* is as it was before.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path.parent)
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder that appears under its name when it is complete.
+
+    Leftovers of killed processes beside it are removed.
+
+    Args:
+        path: Path of the folder, which must not exist.
+
+    Yields:
+        Folder to fill, beside it.
+
+    Raises:
+        FileExistsError: If something is there, before or after.
+        OSError: If the folder cannot be made.
+    """
+    path = Path(path)
+    _refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path.parent)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        _refuse_existing(path)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file that appears when it is complete.
+
+    Args:
+        path: Path of the file.
+        text: Its content, written as UTF-8.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+
+
+def write_json(
+    path: str | os.PathLike[str], content: object, indent: int | None = None
+) -> None:
+    """Write a JSON file that appears when it is complete.
+
+    Args:
+        path: Path of the file.
+        content: Its content.
+        indent: Spaces of an indentation (defaults to everything in one line).
+    """
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=indent) + '\n')
+
+
+@functools.cache
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed writers have left in a folder, once in each process.
+
+    Args:
+        folder: The folder.
+    """
+    for leftover in folder.iterdir():
+        match = _TEMPORARY.fullmatch(leftover.name)
+        if match and match['host'] == socket.gethostname():
+            if _is_running(int(match['pid'])):
+                continue
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def is_inside(name: str) -> bool:
+    """Tell whether a name stays in its folder, on any operating system.
+
+    Args:
+        name: Name of a file, which may have folders in it.
+
+    Returns:
+        Whether it is a relative path without ``..``.
+    """
+    # Windows' paths know both slashes and drives
+    path = PureWindowsPath(name)
+    return not path.anchor and '..' not in path.parts
+
+
+def _temporary(path: Path) -> Path:
+    """Make a name for a file or folder until it is complete."""
+    mark = f'torchgeo-vqa-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
+    return path.with_name(f'.{path.stem}.{mark}{path.suffix}')
+
+
+def _refuse_existing(path: Path) -> None:
+    """Raise an error if there is something under a name."""
+    if os.path.lexists(path):
+        raise FileExistsError(f'{path} exists; remove it or choose another folder')
+
+
+def _is_running(pid: int) -> bool:
+    """Tell whether a process is running."""
+    if os.name == 'nt':  # where signal 0 would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

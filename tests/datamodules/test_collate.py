@@ -9,8 +9,8 @@ import pytest
 import torch
 from torchgeo.datasets.utils import Sample, stack_samples
 
-from torchgeo_vqa.annotations.question_table import PADDING
 from torchgeo_vqa.datamodules.collate import PairCollate
+from torchgeo_vqa.sample import PADDING
 from torchgeo_vqa.transforms import resize
 
 

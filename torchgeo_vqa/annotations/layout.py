@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import pandas as pd
 from pyproj import CRS
@@ -18,8 +18,6 @@ from rasterio.transform import Affine, from_origin
 from torchgeo.datasets.utils import disambiguate_timestamp
 
 from ..rasters.tile import ImageFile
-
-SPLITS = ('train', 'val', 'test')
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'
@@ -268,17 +266,3 @@ def acquisition_time(name: str) -> tuple[datetime, datetime]:
         except ValueError:
             pass  # digits of another meaning
     return pd.Timestamp.min, pd.Timestamp.max
-
-
-def is_safe(name: str) -> bool:
-    """Tell whether a name stays in its folder, on any system.
-
-    Args:
-        name: Name of an image.
-
-    Returns:
-        Whether it is a relative path without ``..``.
-    """
-    # Windows' paths know both slashes and drives
-    path = PureWindowsPath(name)
-    return not path.anchor and '..' not in path.parts

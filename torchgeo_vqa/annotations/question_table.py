@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..sample import CONTEXT_LENGTH
 from .json_stream import is_unicode
 from .layout import EXTENSION
 from .table_cache import cached_table
@@ -26,18 +27,6 @@ Ids = Tensor | NDArray[np.integer] | Sequence[int]
 
 #: Columns of an annotation file, in its order.
 COLUMNS = ('image', 'question_type', 'question', 'answer')
-
-#: What stands where a pair has fewer questions than others of its batch.
-PADDING = {
-    'question': 0,
-    'question_type': -1,
-    'question_id': -1,
-    'label': -1,
-    'group': -1,
-}
-
-#: Tokens of a question, padding included: what every CLIP text tower takes.
-CONTEXT_LENGTH = 77
 
 
 class QuestionTable:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from .layout import SPLITS
+from ..sample import SPLITS
 
 
 def verify_fractions(fractions: Sequence[float]) -> None:

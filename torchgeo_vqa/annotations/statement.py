@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import torch
 
-from .question_table import CONTEXT_LENGTH, decode
+from ..sample import CONTEXT_LENGTH
+from .question_table import decode
 
 #: Wordings of ``question? answer`` and the statement of each; the first that fits counts.
 #: An answer that the question must offer, such as one of two, is a back-reference.

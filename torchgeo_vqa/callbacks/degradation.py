@@ -19,8 +19,8 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 from torchmetrics import SumMetric
 
-from ..annotations.question_table import PADDING
 from ..metrics import VQAAccuracy
+from ..sample import PADDING
 from ..transforms import Degradation, ImageShuffle, normalize
 from ..transforms.degradation import QUALITY_TYPES
 from .report import write_report

@@ -15,10 +15,11 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from ..annotations.layout import SPLITS, Layout
+from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits, verify_fractions
 from ..rasters.pairing import Files, find_misfits
 from ..rasters.tile import ImageFile
+from ..sample import SPLITS
 from .image_folder import ImageFolder, Transfer, check, target_name
 from .question_file import INACTIVE, Columns, QuestionFile
 from .report import Report, verify, written

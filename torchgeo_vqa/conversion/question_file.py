@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..annotations.json_stream import is_unicode, stream
-from ..annotations.layout import SPLITS, is_safe
+from ..sample import SPLITS
+from ..storage import is_inside
 from .row import Refusal, Row
 
 #: Reason of RSVQA's stubs, which stand for the questions of other splits.
@@ -275,7 +276,7 @@ class QuestionFile:
                 # The report could not be written either
                 return Refusal(file, number, ascii(image), 'not Unicode', detail)
             texts[field] = text
-        if not is_safe(image):
+        if not is_inside(image):
             detail = f'an image is named by a path below its folder, got {image!r}'
             return Refusal(file, number, image, 'unsafe image name', detail)
         split = SPLIT_NAMES.get(texts['split'].lower())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..annotations.layout import SPLITS
+from ..sample import SPLITS
 from .row import Refusal
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
-from ..annotations.question_table import PADDING
+from ..sample import PADDING
 from ..transforms import resize
 
 

@@ -4,7 +4,6 @@
 """Datasets."""
 
 from ..annotations.question_table import QuestionTable
-from ..storage import cache_folder
 from ..synthetic.area import write_area
 from .bigearthnettext import BigEarthNetText
 from .mapvqa import MapVQA
@@ -27,6 +26,5 @@ __all__ = (
     'PairVQA',
     'QuestionTable',
     'RSVQAxBEN',
-    'cache_folder',
     'write_area',
 )

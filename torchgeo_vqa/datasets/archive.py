@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ..annotations.layout import is_safe
+from ..storage import is_inside
 
 #: Bytes that an archive may hold for each of its own. Images shrink to a tenth at best.
 MAX_RATIO = 100
@@ -83,7 +83,7 @@ class _Guard:
 
     def verify(self, name: str, is_plain: bool, size: int) -> None:
         """Raise a ValueError if a member must not be extracted."""
-        if not is_safe(name):
+        if not is_inside(name):
             raise ValueError(
                 f'{self.path} holds {name!r}, which leads out of its folder'
             )

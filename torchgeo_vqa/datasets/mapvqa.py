@@ -28,18 +28,13 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from .. import questions as q
 from ..annotations import vocabulary
-from ..annotations.question_table import (
-    COLUMNS,
-    CONTEXT_LENGTH,
-    Ids,
-    QuestionTable,
-    decode,
-)
+from ..annotations.question_table import COLUMNS, Ids, QuestionTable, decode
 from ..questions import NO_DATA, Balance, Legend, Question, Scene, SceneObject
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
 from ..rasters.coverage import Query, find_gaps, has_data
 from ..rasters.figure import Answered, plot_pair
+from ..sample import CONTEXT_LENGTH
 
 # Ids are signed 64-bit numbers
 _MAX_ID = 2**63

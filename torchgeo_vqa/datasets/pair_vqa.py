@@ -21,11 +21,11 @@ from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
 from ..annotations import vocabulary
-from ..annotations.layout import SPLITS
-from ..annotations.question_table import CONTEXT_LENGTH, Ids, QuestionTable, decode
+from ..annotations.question_table import Ids, QuestionTable, decode
 from ..rasters.figure import Answered, plot_pair
 from ..rasters.footprint_index import Rows
 from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
+from ..sample import CONTEXT_LENGTH, SPLITS
 from .pair_dataset import PairDataset
 
 OnError = Literal['raise', 'skip']

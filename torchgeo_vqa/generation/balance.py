@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..annotations import vocabulary
-from ..annotations.layout import SPLITS
 from ..annotations.question_table import COLUMNS, QuestionTable
+from ..sample import SPLITS
 
 #: Image, question type, question and answer.
 Rows = Sequence[Sequence[str]]

@@ -14,8 +14,8 @@ import pandas as pd
 import shapely
 from rasterio.warp import transform_bounds
 
-from ..annotations.layout import SPLITS
 from ..annotations.split_draw import draw_splits, split_sizes
+from ..sample import SPLITS
 from .maps import OpenMaps
 
 # Share of a pixel by which coordinates may be off by rounding

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from .vqa import MODALITIES
+from ..sample import MODALITIES
 
 # B images, C channels, H/W pixels
 

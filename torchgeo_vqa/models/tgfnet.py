@@ -17,10 +17,11 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from ..sample import MODALITIES
 from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
 from .cfar import CFAR, Routing
 from .clip import TINY_CLIP, ImageEncoder, TextEncoder, load_clip, position_encoding
-from .vqa import MODALITIES, VQAModel, trim
+from .vqa import VQAModel, trim
 from .weights import TGFNet_Weights
 
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),

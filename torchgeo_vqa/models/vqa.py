@@ -19,8 +19,6 @@ from .encoder import ImageEncoder
 #: what its caches hold (1.5 times as fast as all at once), on a GPU what keeps it busy.
 CPU_BYTES, GPU_BYTES = 8 * 2**20, 512 * 2**20
 
-MODALITIES = ('optical', 'sar')
-
 
 class VQAOutput(NamedTuple):
     """Output of a model for Q questions."""

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ..models import Routing
-from ..rasters.figure import TITLES, to_rgb
+from ..rasters.figure import to_rgb
+from ..sample import TITLES
 from .answer import Answer, in_words
 
 # P patches per side, N = P * P patches

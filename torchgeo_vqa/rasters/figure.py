@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-#: How modalities are called.
-TITLES = {'optical': 'Optical', 'sar': 'SAR'}
+from ..sample import TITLES
+
 _COLORS = {None: 'black', True: 'tab:green', False: 'tab:red'}
 
 # Inches

@@ -11,7 +11,8 @@ from typing import Literal
 
 from rasterio.warp import transform_bounds
 
-from ..annotations.layout import is_safe, lay_out
+from ..annotations.layout import lay_out
+from ..storage import is_inside
 from .tile import Grid, ImageFile, Tile, in_large_folders
 
 #: Bands of an optical image.
@@ -61,7 +62,7 @@ def pair_images(
     with in_large_folders():
         for name in first_rows:
             try:
-                if not is_safe(name):
+                if not is_inside(name):
                     raise FileNotFoundError(
                         f'no image {name!r}: a name leads to an image in its folder'
                     )

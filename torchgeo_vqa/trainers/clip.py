@@ -23,12 +23,12 @@ from torchgeo.datasets.utils import Sample
 from torchgeo.tasks import BaseTask
 from torchmetrics import MeanMetric
 
-from ..annotations.question_table import CONTEXT_LENGTH
 from ..annotations.statement import statement_tokens
 from ..callbacks.defaults import own_callbacks
 from ..models import pair_clip
 from ..models.clip_checkpoint import KEY
-from ..models.vqa import MODALITIES, trim
+from ..models.vqa import trim
+from ..sample import CONTEXT_LENGTH, MODALITIES
 from .optimizer import adamw_with_cosine
 
 # B pairs, K questions per pair (padded), Q questions in all, S unique statements, L tokens

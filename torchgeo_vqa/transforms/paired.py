@@ -11,7 +11,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
-from ..annotations.question_table import PADDING
+from ..sample import PADDING
 from .dihedral import ELEMENTS, RandomDihedral
 from .directions import DIRECTION_WORDS, canonical, has_direction, rewrite
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+from ...sample import MODALITIES
+from ..vqa import VQAModel, VQAOutput, trim
 from .recurrent import RecurrentEncoder
 
 # Q questions in all, U unique questions, L tokens, A answers

@@ -16,10 +16,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...sample import MODALITIES
 from ..clip import pair_clip
 from ..encoder import ImageEncoder, TextEncoder
 from ..modality import channels_of, fill_absent
-from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+from ..vqa import VQAModel, VQAOutput, trim
 
 # B pairs, Q questions in all, U unique questions, L tokens, M modalities, A answers,
 # E width of CLIP's embedding

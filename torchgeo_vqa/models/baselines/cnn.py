@@ -19,8 +19,8 @@ import torch
 from timm.models import adapt_input_conv, load_state_dict
 from torch import Tensor, nn
 
+from ...sample import MODALITIES
 from ..modality import channels_of, fill_absent
-from ..vqa import MODALITIES
 
 # B pairs, H/W pixels, C channels, h x w grid of features, D width
 

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ...sample import MODALITIES
 from ..tgfnet import Questions
-from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+from ..vqa import VQAModel, VQAOutput, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
 

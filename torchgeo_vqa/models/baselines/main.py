@@ -17,7 +17,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+from ...sample import MODALITIES
+from ..vqa import VQAModel, VQAOutput, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
 

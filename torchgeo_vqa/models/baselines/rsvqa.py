@@ -15,7 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..vqa import MODALITIES, VQAModel, VQAOutput, trim
+from ...sample import MODALITIES
+from ..vqa import VQAModel, VQAOutput, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
 

@@ -1,0 +1,67 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What every sample is made of: modalities, splits, and keys with their padding."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# K questions of a pair, L tokens, B pairs
+
+#: Kinds of images, in the order that models take them.
+MODALITIES = ('optical', 'sar')
+
+#: How modalities are titled in figures and messages.
+TITLES = {'optical': 'Optical', 'sar': 'SAR'}
+
+#: Splits of a dataset, in the order of their numbers.
+SPLITS = ('train', 'val', 'test')
+
+#: Tokens of a question, padding included: what every CLIP text tower takes.
+CONTEXT_LENGTH = 77
+
+#: Keys with an entry per question, and the value that pads them.
+PADDING = {
+    'question': 0,
+    'question_type': -1,
+    'question_id': -1,
+    'label': -1,
+    'group': -1,
+}
+
+
+def pad(value: Tensor, length: int, fill: int) -> Tensor:
+    """Pad a tensor along its first axis.
+
+    Args:
+        value: Tensor of shape (K, ...).
+        length: Length of the first axis of the result, at least K.
+        fill: Value of the padding.
+
+    Returns:
+        Tensor of shape (length, ...), of the same dtype.
+    """
+    padded = value.new_full((length, *value.shape[1:]), fill)
+    padded[: len(value)] = value
+    return padded
+
+
+def mask_questions(sample: dict[str, Any], kept: Tensor) -> dict[str, Any]:
+    """Turn some questions of a sample or of a batch into padding.
+
+    Args:
+        sample: A sample, with entries of shape (K, ...), or a batch, with entries of
+            shape (B, K, ...).
+        kept: Questions to keep, bool of shape (K,) or (B, K).
+
+    Returns:
+        The entries of :data:`PADDING` that the sample has, of the same shapes.
+    """
+    masked = {}
+    for key in PADDING.keys() & sample.keys():
+        value: Tensor = sample[key]
+        mask = kept if value.ndim == kept.ndim else kept[..., None]
+        masked[key] = torch.where(mask, value, PADDING[key])
+    return masked
