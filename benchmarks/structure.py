@@ -40,7 +40,7 @@ LAYERS = (
     ('callbacks',),
     ('trainers',),
     ('conversion', 'generation'),
-    ('app',),
+    ('app', 'rate_limit'),
     ('cli', 'quickstart', '__init__'),
     ('__main__',),
 )
