@@ -42,7 +42,7 @@ def routing(checkpoint: str, kind: str = 'ship') -> dict[str, dict[str, float]]:
         with torch.no_grad():
             output: Any = task(batch, explain=True)
         ids = batch['question_id'][batch['question_id'] >= 0]
-        places, texts = dataset.place(ids), dataset.question_text(ids)
+        places, texts = dataset.location(ids), dataset.question_text(ids)
         for row, (place, text) in enumerate(zip(places, texts, strict=True)):
             scene = dataset.scene(place)
             objects = [o for o in scene.objects if o.kind == kind]

@@ -127,7 +127,7 @@ def test_predict(folder: Path, num_questions: int) -> None:
     (path,) = folder.glob('lightning_logs/*/predictions.parquet')
     table = pq.read_table(path)
     assert len(table) == num_questions
-    assert {'place', 'question', 'answer', 'probability'} <= set(table.column_names)
+    assert {'location', 'question', 'answer', 'probability'} <= set(table.column_names)
 
 
 @pytest.mark.usefixtures('fitted')

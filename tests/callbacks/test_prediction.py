@@ -47,7 +47,7 @@ def test_layer(
     else:
         assert layer.crs.is_engineering
     outlines = dataset.index.set_index('image').geometry
-    assert layer['place'].nunique() == 3
+    assert layer['location'].nunique() == 3
     for row in layer.itertuples():
         assert row.geometry.equals(outlines[row.place])
     if path.suffix == '.parquet':

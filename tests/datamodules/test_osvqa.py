@@ -108,7 +108,7 @@ def test_predict_split(root: Path) -> None:
     dm.setup('predict')
     (batch,) = dm.predict_dataloader()
     dataset = dm.dataset_for('predict')
-    assert dataset.place(batch['question_id'].flatten()) == ['c', 'c', 'd', 'd']
+    assert dataset.location(batch['question_id'].flatten()) == ['c', 'c', 'd', 'd']
     assert dm.dataset_for('test') is not dataset
 
 
@@ -142,7 +142,7 @@ def test_several_acquisitions(dated_root: Path) -> None:
     dataset = dm.dataset_for('train')
     for loader in (dm.train_dataloader(), dm.val_dataloader()):
         ids = torch.cat([b['question_id'][b['question_id'] >= 0] for b in loader])
-        assert sorted(set(dataset.place(ids))) == sorted(dataset.index['image'])
+        assert sorted(set(dataset.location(ids))) == sorted(dataset.index['image'])
         assert len(ids) == 6
     assert len(dm.statistics['sar']['mean']) == 2
 

@@ -102,7 +102,7 @@ def test_every_training_answer_is_true(root: Path) -> None:
             elements = dm.augmentation.geometry._params['dihedral'].tolist()
             for i, element in enumerate(elements):
                 real = batch['question_id'][i] >= 0
-                (name,) = set(dataset.place(batch['question_id'][i][real]))
+                (name,) = set(dataset.location(batch['question_id'][i][real]))
                 if (name, element) not in truths:
                     turned = candidates(dataset.scene(name).dihedral(element))
                     texts = [text_of(tokenize([q.question])[0]) for q in turned]
@@ -139,9 +139,9 @@ def test_interface(root: Path) -> None:
     assert dm.image_size is None
     assert dm.answers == dm.dataset_for('val').answers
     assert len(dm.dataset_for('test')) == NUM_SCENES['test']
-    blind = dm.blind_labels('val')
-    assert torch.equal(blind, dm.dataset_for('val').blind_labels())
-    assert dm.blind_labels('val') is blind
+    ids = torch.tensor([3, 0])
+    blind = dm.dataset_for('val').blind_labels(ids)
+    assert torch.equal(dm.blind_labels('val', ids), blind)
     with pytest.raises(ValueError, match="'predict', got 'fit'"):
         dm.dataset_for('fit')  # type: ignore[arg-type]
 
@@ -183,7 +183,7 @@ def test_trainer_augments_training_only(root: Path, tmp_path: Path) -> None:
     dataset, turned = dm.dataset_for('train'), 0
     for batch in batches['train']:
         for i, question_ids in enumerate(batch['question_id']):
-            (name,) = set(dataset.place(question_ids[question_ids >= 0]))
+            (name,) = set(dataset.location(question_ids[question_ids >= 0]))
             row = dataset.index[dataset.index['image'] == name]
             xmin, ymin, xmax, ymax = row.geometry.bounds.to_numpy()[0].tolist()
             sample = dataset[xmin:xmax, ymin:ymax]
@@ -281,11 +281,12 @@ def test_image_size_is_settable(root: Path) -> None:
 def test_vocabulary_is_settable(root: Path) -> None:
     dm = make(root)
     dm.setup('fit')
-    _ = dm.augmentation, dm.blind_labels('val')
+    every = torch.arange(len(dm.dataset_for('val').table))
+    _ = dm.augmentation, dm.blind_labels('val', every)
     dm.set_answers(['forest', 'no', 'yes'])
     assert dm.answers == ('forest', 'no', 'yes')
     assert dm.dataset_for('test').answers == dm.answers
-    assert dm.blind_labels('val').max() <= 3
+    assert dm.blind_labels('val', every).max() <= 3
     batch = next(iter(dm.val_dataloader()))
     ids = batch['question_id'][batch['question_id'] >= 0]
     known = [

@@ -50,7 +50,7 @@ class TestQuestions:
         ids = range(len(dataset.table))
         found = pd.DataFrame(
             {
-                'patch_id': dataset.place(ids),
+                'patch_id': dataset.location(ids),
                 'kind': dataset.question_type(ids),
                 'input': dataset.question_text(ids),
                 'output': dataset.answer_text(ids),
@@ -85,7 +85,7 @@ class TestImages:
             partners = dict(zip(frame['patch_id'], frame['s1_name'], strict=True))
             for place in TileSampler(dataset):
                 sample = dataset[place]
-                name = dataset.place(sample['question_id'][:1])[0]
+                name = dataset.location(sample['question_id'][:1])[0]
                 for key, patch, bands in (
                     ('image_optical', name, ('B04', 'B03', 'B02')),
                     ('image_sar', partners[name], ('VV', 'VH')),

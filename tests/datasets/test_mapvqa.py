@@ -372,7 +372,7 @@ def test_a_sample_holds_its_questions(
         ]
         ids = sample['question_id'][: len(questions)]
         x, y = patch(*corner)
-        assert set(dataset.place(ids)) == {f'{x.start:.2f} {y.stop:.2f}'}
+        assert set(dataset.location(ids)) == {f'{x.start:.2f} {y.stop:.2f}'}
         pool = {(q.question_type, q.canonical, q.answer) for q in questions}
         candidates = {q[:3] for q in dataset.candidates(patch(*corner))}
         assert pool <= candidates
@@ -587,7 +587,7 @@ def test_crs_and_res_can_change(make_map: MakeMap) -> None:
     sample = dataset[x, y]
     ids = sample['question_id'][sample['question_id'] >= 0]
     assert len(ids)
-    east, north = map(float, dataset.place(ids)[0].split())
+    east, north = map(float, dataset.location(ids)[0].split())
     assert abs(east - x.start) <= 10
     assert abs(north - y.stop) <= 10
 

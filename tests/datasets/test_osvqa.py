@@ -59,7 +59,7 @@ def questions(dataset: OSVQA, sample: Sample) -> list[list[str]]:
     """Questions of a sample as rows of the annotation file."""
     ids = sample['question_id'][sample['question_id'] >= 0]
     columns = [
-        dataset.place(ids),
+        dataset.location(ids),
         dataset.question_type(ids),
         dataset.question_text(ids),
         dataset.answer_text(ids),
@@ -420,7 +420,7 @@ class TestErrors:
         assert 'train_1' not in dataset.index['image'].tolist()
         ids = range(len(dataset.table))
         expected = [row for row in rows_of(root) if row[0] != 'train_1']
-        assert dataset.place(ids) == [row[0] for row in expected]
+        assert dataset.location(ids) == [row[0] for row in expected]
         assert questions(dataset, tile(dataset, 'train_3')) == [
             row for row in expected if row[0] == 'train_3'
         ]
@@ -540,7 +540,7 @@ class TestAnswers:
             OSVQA(root, 'test')
         dataset = OSVQA(root, 'test', answers=('yes', 'no'))
         with pytest.raises(FileNotFoundError, match=r'all_train_annotation\.json'):
-            dataset.blind_labels()
+            dataset.blind_labels(range(len(dataset.table)))
 
     def test_blind_labels(self, root: Path) -> None:
         train = [
@@ -562,13 +562,13 @@ class TestAnswers:
         (root / 'annotations/all_train_annotation.json').write_text(json.dumps(train))
         (root / 'annotations/all_test_annotation.json').write_text(json.dumps(test))
         dataset = OSVQA(root, 'test')
-        labels = dataset.blind_labels()
+        labels = dataset.blind_labels(range(len(dataset.table)))
         assert labels.dtype == torch.int64
         # Most frequent for the question; its type; by label in a tie; of all
         assert [dataset.answers[i] for i in labels] == ['y', 'z', 'v', 'z']
         # Only what the model can answer, too
         dataset.set_answers(['x', 'w'])
-        labels = dataset.blind_labels()
+        labels = dataset.blind_labels(range(len(dataset.table)))
         assert [dataset.answers[i] for i in labels] == ['x', 'x', 'w', 'x']
 
     def test_usual_answers(self, dataset: OSVQA, release_root: Path) -> None:

@@ -265,7 +265,7 @@ class TestOSVQAMini:
             assert dataset.groups[int(sample['group'].max())] == scene.condition
             ids = sample['question_id'][sample['question_id'] >= 0]
             assert len(ids) >= 5
-            (name,) = set(dataset.place(ids))
+            (name,) = set(dataset.location(ids))
             same = dataset.scene(name)
             np.testing.assert_array_equal(same.label, scene.label)
             rows = zip(

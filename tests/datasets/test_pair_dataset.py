@@ -74,7 +74,7 @@ def optical(release_root: Path) -> RasterDataset:
 def places(dataset: OSVQA, sample: Sample) -> list[str]:
     """Pairs that the questions of a sample are about."""
     ids = sample['question_id'][sample['question_id'] >= 0]
-    return sorted(set(dataset.place(ids)))
+    return sorted(set(dataset.location(ids)))
 
 
 def query(bounds: tuple[float, float, float, float], margin: float = 0) -> Any:

@@ -49,7 +49,7 @@ def asked_rows(dataset: PairVQA) -> Counter[Row]:
         ids = dataset[place]['question_id']
         ids = ids[ids >= 0]
         columns = [
-            dataset.place(ids),
+            dataset.location(ids),
             dataset.question_type(ids),
             dataset.question_text(ids),
             dataset.answer_text(ids),
@@ -134,7 +134,9 @@ class TestQuestions:
     def test_blind_labels_are_of_the_same_convention(self, rsvqalr_root: Path) -> None:
         dataset = RSVQALR(rsvqalr_root, 'test')
         kinds = dataset.question_type(range(len(dataset.table)))
-        labels = dataset.blind_labels()[[kind == 'count' for kind in kinds]]
+        labels = dataset.blind_labels(range(len(dataset.table)))[
+            [kind == 'count' for kind in kinds]
+        ]
         assert {dataset.answers[i] for i in labels} == {'between 1 and 10'}
 
     @pytest.mark.parametrize('buckets', [True, False])

@@ -49,7 +49,7 @@ def rows_in(dataset: RSVQAxBEN) -> Counter[tuple[str, ...]]:
     """Questions in a dataset's table."""
     ids = range(len(dataset.table))
     columns = [
-        dataset.place(ids),
+        dataset.location(ids),
         dataset.question_type(ids),
         dataset.question_text(ids),
         dataset.answer_text(ids),
@@ -60,7 +60,7 @@ def rows_in(dataset: RSVQAxBEN) -> Counter[tuple[str, ...]]:
 def samples(dataset: RSVQAxBEN) -> dict[str, Sample]:
     """Sample of each patch by its name."""
     found = [dataset[place] for place in TileSampler(dataset)]
-    return {dataset.place(sample['question_id'][:1])[0]: sample for sample in found}
+    return {dataset.location(sample['question_id'][:1])[0]: sample for sample in found}
 
 
 def band(folder: Path, name: str) -> Any:

@@ -48,7 +48,7 @@ def test_tiny_model_learns_real_pairs_by_heart(real_root: Path, tmp_path: Path) 
     layer = geopandas.read_parquet(path)
     dataset = dm.dataset_for('predict')
     assert layer.crs == dataset.crs
-    for place, group in layer.groupby('place'):
+    for place, group in layer.groupby('location'):
         with rasterio.open(dataset.tiles[str(place)].files['optical'].path) as src:
             own = group.to_crs(src.crs)
             np.testing.assert_allclose(own.total_bounds, src.bounds, atol=src.res[0])

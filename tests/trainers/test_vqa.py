@@ -179,7 +179,7 @@ class TestVQATask:
         annotation = release_root / 'annotations/all_test_annotation.json'
         true = pd.DataFrame(
             json.loads(annotation.read_text()),
-            columns=['place', 'question_type', 'question', 'target'],
+            columns=['location', 'question_type', 'question', 'target'],
         )
         columns = list(true.columns)
         pd.testing.assert_frame_equal(

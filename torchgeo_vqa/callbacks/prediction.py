@@ -26,7 +26,7 @@ FORMATS = ('.parquet', '.gpkg')
 class PredictionWriter(BasePredictionWriter):
     """Writes a layer with one row per question: a GeoParquet file or a GeoPackage.
 
-    Columns: ``place`` (name of the image), ``question_type``, ``question``, ``answer``
+    Columns: ``location`` (name of the image), ``question_type``, ``question``, ``answer``
     (predicted), ``probability`` (of that answer), ``target`` (true answer), the weight
     of each expert, ``expert_weight_<name>``, and ``geometry``, the outline of the place
     in the dataset's CRS. With several devices, each writes a file of its own.

@@ -31,8 +31,9 @@ from ..transforms import (
     normalize,
 )
 from ..transforms.degradation import QUALITY_TYPES
+from ..transforms.preprocessing import Statistics
 from .collate import PairCollate
-from .statistics import Statistics, check_statistics, compute_statistics
+from .statistics import check_statistics, compute_statistics
 from .worker import start_worker
 
 Stage = Literal['train', 'val', 'test', 'predict']
@@ -174,7 +175,6 @@ class PairVQADataModule(GeoDataModule):
 
         self._answers = None if answers is None else tuple(answers)
         self._datasets: dict[Stage, PairVQA] = {}
-        self._blind: dict[Stage, Tensor] = {}
         self._augmentation: PairedAugmentation | None = None
         self._statistics: Statistics | None = None
         if statistics is not None:
@@ -255,22 +255,19 @@ class PairVQADataModule(GeoDataModule):
         self._answers = tuple(answers)
         for dataset in self._datasets.values():
             dataset.set_answers(self._answers)
-        self._blind.clear()
         self._augmentation = None
 
-    def blind_labels(self, stage: Stage) -> Tensor:
-        """Return what one would answer without looking at the images.
+    def blind_labels(self, stage: Stage, ids: Tensor) -> Tensor:
+        """Return the answers that training most often gives to the same questions.
 
         Args:
             stage: 'train', 'val', 'test' or 'predict'.
+            ids: Values of ``question_id`` of the stage's dataset, without padding.
 
         Returns:
-            For each question of the stage's dataset the label of the training split's
-            most frequent answer to it, int64 indexed by question id.
+            A label for each, int64.
         """
-        if stage not in self._blind:
-            self._blind[stage] = self.dataset_for(stage).blind_labels()
-        return self._blind[stage]
+        return self.dataset_for(stage).blind_labels(ids)
 
     @property
     def statistics(self) -> Statistics:

@@ -11,8 +11,7 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.datasets.utils import GeoSlice
 from tqdm import tqdm
 
-#: ``{'optical': {'mean': [...], 'std': [...]}, 'sar': {...}}``, one number per band.
-Statistics = dict[str, dict[str, list[float]]]
+from ..transforms.preprocessing import Statistics
 
 # Places looked at: enough for two digits, few enough to be read in seconds.
 NUM_PLACES = 512

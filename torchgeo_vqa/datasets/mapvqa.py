@@ -607,7 +607,7 @@ class MapVQA(GeoDataset):
         """
         return self._text('question_type', ids)
 
-    def place(self, ids: Ids) -> list[str]:
+    def location(self, ids: Ids) -> list[str]:
         """Return the upper left corners of the patches that questions are about.
 
         Args:

@@ -364,7 +364,7 @@ class OSVQAMini(OSVQA):
         """Truth behind an image.
 
         Args:
-            name: Image name, as :meth:`place` returns it.
+            name: Image name, as :meth:`location` returns it.
 
         Returns:
             The scene its images and questions were made from.

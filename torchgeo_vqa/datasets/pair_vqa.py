@@ -266,6 +266,7 @@ class PairVQA(PairDataset):
             )
         #: The vocabulary that ``label`` indexes.
         self.answers = tuple(answers)
+        self._blind: Tensor | None = None
         texts = self.table.values['answer']
         self._label_of = vocabulary.codes_in(texts, self.answers, len(self.answers))
 
@@ -275,18 +276,27 @@ class PairVQA(PairDataset):
         labels = self._label_of[self.table.codes['answer']]
         return float((labels < len(self.answers)).mean())
 
-    def blind_labels(self) -> Tensor:
-        """Answer all questions without looking, as most often in training.
+    def blind_labels(self, ids: Ids) -> Tensor:
+        """Return the answers that training most often gives to the same questions.
 
         A question that training does not ask is answered as most often for its type, or
         failing that as most often of all.
 
+        Args:
+            ids: Values of ``question_id`` without padding.
+
         Returns:
-            Label of each row of :attr:`table`, int64.
+            A label for each, int64.
 
         Raises:
             FileNotFoundError: If there is no training split.
         """
+        if self._blind is None:
+            self._blind = self._blind_labels()
+        return self._blind[torch.as_tensor(ids)]
+
+    def _blind_labels(self) -> Tensor:
+        """Return the most frequent training answer to the question of each row."""
         train = self._read_questions('train', 'skip')
         if train is None:
             path = self._annotation('train')
@@ -338,7 +348,7 @@ class PairVQA(PairDataset):
         """
         return self.table.text('question_type', ids)
 
-    def place(self, ids: Ids) -> list[str]:
+    def location(self, ids: Ids) -> list[str]:
         """Return the names of the pairs that questions are about.
 
         Args:
@@ -358,7 +368,7 @@ class PairVQA(PairDataset):
         Returns:
             An outline for each, in :attr:`crs`.
         """
-        places, rows = np.unique(self.place(ids), return_inverse=True)
+        places, rows = np.unique(self.location(ids), return_inverse=True)
         outlines = self._footprints(places.tolist(), self.crs)
         return outlines.iloc[rows].reset_index(drop=True)
 

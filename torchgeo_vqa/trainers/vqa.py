@@ -418,9 +418,8 @@ class VQATask(BaseTask):
         group = batch['group'][real] if 'group' in batch else None
         self._metric(stage).update(output.logits.argmax(-1), label, kinds, group)
         dm: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        blind = dm.blind_labels(stage)[batch['question_id'][real].cpu()].to(
-            label.device
-        )
+        ids = batch['question_id'][real].cpu()
+        blind = dm.blind_labels(stage, ids).to(label.device)
         self._metric(stage, 'blind').update(blind, label, kinds, group)
         return loss
 
@@ -593,7 +592,7 @@ class VQATask(BaseTask):
         dataset = dm.dataset_for('predict')
         answers = self.metadata['answers']
         columns: dict[str, Any] = {
-            'place': dataset.place(ids),
+            'location': dataset.location(ids),
             'question_type': dataset.question_type(ids),
             'question': dataset.question_text(ids),
             'answer': [answers[i] for i in index.tolist()],

@@ -12,6 +12,9 @@ from torchgeo.datasets.utils import Sample
 
 # B pairs, C channels
 
+#: ``{'optical': {'mean': [...], 'std': [...]}, 'sar': {...}}``, one number per band.
+Statistics = dict[str, dict[str, list[float]]]
+
 
 def resize(image: Tensor, size: int | None) -> Tensor:
     """Resize images, bilinearly and, when they shrink, without aliasing.

@@ -1,0 +1,68 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What a trained model knows of its data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from ..transforms.preprocessing import Statistics
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a trained model knows of its data, saved with its weights.
+
+    Attributes:
+        answers: Vocabulary that the logits index.
+        question_types: Names of the question types.
+        groups: Names of the groups of images, such as clear and cloudy; may be empty.
+        modalities: Modalities of the images.
+        sar_channels: Number of bands of a SAR image, 0 without SAR.
+        image_size: Side of the images in pixels, None before a model has decided.
+        statistics: Mean and standard deviation per modality and band.
+    """
+
+    answers: tuple[str, ...]
+    question_types: tuple[str, ...]
+    groups: tuple[str, ...]
+    modalities: tuple[str, ...]
+    sar_channels: int
+    image_size: int | None
+    statistics: Statistics
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read the content of a checkpoint or of a file of weights.
+
+        Args:
+            content: Output of :meth:`to_dict`.
+
+        Returns:
+            The metadata.
+
+        Raises:
+            ValueError: If an entry is missing.
+        """
+        names = [field.name for field in fields(cls)]
+        if missing := [name for name in names if name not in content]:
+            raise ValueError(
+                f'the metadata of the model lacks {", ".join(missing)}: it was not saved '
+                'by VQATask'
+            )
+        values = {name: content[name] for name in names}
+        for name in ('answers', 'question_types', 'groups', 'modalities'):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content as a checkpoint holds it: lists, numbers and texts.
+
+        Returns:
+            Entries by name.
+        """
+        content = asdict(self)
+        for name in ('answers', 'question_types', 'groups', 'modalities'):
+            content[name] = list(content[name])
+        return content
