@@ -3,27 +3,24 @@
 
 """Accuracy under degraded images, measured along with the test."""
 
-import math
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 from torchmetrics import SumMetric
 
 from ..metrics import VQAAccuracy
-from ..sample import PADDING
+from ..sample import mask_questions
 from ..transforms import Degradation, ImageShuffle, normalize
 from ..transforms.degradation import QUALITY_TYPES
-from .report import write_report
+from .data import data_module
+from .report import accuracies, log_folder, print_table, write_report
 
 # B pairs, C channels
 
@@ -53,7 +50,7 @@ class DegradationTest(Callback):
     .. code-block:: console
 
        $ torchgeo test --config config.yaml --config degradation.yaml --ckpt_path best.ckpt
-       $ torchgeo test ... --trainer.callbacks+=torchgeo_vqa.trainers.DegradationTest
+       $ torchgeo test ... --trainer.callbacks+=torchgeo_vqa.callbacks.DegradationTest
     """
 
     def __init__(
@@ -104,28 +101,21 @@ class DegradationTest(Callback):
         self.exclude_types = tuple(exclude_types)
         self.seed = seed
         self._report: dict[str, Any] | None = None
-        for condition in self.conditions:  # complain before anything is loaded
+        for condition in self.conditions:  # raises errors before anything is loaded
             self._degradation(*condition)
 
     def _degradation(
         self, kind: Any, severity: Any, optical_max: float = 255.0
     ) -> Degradation | ImageShuffle:
-        """Make what brings about a condition."""
+        """Make the transform of a condition."""
         if kind == 'shuffle':
             return ImageShuffle(severity)
         return Degradation(kind, severity, self.seed, optical_max)
 
+    @override
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prepare the degradations, and a metric for each.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-
-        Raises:
-            ValueError: If the dataset lacks one of the groups or question types.
-        """
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
+        """Raise ValueError if the dataset lacks one of the groups or question types."""
+        dm = data_module(trainer)
         excluded = [
             name
             for name in self.exclude_types
@@ -165,6 +155,7 @@ class DegradationTest(Callback):
                     UserWarning,
                 )
 
+    @override
     def on_test_batch_end(
         self,
         trainer: Trainer,
@@ -174,16 +165,7 @@ class DegradationTest(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Answer the questions of a batch under all conditions.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-            outputs: Unused.
-            batch: Batch of B pairs, normalised by the data module.
-            batch_idx: Unused.
-            dataloader_idx: Unused.
-        """
+        """Answer the questions of a batch under all conditions."""
         size = len(batch['question_id'])
         # Lightning deals images out to devices in turn, so the number of an image does
         # not depend on how many there are
@@ -195,14 +177,14 @@ class DegradationTest(Callback):
             return
         index = index[kept.cpu()]
         self._num_images.update(len(index))
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
+        statistics = data_module(trainer).statistics
         with trainer.precision_plugin.test_step_context():
             self._count(pl_module, self._reference, batch)
             for condition, degradation in self._degradations.items():
                 if isinstance(degradation, ImageShuffle):
                     worse = degradation(batch)
                 else:
-                    worse = _degrade(batch, degradation, index, dm.statistics)
+                    worse = _degrade(batch, degradation, index, statistics)
                 self._count(pl_module, self._metrics[condition], worse)
 
     def _select(self, batch: Sample) -> tuple[Sample, Tensor]:
@@ -220,14 +202,9 @@ class DegradationTest(Callback):
         if self._settings['restricted_to'] is not None:
             inside = torch.isin(batch['group'], self._groups)
             asked, pairs = asked & inside, inside.any(dim=1)
-        selected: Sample = {}
-        for key, value in batch.items():
-            if key.startswith('image'):
-                selected[key] = value[pairs]
-            elif key in PADDING:
-                mask = asked if value.ndim == 2 else asked[..., None]
-                selected[key] = value.where(mask, PADDING[key])[pairs]
-        return selected, pairs
+        images = {key: x for key, x in batch.items() if key.startswith('image')}
+        selected = images | mask_questions(batch, asked)
+        return {key: x[pairs] for key, x in selected.items()}, pairs
 
     def _count(
         self, pl_module: LightningModule, metric: VQAAccuracy, batch: Sample
@@ -245,32 +222,15 @@ class DegradationTest(Callback):
             group,
         )
 
+    @override
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate what is left, and put the numbers together.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-
-        Raises:
-            ValueError: If there was no question, or a single image to shuffle.
-        """
+        """Raise ValueError if there was no question, or a single image to shuffle."""
         with trainer.precision_plugin.test_step_context():
             for condition, degradation in self._degradations.items():
                 if isinstance(degradation, ImageShuffle):
                     for batch in degradation.rest():
                         self._count(pl_module, self._metrics[condition], batch)
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
-
-        def numbers(metric: VQAAccuracy) -> dict[str, Any]:
-            results = metric.compute()
-            return {
-                'OA': results['OA'].item(),
-                'AA': results['AA'].item(),
-                'per_type': _named(dm.question_types, results['per_type']),
-                'groups': _named(dm.groups, results['groups']),
-            }
-
+        dm = data_module(trainer)
         num_questions = int(self._reference.compute()['num_questions'])
         if not num_questions:
             raise ValueError(
@@ -282,32 +242,24 @@ class DegradationTest(Callback):
             'num_images': int(self._num_images.compute()),
             'num_questions': num_questions,
             'convention': dm.convention,
-            'reference': numbers(self._reference),
+            'reference': accuracies(self._reference, dm),
             'degradations': [
-                {'kind': kind, 'severity': severity, **numbers(metric)}
+                {'kind': kind, 'severity': severity, **accuracies(metric, dm)}
                 for (kind, severity), metric in self._metrics.items()
             ],
         }
 
+    @override
     def teardown(
         self, trainer: Trainer, pl_module: LightningModule, stage: str
     ) -> None:
-        """Report, after the progress bar has had its last word.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-            stage: 'fit', 'validate', 'test' or 'predict'.
-        """
+        """Report after the progress bar has had its last word."""
         if self._report is None:
             return
-        # Every process takes part in asking for the folder, one reports
-        path = Path(trainer.log_dir or trainer.default_root_dir)
-        path /= 'degradation_metrics.json'
+        folder = log_folder(trainer)
         if trainer.is_global_zero:
             print_degradations(self._report)
-            write_report(self._report, path)
-            print(f'Metrics: {path}')
+            write_report(self._report, folder / 'degradation_metrics.json')
         self._report = None
 
 
@@ -344,14 +296,13 @@ def print_degradations(report: Mapping[str, Any]) -> None:
             f'{row["OA"] - reference["OA"]:+.4f}',
         )
         last = kind
-    Console().print(table)
-    sys.stdout.flush()
+    print_table(table)
 
 
 def _indices(
     name: str, wanted: Sequence[str], known: Sequence[str], device: torch.device
 ) -> Tensor:
-    """Look names up, int64 of shape (number of names,)."""
+    """Return the indices of names, int64 of shape (number of names,)."""
     if unknown := [x for x in wanted if x not in known]:
         raise ValueError(f'{name} must be among {list(known)}, got {unknown}')
     return torch.tensor([list(known).index(x) for x in wanted], device=device).long()
@@ -392,9 +343,3 @@ def _degrade(
     for key, numbers in keys.items():
         worse[key] = normalize(worse[key], numbers).to(batch[key].dtype)
     return worse
-
-
-def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:
-    """Pair names with numbers; those that are not a number are left out."""
-    pairs = zip(names, values.tolist(), strict=True)
-    return {name: value for name, value in pairs if not math.isnan(value)}

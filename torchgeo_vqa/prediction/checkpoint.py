@@ -1,0 +1,247 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Models from checkpoints, and from what is known of their data."""
+
+import inspect
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pickle import UnpicklingError
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..models import TGFNet_Weights, VQAModel
+from ..models.api import builder
+from ..models.metadata import Metadata
+
+#: Where a checkpoint holds the metadata, and the version that it was saved with.
+METADATA_KEY, VERSION_KEY = 'vqa', 'torchgeo_vqa_version'
+
+VERSION = version('torchgeo-vqa')
+
+# Of a task, what decides on the weights that its model has
+_ARCHITECTURE = ('model', 'model_args')
+
+# Name of the model in the state of a task
+_PREFIX = 'model.'
+
+
+class TrainedModel(NamedTuple):
+    """A model and what it knows of its data."""
+
+    #: The model.
+    model: VQAModel
+    #: What it knows of its data, with the size of its images.
+    metadata: Metadata
+
+
+def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
+    """Verify that there is a model, and that its builder has these arguments.
+
+    Args:
+        name: Name of the model.
+        model_args: Arguments of its builder, by name.
+
+    Raises:
+        ValueError: If there is no such model, or its builder lacks an argument.
+    """
+    accepted = inspect.signature(builder(name)).parameters
+    if unknown := sorted(set(model_args or ()) - set(accepted)):
+        raise ValueError(
+            f'{name} has no argument {", ".join(unknown)}, model_args may hold '
+            f'{", ".join(p for p in accepted if p != "num_answers")}'
+        )
+
+
+def build_model(
+    name: str,
+    model_args: Mapping[str, Any] | None,
+    metadata: Metadata,
+    pretrained: str | None = None,
+) -> TrainedModel:
+    """Build a model for its data.
+
+    Args:
+        name: Name of the model.
+        model_args: Arguments of its builder, which override those of the data.
+        metadata: What the model is to know of its data.
+        pretrained: Weights CLIP starts from. None: random weights.
+
+    Returns:
+        The model and its metadata.
+
+    Raises:
+        ValueError: If there is no such model, or its builder lacks an argument.
+    """
+    verify_model_args(name, model_args)
+    args = {
+        'image_size': metadata.image_size,
+        'modalities': list(metadata.modalities),
+        'sar_channels': metadata.sar_channels,
+        **(model_args or {}),
+    }
+    num_answers = len(metadata.answers)
+    model: Any = builder(name)(num_answers=num_answers, pretrained=pretrained, **args)
+    return TrainedModel(model, replace(metadata, image_size=model.image_size))
+
+
+def build_to_load(
+    name: str, model_args: Mapping[str, Any] | None, metadata: Metadata
+) -> TrainedModel:
+    """Build a model whose weights are loaded next: none are looked for before.
+
+    Args:
+        name: Name of the model.
+        model_args: Arguments of its builder.
+        metadata: What the model is to know of its data.
+
+    Returns:
+        The model and its metadata.
+
+    Raises:
+        ValueError: If there is no such model, or its builder lacks an argument.
+    """
+    with warnings.catch_warnings():  # of random weights
+        warnings.simplefilter('ignore', UserWarning)
+        return build_model(name, model_args, metadata)
+
+
+def load_weights(weights: TGFNet_Weights | str) -> TrainedModel:
+    """Load a model with weights that come with the package.
+
+    Args:
+        weights: The weights or their name.
+
+    Returns:
+        The model, in evaluation mode, and its metadata.
+
+    Raises:
+        KeyError: If there are no such weights.
+    """
+    own: TGFNet_Weights = TGFNet_Weights.verify(weights)
+    trained = build_to_load(own.meta['model'], None, Metadata.from_dict(own.metadata))
+    trained.model.load_state_dict(own.get_state_dict())
+    trained.model.eval()
+    return trained
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+) -> tuple[TrainedModel, dict[str, Any]]:
+    """Load the model of a checkpoint of VQATask. Code in the file is never run.
+
+    Args:
+        path: The checkpoint.
+
+    Returns:
+        The model, in evaluation mode, with its metadata; and the arguments of the task.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no checkpoint of the task, or damaged.
+    """
+    verify_whole(path)
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+        metadata = read_metadata(content)
+        arguments: dict[str, Any] = content['hyper_parameters']
+        model_args = arguments.get('model_args')
+        trained = build_to_load(arguments['model'], model_args, metadata)
+        verify_weights(trained.model, content, arguments)
+        trained.model.load_state_dict(_model_state(content))
+    except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
+        reason = str(error).partition('\n')[0]
+        raise ValueError(
+            f'{os.fspath(path)} is damaged, or no checkpoint of VQATask: {reason}'
+        ) from error
+    trained.model.eval()
+    return trained, arguments
+
+
+def read_metadata(checkpoint: object) -> Metadata:
+    """Read what the model of a checkpoint knows of its data.
+
+    Args:
+        checkpoint: Content of the checkpoint.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        ValueError: If it is no checkpoint of VQATask.
+    """
+    if not isinstance(checkpoint, Mapping) or METADATA_KEY not in checkpoint:
+        raise ValueError(
+            'the checkpoint holds no vocabulary: it was not saved by VQATask'
+        )
+    return Metadata.from_dict(checkpoint[METADATA_KEY])
+
+
+def verify_weights(
+    model: VQAModel, checkpoint: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> None:
+    """Verify that the weights of a checkpoint are those of a model.
+
+    Args:
+        model: The model.
+        checkpoint: Content of the checkpoint.
+        arguments: Arguments of the task that the model is of.
+
+    Raises:
+        RuntimeError: If they are not. The message names what differs between the task
+            and the one that saved the checkpoint.
+    """
+    there, own = (
+        {name: tuple(value.shape) for name, value in state.items()}
+        for state in (_model_state(checkpoint), model.state_dict())
+    )
+    names = sorted(n for n in there.keys() | own.keys() if there.get(n) != own.get(n))
+    if not names:
+        return
+    saved, here = (
+        {name: args.get(name) for name in _ARCHITECTURE}
+        for args in (checkpoint['hyper_parameters'], arguments)
+    )
+    saved['torchgeo-vqa'] = checkpoint.get(VERSION_KEY)
+    here['torchgeo-vqa'] = VERSION
+    differ = ', '.join(
+        f'{name} {value!r} (here {here[name]!r})'
+        for name, value in saved.items()
+        if value != here[name]
+    )
+    first = names[0]
+    raise RuntimeError(
+        f'the weights do not fit the model; they were saved with {differ or here}: give '
+        'what they were trained with, which stands in the config.yaml of their run\n'
+        f'{len(names)} differ, the first is {first}: {there.get(first, "not there")}, '
+        f'in the model {own.get(first, "not there")}'
+    )
+
+
+def _model_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of the model of a checkpoint."""
+    state: Mapping[str, Tensor] = checkpoint['state_dict']
+    return {name.removeprefix(_PREFIX): value for name, value in state.items()}
+
+
+def verify_whole(path: str | os.PathLike[str]) -> None:
+    """Verify that a file may be a checkpoint.
+
+    Args:
+        path: The file; a folder or an address is not looked at.
+
+    Raises:
+        ValueError: If it is cut off, or no checkpoint.
+    """
+    # The directory of a ZIP archive is at its end
+    if os.path.isfile(path) and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f'{os.fspath(path)} is cut off, or no checkpoint: take another one, such as '
+            'that of the epoch before'
+        )
