@@ -16,6 +16,7 @@ from torch import Tensor
 
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import VQAOutput
+from torchgeo_vqa.prediction import Predictor
 from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.trainers.vqa import answer_loss
 
@@ -90,6 +91,16 @@ class TestVQATask:
         assert states[0].keys() == states[1].keys()
         for name, value in states[0].items():
             torch.testing.assert_close(value, states[1][name], msg=name)
+
+    def test_checkpoint_answers_in_words(self, trained: tuple[VQATask, Path]) -> None:
+        task, path = trained
+        pair = np.full((3, 50, 60), 9.0), np.zeros((2, 50, 60))
+        questions = ['Is there a ship?', 'How many ships are there?']
+        answers = task.predictor().ask(*pair, questions)
+        loaded = VQATask.load_from_checkpoint(path)
+        assert loaded.metadata == task.metadata
+        assert loaded.predictor().ask(*pair, questions) == answers
+        assert Predictor.from_checkpoint(path, 'cpu').ask(*pair, questions) == answers
 
     def test_predictor_without_data(self) -> None:
         with pytest.raises(RuntimeError, match='load_from_checkpoint'):

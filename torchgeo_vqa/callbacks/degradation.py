@@ -35,7 +35,7 @@ LABELS = {
     'low_light': 'low light: share left',
     'speckle': 'added speckle: looks',
     'blank': 'blank image',
-    'shuffle': 'image of another place',
+    'shuffle': 'image of another location',
 }
 
 
@@ -75,8 +75,8 @@ class DegradationTest(Callback):
             speckle: Numbers of looks of the speckle to add to the SAR image, which must
                 be in dB; at least 1, fewer is rougher.
             blank: Images to replace by their mean: 'optical', 'sar' or 'both'.
-            shuffle: Images to replace by those of another place: 'optical', 'sar', or
-                'both', which come from the same place.
+            shuffle: Images to replace by those of another location: 'optical', 'sar', or
+                'both', which come from the same one.
             groups: Groups of images to evaluate, if the dataset knows groups. Clouds over
                 clouds would not have the cover that they are said to have. None takes all.
             exclude_types: Question types to leave out, because degradation makes their
@@ -116,10 +116,9 @@ class DegradationTest(Callback):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Raise ValueError if the dataset lacks one of the groups or question types."""
         dm = data_module(trainer)
+        types = dm.question_types
         excluded = [
-            name
-            for name in self.exclude_types
-            if name in dm.question_types or name not in QUALITY_TYPES
+            x for x in self.exclude_types if x in types or x not in QUALITY_TYPES
         ]
         restricted = self.groups is not None and len(dm.groups) > 0
         groups = (self.groups or ()) if restricted else dm.groups
@@ -129,12 +128,11 @@ class DegradationTest(Callback):
             'excluded_types': excluded,
         }
         device = pl_module.device
-        self._groups = _indices('groups', groups, dm.groups, device)
-        self._excluded = _indices('exclude_types', excluded, dm.question_types, device)
-
+        self._groups = _indices('groups', groups, dm.groups).to(device)
+        self._excluded = _indices('exclude_types', excluded, types).to(device)
         self._num_seen = 0
         self._num_images = SumMetric().to(device)
-        sizes = len(dm.question_types), len(dm.groups)
+        sizes = len(types), len(dm.groups)
         self._reference = VQAAccuracy(*sizes).to(device)
         self._metrics: dict[Condition, VQAAccuracy] = {}
         self._degradations: dict[Condition, Degradation | ImageShuffle] = {}
@@ -189,9 +187,6 @@ class DegradationTest(Callback):
 
     def _select(self, batch: Sample) -> tuple[Sample, Tensor]:
         """Keep the pairs and questions to evaluate.
-
-        Args:
-            batch: A batch of B pairs.
 
         Returns:
             Batch of those pairs, in which the other questions are padding; and which
@@ -299,13 +294,11 @@ def print_degradations(report: Mapping[str, Any]) -> None:
     print_table(table)
 
 
-def _indices(
-    name: str, wanted: Sequence[str], known: Sequence[str], device: torch.device
-) -> Tensor:
+def _indices(name: str, wanted: Sequence[str], known: Sequence[str]) -> Tensor:
     """Return the indices of names, int64 of shape (number of names,)."""
     if unknown := [x for x in wanted if x not in known]:
         raise ValueError(f'{name} must be among {list(known)}, got {unknown}')
-    return torch.tensor([list(known).index(x) for x in wanted], device=device).long()
+    return torch.tensor([known.index(x) for x in wanted], dtype=torch.int64)
 
 
 def _degrade(
@@ -314,22 +307,12 @@ def _degrade(
     index: Tensor,
     statistics: Mapping[str, Mapping[str, Sequence[float]]],
 ) -> Sample:
-    """Degrade a batch of normalised images.
+    """Degrade images of shape (B, C, H, W), each with its number of *index*, shape (B,).
 
-    Degradations are of the files' units, which are got back from the normalised ones:
-    to keep the images from before normalisation would take a second batch on the device,
-    and a data module that knows about it. The detour costs rounding, a millionth of a
-    standard deviation, and only in the modality that is degraded. Pixels without data
-    have become the mean, and are degraded as such.
-
-    Args:
-        batch: Normalised images of shape (B, C, H, W).
-        degradation: What to do to them.
-        index: Number of each image, shape (B,).
-        statistics: What they were normalised with.
-
-    Returns:
-        A new batch, normalised.
+    Degradations are of the files' units, which are got back from the normalised images:
+    to keep those from before normalisation would take a second batch on the device. The
+    detour costs rounding, a millionth of a standard deviation, and only in the modality
+    that is degraded. Pixels without data have become the mean, and are degraded as such.
     """
     keys = {f'image_{m}': statistics[m] for m in degradation.modalities}
     raw = dict(batch)

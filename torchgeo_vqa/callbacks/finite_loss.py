@@ -34,11 +34,8 @@ class FiniteLoss(Callback):
             return
         loss = float(outputs['loss'])
         if not math.isfinite(loss):
-            rates = [
-                f'{name}={pl_module.hparams[name]}'
-                for name in RATES
-                if name in pl_module.hparams
-            ]
+            hparams = pl_module.hparams
+            rates = [f'{name}={hparams[name]}' for name in RATES if name in hparams]
             raise FloatingPointError(
                 f'the training loss is {loss} in epoch {trainer.current_epoch}, batch '
                 f'{batch_idx}: lower {" and ".join(rates)}, or set '

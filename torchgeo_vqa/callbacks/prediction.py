@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from ..prediction.layer import verify_format, write_layer
 from ..storage import whole_file
+from .report import log_folder
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -50,7 +51,7 @@ class PredictionWriter(BasePredictionWriter):
 
     @override
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        path = Path(trainer.log_dir or trainer.default_root_dir) / self.filename
+        path = log_folder(trainer) / self.filename
         if trainer.world_size > 1:
             path = path.with_name(f'{path.stem}_rank{trainer.global_rank}{path.suffix}')
         self._path = path

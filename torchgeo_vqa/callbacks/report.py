@@ -147,12 +147,7 @@ def print_report(report: Mapping[str, Any], title: str) -> None:
 
 
 def print_table(table: Table, note: str = '') -> None:
-    """Print a table.
-
-    Args:
-        table: The table.
-        note: What stands below it.
-    """
+    """Print a table with a note below it."""
     console = Console()
     # Without a terminal, rich assumes 80 columns, which is enough
     console.print(table)
@@ -162,25 +157,13 @@ def print_table(table: Table, note: str = '') -> None:
 
 
 def write_report(report: Mapping[str, Any], path: Path) -> None:
-    """Write a report as JSON, and print where it is.
-
-    Args:
-        report: The numbers by name.
-        path: File to write.
-    """
+    """Write a report as JSON, and print where it is."""
     write_text(path, json.dumps(report, indent=2) + '\n')
     print(f'Metrics: {path}')
 
 
 def print_checkpoint(trainer: Trainer) -> str:
-    """Print where the best checkpoint is.
-
-    Args:
-        trainer: Trainer that has trained.
-
-    Returns:
-        Its path relative to the current folder, empty if there is none.
-    """
+    """Print the path of the best checkpoint, and return it; empty if there is none."""
     best = getattr(trainer.checkpoint_callback, 'best_model_path', '')
     if best:
         best = os.path.relpath(best)
@@ -189,12 +172,5 @@ def print_checkpoint(trainer: Trainer) -> str:
 
 
 def log_folder(trainer: Trainer) -> Path:
-    """Return the folder of a run. All processes must ask for it, or all wait.
-
-    Args:
-        trainer: Trainer of the run.
-
-    Returns:
-        The folder.
-    """
+    """Return the folder of a run. Every process must ask for it, or others wait."""
     return Path(trainer.log_dir or trainer.default_root_dir)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pickle import UnpicklingError
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,15 +30,6 @@ _ARCHITECTURE = ('model', 'model_args')
 
 # Name of the model in the state of a task
 _PREFIX = 'model.'
-
-
-class TrainedModel(NamedTuple):
-    """A model and what it knows of its data."""
-
-    #: The model.
-    model: VQAModel
-    #: What it knows of its data, with the size of its images.
-    metadata: Metadata
 
 
 def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
@@ -60,59 +51,39 @@ def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
 
 
 def build_model(
-    name: str,
-    model_args: Mapping[str, Any] | None,
-    metadata: Metadata,
-    pretrained: str | None = None,
-) -> TrainedModel:
+    arguments: Mapping[str, Any], metadata: Metadata, to_load: bool = False
+) -> tuple[VQAModel, Metadata]:
     """Build a model for its data.
 
     Args:
-        name: Name of the model.
-        model_args: Arguments of its builder, which override those of the data.
+        arguments: ``model``, its name; ``model_args`` of its builder, which override those
+            of the data; and ``pretrained``, weights that CLIP starts from.
         metadata: What the model is to know of its data.
-        pretrained: Weights CLIP starts from. None: random weights.
+        to_load: Whether all weights are loaded next: then none are looked for before.
 
     Returns:
-        The model and its metadata.
+        The model, and its metadata with the image size.
 
     Raises:
         ValueError: If there is no such model, or its builder lacks an argument.
     """
+    name, model_args = arguments['model'], arguments.get('model_args')
     verify_model_args(name, model_args)
     args = {
         'image_size': metadata.image_size,
         'modalities': list(metadata.modalities),
         'sar_channels': metadata.sar_channels,
+        'pretrained': None if to_load else arguments['pretrained'],
         **(model_args or {}),
     }
-    num_answers = len(metadata.answers)
-    model: Any = builder(name)(num_answers=num_answers, pretrained=pretrained, **args)
-    return TrainedModel(model, replace(metadata, image_size=model.image_size))
+    with warnings.catch_warnings():
+        if to_load:  # no warning of random weights
+            warnings.simplefilter('ignore', UserWarning)
+        model: Any = builder(name)(num_answers=len(metadata.answers), **args)
+    return model, replace(metadata, image_size=model.image_size)
 
 
-def build_to_load(
-    name: str, model_args: Mapping[str, Any] | None, metadata: Metadata
-) -> TrainedModel:
-    """Build a model whose weights are loaded next: none are looked for before.
-
-    Args:
-        name: Name of the model.
-        model_args: Arguments of its builder.
-        metadata: What the model is to know of its data.
-
-    Returns:
-        The model and its metadata.
-
-    Raises:
-        ValueError: If there is no such model, or its builder lacks an argument.
-    """
-    with warnings.catch_warnings():  # of random weights
-        warnings.simplefilter('ignore', UserWarning)
-        return build_model(name, model_args, metadata)
-
-
-def load_weights(weights: TGFNet_Weights | str) -> TrainedModel:
+def load_weights(weights: TGFNet_Weights | str) -> tuple[VQAModel, Metadata]:
     """Load a model with weights that come with the package.
 
     Args:
@@ -125,22 +96,22 @@ def load_weights(weights: TGFNet_Weights | str) -> TrainedModel:
         KeyError: If there are no such weights.
     """
     own: TGFNet_Weights = TGFNet_Weights.verify(weights)
-    trained = build_to_load(own.meta['model'], None, Metadata.from_dict(own.metadata))
-    trained.model.load_state_dict(own.get_state_dict())
-    trained.model.eval()
-    return trained
+    metadata = Metadata.from_dict(own.metadata)
+    model, metadata = build_model({'model': own.meta['model']}, metadata, to_load=True)
+    model.load_state_dict(own.get_state_dict())
+    return model.eval(), metadata
 
 
 def load_checkpoint(
     path: str | os.PathLike[str],
-) -> tuple[TrainedModel, dict[str, Any]]:
+) -> tuple[VQAModel, Metadata, dict[str, Any]]:
     """Load the model of a checkpoint of VQATask. Code in the file is never run.
 
     Args:
         path: The checkpoint.
 
     Returns:
-        The model, in evaluation mode, with its metadata; and the arguments of the task.
+        The model, in evaluation mode, its metadata, and the arguments of the task.
 
     Raises:
         OSError: If the file cannot be read.
@@ -151,17 +122,15 @@ def load_checkpoint(
         content = torch.load(path, map_location='cpu', weights_only=True)
         metadata = read_metadata(content)
         arguments: dict[str, Any] = content['hyper_parameters']
-        model_args = arguments.get('model_args')
-        trained = build_to_load(arguments['model'], model_args, metadata)
-        verify_weights(trained.model, content, arguments)
-        trained.model.load_state_dict(_model_state(content))
+        model, metadata = build_model(arguments, metadata, to_load=True)
+        verify_weights(model, content, arguments)
+        model.load_state_dict(_model_state(content))
     except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
         reason = str(error).partition('\n')[0]
         raise ValueError(
             f'{os.fspath(path)} is damaged, or no checkpoint of VQATask: {reason}'
         ) from error
-    trained.model.eval()
-    return trained, arguments
+    return model.eval(), metadata, arguments
 
 
 def read_metadata(checkpoint: object) -> Metadata:

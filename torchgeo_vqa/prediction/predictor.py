@@ -72,7 +72,7 @@ class Predictor:
             OSError: If the file cannot be read.
             ValueError: If it is no checkpoint of the task, or damaged.
         """
-        (model, metadata), arguments = load_checkpoint(path)
+        model, metadata, arguments = load_checkpoint(path)
         model.to(_accelerator() if device is None else device)
         return cls(model, metadata, arguments.get('chunk_size', 'auto'))
 

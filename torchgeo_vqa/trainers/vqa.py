@@ -25,9 +25,7 @@ from ..prediction.checkpoint import (
     METADATA_KEY,
     VERSION,
     VERSION_KEY,
-    TrainedModel,
     build_model,
-    build_to_load,
     load_weights,
     read_metadata,
     verify_model_args,
@@ -177,13 +175,8 @@ class VQATask(BaseTask):
                 image_size=dm.image_size,
                 statistics=dm.statistics,
             )
-            args = self.hparams['model'], self.hparams['model_args'], metadata
-            if stage == 'fit':
-                trained = build_model(*args, self.hparams['pretrained'])
-            else:
-                # Weights of CLIP that a checkpoint replaces need not be there
-                trained = build_to_load(*args)
-            self.model, self.metadata = _prepared(trained, self.hparams)
+            # Weights of CLIP that a checkpoint replaces need not be there
+            _build(self, metadata, to_load=stage != 'fit')
         _freeze(self.model, self.hparams['freeze_clip'])  # task.train() undoes it
         _adapt(dm, self.metadata)
         sizes = len(dm.question_types), len(dm.groups)
@@ -209,9 +202,7 @@ class VQATask(BaseTask):
         """
         metadata = read_metadata(checkpoint)
         if self.model is None or self.metadata != metadata:
-            args = self.hparams['model'], self.hparams['model_args'], metadata
-            trained = build_to_load(*args)
-            self.model, self.metadata = _prepared(trained, self.hparams)
+            _build(self, metadata, to_load=True)
         if self.strict_loading:
             verify_weights(self.model, checkpoint, self.hparams)
         if self._trainer is not None:
@@ -368,12 +359,12 @@ def answer_loss(
     return loss
 
 
-def _prepared(trained: TrainedModel, hparams: Any) -> TrainedModel:
-    """Freeze and compile a new model as the arguments of a task say."""
-    _freeze(trained.model, hparams['freeze_clip'])
-    if compiler := hparams['compile']:
-        trained.model.compile(backend='inductor' if compiler is True else compiler)
-    return trained
+def _build(task: VQATask, metadata: Metadata, to_load: bool) -> None:
+    """Build the model of a task, freeze and compile it as its arguments say."""
+    task.model, task.metadata = build_model(task.hparams, metadata, to_load)
+    _freeze(task.model, task.hparams['freeze_clip'])
+    if compiler := task.hparams['compile']:
+        task.model.compile(backend='inductor' if compiler is True else compiler)
 
 
 def _freeze(model: nn.Module, frozen: bool | str) -> None:
