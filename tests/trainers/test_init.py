@@ -19,5 +19,5 @@ def test_old_names(name: str) -> None:
 
 
 def test_no_such_name() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'FeatureCache'"):
-        trainers.FeatureCache  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        trainers.Nothing  # noqa: B018

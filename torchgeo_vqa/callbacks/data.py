@@ -9,17 +9,7 @@ from ..datamodules import PairVQADataModule
 
 
 def data_module(trainer: Trainer) -> PairVQADataModule:
-    """Return the data module of a run.
-
-    Args:
-        trainer: Trainer of the run.
-
-    Returns:
-        The data module.
-
-    Raises:
-        ValueError: If it is not one of ours.
-    """
+    """Return the data module of a run; ValueError if it is not one of ours."""
     dm = getattr(trainer, 'datamodule', None)
     if isinstance(dm, PairVQADataModule):
         return dm

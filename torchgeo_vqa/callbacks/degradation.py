@@ -259,11 +259,7 @@ class DegradationTest(Callback):
 
 
 def print_degradations(report: Mapping[str, Any]) -> None:
-    """Print the numbers of :class:`DegradationTest` as a table.
-
-    Args:
-        report: Content of ``degradation_metrics.json``.
-    """
+    """Print the content of ``degradation_metrics.json`` as a table."""
     groups, excluded = report['restricted_to'], report['excluded_types']
     images = 'images' if groups is None else f'images ({", ".join(groups)})'
     title = f'Test under degradation ({report["num_questions"]:,} questions)\n'

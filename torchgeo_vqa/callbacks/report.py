@@ -72,17 +72,7 @@ class EvaluationReport(Callback):
 
 
 def as_report(trainer: Trainer, task: Any, split: Any) -> dict[str, Any]:
-    """Name the numbers of an evaluation, of all processes together.
-
-    Args:
-        trainer: Trainer that evaluates.
-        task: Task that is evaluated, whose ``metrics`` are of the model and of answers
-            given without the images.
-        split: 'val' or 'test'.
-
-    Returns:
-        The numbers by name; types and groups without a question are left out.
-    """
+    """Name the numbers of an evaluation of 'val' or 'test', of all processes together."""
     dm = data_module(trainer)
     metric, blind = task.metrics[split], task.metrics[f'{split}_blind']
     return {
@@ -95,16 +85,7 @@ def as_report(trainer: Trainer, task: Any, split: Any) -> dict[str, Any]:
 
 
 def accuracies(metric: VQAAccuracy, dm: PairVQADataModule) -> dict[str, Any]:
-    """Name the accuracies of a metric.
-
-    Args:
-        metric: The metric.
-        dm: Data module whose question types and groups it counts.
-
-    Returns:
-        ``OA`` and ``AA``, and of types and groups that have a question, ``per_type`` and
-        ``groups``.
-    """
+    """Name the accuracies of a metric; types and groups without a question are left out."""
     results = metric.compute()
 
     def named(names: Sequence[str], values: Tensor) -> dict[str, float]:
@@ -120,12 +101,7 @@ def accuracies(metric: VQAAccuracy, dm: PairVQADataModule) -> dict[str, Any]:
 
 
 def print_report(report: Mapping[str, Any], title: str) -> None:
-    """Print a report as a table.
-
-    Args:
-        report: Output of :func:`as_report`.
-        title: Title of the table.
-    """
+    """Print the content of ``test_metrics.json`` as a table."""
     if report['convention']:
         title = f'{title}, {report["convention"]}'
     table = Table(title=f'{title} ({report["num_questions"]:,} questions)')

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Models from checkpoints, and from what is known of their data."""
+"""What checkpoints of VQATask hold, and the models that are built for it."""
 
 import inspect
 import os
@@ -10,13 +10,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from ..models import TGFNet_Weights, VQAModel
+from ..models import VQAModel
 from ..models.api import builder
 from ..models.metadata import Metadata
 
@@ -25,11 +21,8 @@ METADATA_KEY, VERSION_KEY = 'vqa', 'torchgeo_vqa_version'
 
 VERSION = version('torchgeo-vqa')
 
-# Of a task, what decides on the weights that its model has
+# Arguments of the task that decide on the weights of its model
 _ARCHITECTURE = ('model', 'model_args')
-
-# Name of the model in the state of a task
-_PREFIX = 'model.'
 
 
 def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
@@ -83,56 +76,6 @@ def build_model(
     return model, replace(metadata, image_size=model.image_size)
 
 
-def load_weights(weights: TGFNet_Weights | str) -> tuple[VQAModel, Metadata]:
-    """Load a model with weights that come with the package.
-
-    Args:
-        weights: The weights or their name.
-
-    Returns:
-        The model, in evaluation mode, and its metadata.
-
-    Raises:
-        KeyError: If there are no such weights.
-    """
-    own: TGFNet_Weights = TGFNet_Weights.verify(weights)
-    metadata = Metadata.from_dict(own.metadata)
-    model, metadata = build_model({'model': own.meta['model']}, metadata, to_load=True)
-    model.load_state_dict(own.get_state_dict())
-    return model.eval(), metadata
-
-
-def load_checkpoint(
-    path: str | os.PathLike[str],
-) -> tuple[VQAModel, Metadata, dict[str, Any]]:
-    """Load the model of a checkpoint of VQATask. Code in the file is never run.
-
-    Args:
-        path: The checkpoint.
-
-    Returns:
-        The model, in evaluation mode, its metadata, and the arguments of the task.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is no checkpoint of the task, or damaged.
-    """
-    verify_whole(path)
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-        metadata = read_metadata(content)
-        arguments: dict[str, Any] = content['hyper_parameters']
-        model, metadata = build_model(arguments, metadata, to_load=True)
-        verify_weights(model, content, arguments)
-        model.load_state_dict(_model_state(content))
-    except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
-        reason = str(error).partition('\n')[0]
-        raise ValueError(
-            f'{os.fspath(path)} is damaged, or no checkpoint of VQATask: {reason}'
-        ) from error
-    return model.eval(), metadata, arguments
-
-
 def read_metadata(checkpoint: object) -> Metadata:
     """Read what the model of a checkpoint knows of its data.
 
@@ -152,10 +95,10 @@ def read_metadata(checkpoint: object) -> Metadata:
     return Metadata.from_dict(checkpoint[METADATA_KEY])
 
 
-def verify_weights(
+def load_state(
     model: VQAModel, checkpoint: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> None:
-    """Verify that the weights of a checkpoint are those of a model.
+    """Load the weights of a checkpoint.
 
     Args:
         model: The model.
@@ -163,40 +106,29 @@ def verify_weights(
         arguments: Arguments of the task that the model is of.
 
     Raises:
-        RuntimeError: If they are not. The message names what differs between the task
-            and the one that saved the checkpoint.
+        RuntimeError: If the weights do not fit the model. The message names what differs
+            between the task and the one that saved the checkpoint.
     """
-    there, own = (
-        {name: tuple(value.shape) for name, value in state.items()}
-        for state in (_model_state(checkpoint), model.state_dict())
-    )
-    names = sorted(n for n in there.keys() | own.keys() if there.get(n) != own.get(n))
-    if not names:
-        return
-    saved, here = (
-        {name: args.get(name) for name in _ARCHITECTURE}
-        for args in (checkpoint['hyper_parameters'], arguments)
-    )
-    saved['torchgeo-vqa'] = checkpoint.get(VERSION_KEY)
-    here['torchgeo-vqa'] = VERSION
-    differ = ', '.join(
-        f'{name} {value!r} (here {here[name]!r})'
-        for name, value in saved.items()
-        if value != here[name]
-    )
-    first = names[0]
-    raise RuntimeError(
-        f'the weights do not fit the model; they were saved with {differ or here}: give '
-        'what they were trained with, which stands in the config.yaml of their run\n'
-        f'{len(names)} differ, the first is {first}: {there.get(first, "not there")}, '
-        f'in the model {own.get(first, "not there")}'
-    )
-
-
-def _model_state(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the weights of the model of a checkpoint."""
-    state: Mapping[str, Tensor] = checkpoint['state_dict']
-    return {name.removeprefix(_PREFIX): value for name, value in state.items()}
+    state = checkpoint['state_dict'].items()
+    try:
+        model.load_state_dict({k.removeprefix('model.'): x for k, x in state})
+    except RuntimeError as error:
+        saved, here = (
+            {name: args.get(name) for name in _ARCHITECTURE}
+            for args in (checkpoint['hyper_parameters'], arguments)
+        )
+        saved['torchgeo-vqa'] = checkpoint.get(VERSION_KEY)
+        here['torchgeo-vqa'] = VERSION
+        differ = ', '.join(
+            f'{name} {value!r} (here {here[name]!r})'
+            for name, value in saved.items()
+            if value != here[name]
+        )
+        raise RuntimeError(
+            f'the weights do not fit the model; they were saved with {differ or here}: '
+            'give what they were trained with, which stands in the config.yaml of their '
+            f'run\n{error}'
+        ) from error
 
 
 def verify_whole(path: str | os.PathLike[str]) -> None:

@@ -96,19 +96,7 @@ def read_pair(
 def given_paths(
     metadata: Metadata, optical: Paths | None, sar: Paths | None
 ) -> dict[str, Paths]:
-    """Return the paths that are given, of modalities that a model takes.
-
-    Args:
-        metadata: What the model knows of its data.
-        optical: Path for the optical images, or None.
-        sar: Path for the SAR images, or None.
-
-    Returns:
-        Path of each modality.
-
-    Raises:
-        ValueError: If there is none, or one of a modality that the model does not take.
-    """
+    """Return the path of each modality that is given, if the model takes them all."""
     paths = {'optical': optical, 'sar': sar}
     given = {m: path for m, path in paths.items() if path is not None}
     if not given or not given.keys() <= set(metadata.modalities):

@@ -6,6 +6,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from pickle import UnpicklingError
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..models import TGFNet_Weights, VQAModel
 from ..models.metadata import Metadata
 from .answer import Answer, as_batch, in_words
-from .checkpoint import load_checkpoint, load_weights
+from .checkpoint import build_model, load_state, read_metadata, verify_whole
 from .explanation import Explanation, as_explanation
 
 #: An image of shape (C, H, W), or several of shape (B, C, H, W).
@@ -72,9 +73,20 @@ class Predictor:
             OSError: If the file cannot be read.
             ValueError: If it is no checkpoint of the task, or damaged.
         """
-        model, metadata, arguments = load_checkpoint(path)
+        verify_whole(path)
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=True)
+            metadata = read_metadata(content)
+            arguments: dict[str, Any] = content['hyper_parameters']
+            model, metadata = build_model(arguments, metadata, to_load=True)
+            load_state(model, content, arguments)
+        except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(
+                f'{os.fspath(path)} is damaged, or no checkpoint of VQATask: {reason}'
+            ) from error
         model.to(_accelerator() if device is None else device)
-        return cls(model, metadata, arguments.get('chunk_size', 'auto'))
+        return cls(model.eval(), metadata, arguments.get('chunk_size', 'auto'))
 
     @classmethod
     def from_weights(
@@ -95,9 +107,13 @@ class Predictor:
         Raises:
             KeyError: If there are no such weights.
         """
-        model, metadata = load_weights(weights)
+        own: TGFNet_Weights = TGFNet_Weights.verify(weights)
+        arguments = {'model': own.meta['model']}
+        metadata = Metadata.from_dict(own.metadata)
+        model, metadata = build_model(arguments, metadata, to_load=True)
+        model.load_state_dict(own.get_state_dict())
         model.to(_accelerator() if device is None else device)
-        return cls(model, metadata)
+        return cls(model.eval(), metadata)
 
     def ask(
         self, optical: Image | None, sar: Image | None, questions: Sequence[str]

@@ -26,10 +26,9 @@ from ..prediction.checkpoint import (
     VERSION,
     VERSION_KEY,
     build_model,
-    load_weights,
+    load_state,
     read_metadata,
     verify_model_args,
-    verify_weights,
 )
 from .optimizer import adamw_with_cosine
 from .quiet import hide_notes
@@ -132,7 +131,8 @@ class VQATask(BaseTask):
             KeyError: If there are no such weights.
         """
         task = cls(TGFNet_Weights.verify(weights).meta['model'])
-        task.model, task.metadata = load_weights(weights)
+        predictor = Predictor.from_weights(weights, 'cpu')
+        task.model, task.metadata = predictor.model, predictor.metadata
         return task.eval()
 
     def predictor(self) -> Predictor:
@@ -194,17 +194,18 @@ class VQATask(BaseTask):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build the model of a checkpoint, whose weights Lightning loads next.
+        """Build the model of a checkpoint.
 
         Raises:
-            RuntimeError: If they are not those of the model of this task.
+            RuntimeError: If its weights do not fit the model of this task.
             ValueError: If the checkpoint is not one of this task.
         """
         metadata = read_metadata(checkpoint)
         if self.model is None or self.metadata != metadata:
             _build(self, metadata, to_load=True)
         if self.strict_loading:
-            verify_weights(self.model, checkpoint, self.hparams)
+            # Lightning loads them too, but its error does not say what differs
+            load_state(self.model, checkpoint, self.hparams)
         if self._trainer is not None:
             _adapt(data_module(self.trainer), metadata)
 
