@@ -21,8 +21,8 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
-from ..annotations.layout import acquisition_time, engineering_crs
 from ..rasters.footprint_index import PlaceIndex, Rows
+from ..rasters.placement import acquisition_time, engineering_crs
 from ..rasters.tile import Grid, Tile, warp
 from ..rasters.tile_cache import TileCache
 from .pair_union import TileDataset

@@ -11,8 +11,8 @@ from typing import Literal
 
 from rasterio.warp import transform_bounds
 
-from ..annotations.layout import lay_out
 from ..storage import is_inside
+from .placement import lay_out
 from .tile import Grid, ImageFile, Tile, in_large_folders
 
 #: Bands of an optical image.
