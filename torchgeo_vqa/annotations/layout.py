@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..rasters.tile import ImageFile
+from ..rasters.extensions import IMAGE_EXTENSIONS, pattern_of
+from ..rasters.image_file import ImageFile
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'
 
 #: What an image's name may end in or not, and it is the same image.
-EXTENSION = r'(?i)\.(png|tiff?)$'
-
-#: Extensions that are tried one after the other where a folder cannot be listed.
-REMOTE_EXTENSIONS = ('.png', '.tif', '.tiff')
+EXTENSION = pattern_of(IMAGE_EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -167,11 +165,11 @@ def _is_remote(folder: str) -> bool:
 def _open_remote(stem: str) -> ImageFile:
     """Read the header of an image that GDAL finds, whatever its extension."""
     errors = []
-    for extension in REMOTE_EXTENSIONS:
+    for extension in IMAGE_EXTENSIONS:
         try:
             return ImageFile.open(stem + extension)
         except OSError as error:
             errors.append(str(error))
     raise FileNotFoundError(
-        f'no image {stem} ({", ".join(REMOTE_EXTENSIONS)}): {"; ".join(errors)}'
+        f'no image {stem} ({", ".join(IMAGE_EXTENSIONS)}): {"; ".join(errors)}'
     )
