@@ -46,7 +46,7 @@ def train(name, loader_workers):
 
 def make_datasets():
     from torchgeo_vqa.cli import main
-    from torchgeo_vqa.datasets.osvqamini import generate
+    from torchgeo_vqa.synthetic.mini import generate
 
     main([
         *('generate', '--seed', '5', '--num_workers', num_workers),
