@@ -17,7 +17,7 @@ import rasterio
 from torchgeo.datasets import DatasetNotFoundError
 
 from torchgeo_vqa.datasets import RSVQALR, PairVQA, zenodo
-from torchgeo_vqa.datasets.rsvqa import parse_annotations
+from torchgeo_vqa.annotations.rsvqa_file import RSVQAFiles
 from torchgeo_vqa.samplers import TileSampler
 
 Row = tuple[str, str, str, str]
@@ -267,13 +267,10 @@ class TestErrors:
             RSVQALR(root)
 
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        files = [
-            root / f'LR_split_train_{kind}.json'
-            for kind in ('questions', 'answers', 'images')
-        ]
-        expected, _ = parse_annotations(files, 'id', 'raise')
-        monkeypatch.setattr('torchgeo_vqa.datasets.rsvqa._BATCH', 7)
-        table, num_malformed = parse_annotations(files, 'id', 'raise')
+        files = RSVQAFiles.of_split(root, 'LR', 'train')
+        expected, _ = files.parse('id', 'raise')
+        monkeypatch.setattr('torchgeo_vqa.annotations.columns._BATCH', 7)
+        table, num_malformed = files.parse('id', 'raise')
         assert table.to_pydict() == expected.to_pydict()
         assert num_malformed == 0
 

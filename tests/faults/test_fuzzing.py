@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from torchgeo_vqa.annotations.question_table import COLUMNS, QuestionTable
 from torchgeo_vqa.conversion import convert
-from torchgeo_vqa.datasets.rsvqa import parse_annotations
+from torchgeo_vqa.annotations.rsvqa_file import RSVQAFiles
 from torchgeo_vqa.rasters.tile import ImageFile
 
 #: `--hypothesis-profile long` tries more
@@ -222,7 +222,7 @@ def test_spoiled_rsvqa(kind: str, data: st.DataObject, skip: bool) -> None:
                 content = data.draw(spoiled(content))
             file.write_bytes(content)
         found, error = outcome(
-            lambda: parse_annotations(files, 'id', 'skip' if skip else 'raise')
+            lambda: RSVQAFiles(*files).parse('id', 'skip' if skip else 'raise')
         )
         if error:
             assert folder in error

@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,19 +35,6 @@ RGB = ('B04', 'B03', 'B02')
 
 #: Polarizations of a Sentinel-1 patch.
 SENTINEL1_BANDS = ('VV', 'VH')
-
-
-def check_bands(bands: Sequence[str]) -> None:
-    """Check the names of Sentinel-2 bands.
-
-    Args:
-        bands: Names.
-
-    Raises:
-        ValueError: If there are none or one is unknown.
-    """
-    if not bands or isinstance(bands, str) or not set(bands) <= set(SENTINEL2_BANDS):
-        raise ValueError(f'bands must be among {SENTINEL2_BANDS}, got {bands!r}')
 
 
 @dataclass(frozen=True)
@@ -100,16 +87,9 @@ class PatchTree:
         table = cached_table(
             [self.folder], self._read_partners, name=f'{self.folder.name}_partners'
         )
-        names = table.to_pydict()
-        partners: dict[str, str] = {}
-        for sentinel2, sentinel1 in zip(names['s2'], names['s1'], strict=True):
-            other = partners.setdefault(sentinel2, sentinel1)
-            if other != sentinel1:
-                raise ValueError(
-                    f'{self.folder}: both {other} and {sentinel1} name {sentinel2} as '
-                    'corresponding_s2_patch'
-                )
-        return partners
+        return match_patches(
+            table['s2'].to_pylist(), table['s1'].to_pylist(), self.folder
+        )
 
     def _read_partners(self) -> pa.Table:
         """Read the file of each folder."""
@@ -128,3 +108,92 @@ class PatchTree:
                 ) from error
             names['s1'].append(patch)
         return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
+
+
+@dataclass(frozen=True)
+class PatchPairs:
+    """Patches of both satellites.
+
+    Attributes:
+        optical: Folder of the Sentinel-2 patches.
+        sar: Folder of the Sentinel-1 patches.
+        bands: Names of the Sentinel-2 bands to read.
+        partner_key: Key that tells which Sentinel-1 patch goes with a Sentinel-2 patch.
+    """
+
+    optical: PatchTree
+    sar: PatchTree
+    bands: Sequence[str]
+    partner_key: str
+
+    def __post_init__(self) -> None:
+        """Check the names of the bands.
+
+        Raises:
+            ValueError: If there are none or one is unknown.
+        """
+        bands, known = self.bands, SENTINEL2_BANDS
+        if not bands or isinstance(bands, str) or not set(bands) <= set(known):
+            raise ValueError(f'bands must be among {known}, got {bands!r}')
+
+    def folders(self, modalities: Sequence[str]) -> list[Path]:
+        """Return the folders of some modalities.
+
+        Args:
+            modalities: 'optical', 'sar' or both.
+
+        Returns:
+            A folder for each.
+        """
+        trees = {'optical': self.optical, 'sar': self.sar}
+        return [trees[modality].folder for modality in modalities]
+
+    def open(
+        self, partners: Mapping[str, str | None], modality: str, name: str
+    ) -> BandStack:
+        """Open an image of a pair.
+
+        Args:
+            partners: Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
+            modality: 'optical' or 'sar'.
+            name: Name of the Sentinel-2 patch.
+
+        Returns:
+            The image.
+
+        Raises:
+            FileNotFoundError: If it is missing.
+            OSError: If it cannot be read.
+        """
+        if modality == 'optical':
+            return self.optical.open(name, self.bands)
+        partner = partners.get(name)
+        if not partner:
+            raise FileNotFoundError(
+                f'no {self.partner_key} tells which Sentinel-1 patch goes with {name}'
+            )
+        return self.sar.open(partner, SENTINEL1_BANDS)
+
+
+def match_patches(
+    optical: Sequence[str], sar: Sequence[str], source: Path
+) -> dict[str, str]:
+    """Match the patches of two satellites.
+
+    Args:
+        optical: Names of Sentinel-2 patches.
+        sar: Name of the Sentinel-1 patch that goes with each.
+        source: File or folder that tells so.
+
+    Returns:
+        Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
+
+    Raises:
+        ValueError: If two go with the same.
+    """
+    partners: dict[str, str] = {}
+    for name, partner in zip(optical, sar, strict=True):
+        other = partners.setdefault(name, partner)
+        if other != partner:
+            raise ValueError(f'{source}: {name} goes with both {other} and {partner}')
+    return partners
