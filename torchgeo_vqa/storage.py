@@ -79,14 +79,14 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: If the folder cannot be made.
     """
     path = Path(path)
-    _refuse_existing(path)
+    verify_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        _refuse_existing(path)
+        verify_free(path)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -134,6 +134,19 @@ def clear_leftovers(folder: Path) -> None:
                 leftover.unlink(missing_ok=True)
 
 
+def verify_free(path: str | os.PathLike[str]) -> None:
+    """Raise an error if there is something under a name.
+
+    Args:
+        path: Path of a file or folder to make.
+
+    Raises:
+        FileExistsError: If something is there.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(f'{path} exists; remove it or choose another folder')
+
+
 def is_inside(name: str) -> bool:
     """Tell whether a name stays in its folder, on any operating system.
 
@@ -152,12 +165,6 @@ def _temporary(path: Path) -> Path:
     """Make a name for a file or folder until it is complete."""
     mark = f'torchgeo-vqa-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
     return path.with_name(f'.{path.stem}.{mark}{path.suffix}')
-
-
-def _refuse_existing(path: Path) -> None:
-    """Raise an error if there is something under a name."""
-    if os.path.lexists(path):
-        raise FileExistsError(f'{path} exists; remove it or choose another folder')
 
 
 def _is_running(pid: int) -> bool:

@@ -101,32 +101,17 @@ class RSVQAFiles(NamedTuple):
         """
         if not all(path.exists() for path in self):
             return None
-        return QuestionTable.cached(
-            self, lambda: self.parse(image_key, on_error), on_error
-        )
 
-    def parse(
-        self, image_key: str, on_error: Literal['raise', 'skip']
-    ) -> tuple[pa.Table, int]:
-        """Read the questions without a cache.
+        def parse() -> tuple[pa.Table, int]:
+            cells = (
+                row[1:-1]
+                for row in self.rows(image_key)
+                if row.problem is None or row.problem[0] != INACTIVE
+            )
+            sources = {'image': self.images, 'answer': self.answers}
+            return keep_whole(encode(cells), self.questions, on_error, sources)
 
-        Args:
-            image_key: Key of an image's name: 'id' or 'original_name'.
-            on_error: As for :meth:`read`.
-
-        Returns:
-            The columns of a :class:`.QuestionTable`, and the number of questions left out.
-
-        Raises:
-            ValueError: As for :meth:`read`.
-        """
-        rows = (
-            row[1:-1]
-            for row in self.rows(image_key)
-            if row.problem is None or row.problem[0] != INACTIVE
-        )
-        sources = {'image': self.images, 'answer': self.answers}
-        return keep_whole(encode(rows), self.questions, on_error, sources)
+        return QuestionTable.cached(self, parse, on_error)
 
     def rows(
         self, image_key: str = 'id', encoding: str = _ENCODING
@@ -233,12 +218,15 @@ def _join(number: int, question: object, images: _Values, answers: _Values) -> R
     answer_id = answer_ids[0] if isinstance(answer_ids, list) and answer_ids else None
     image, answer = images.get(image_id), answers.get(answer_id)
     problem = None
-    for noun, key, value, values in (
-        ('image', image_id, image, images),
-        ('answer', answer_id, answer, answers),
-    ):
-        if value is None and problem is None:
-            detail = f'no active {noun} has the id {json.dumps(key)[:80]} and a '
-            problem = f'missing {noun}', f'{detail}{values.key!r}'
-    kind, text = question.get('type'), question.get('question')
-    return RSVQARow(number, name, image, kind, text, answer, problem)
+    if image is None:
+        problem = _missing('image', image_id, images.key)
+    elif answer is None:
+        problem = _missing('answer', answer_id, answers.key)
+    question_type, text = question.get('type'), question.get('question')
+    return RSVQARow(number, name, image, question_type, text, answer, problem)
+
+
+def _missing(noun: str, name: object, key: str) -> tuple[str, str]:
+    """Return the problem that an id leads nowhere."""
+    detail = f'no active {noun} has the id {json.dumps(name)[:80]} and a {key!r}'
+    return f'missing {noun}', detail
