@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits
+from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Files, find_misfits
-from ..rasters.tile import ImageFile
 from ..sample import SPLITS
 from ..storage import verify_free, whole_folder
 from .image_folder import ImageFolder, Transfer, check

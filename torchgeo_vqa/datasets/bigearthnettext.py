@@ -3,21 +3,21 @@
 
 """BigEarthNet.txt dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, override
+from typing import ClassVar, override
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torchgeo.datasets import BigEarthNetV2
-from torchgeo.datasets.utils import Path as PathLike
 
 from ..annotations.columns import keep_whole
 from ..annotations.question_table import QuestionTable
-from .pair_vqa import OnError, PairVQA, Release
-from .patch_tree import RGB, PatchPairs, PatchTree, match_patches
+from .pair_vqa import OnError, Release
+from .patch_tree import match_patches
+from .patch_vqa import PatchVQA
 
 #: Name of the file of questions.
 FILENAME = 'BigEarthNet.txt.parquet'
@@ -26,7 +26,7 @@ FILENAME = 'BigEarthNet.txt.parquet'
 QUESTIONS = ('binary', 'mcq')
 
 
-class BigEarthNetText(PairVQA):
+class BigEarthNetText(PatchVQA):
     """BigEarthNet.txt dataset.
 
     `BigEarthNet.txt <https://txt.bigearth.net>`__ describes the Sentinel-1 and Sentinel-2
@@ -73,44 +73,17 @@ class BigEarthNetText(PairVQA):
     )
     splits: ClassVar[tuple[str, ...]] = ('train', 'val', 'test', 'bench')
     convention = 'multiple choice by letter'
+    folders: ClassVar[Mapping[str, str]] = {
+        'optical': BigEarthNetV2.dir_file_names['s2'],
+        'sar': BigEarthNetV2.dir_file_names['s1'],
+    }
+    num_patch_parts: ClassVar[Mapping[str, int]] = {'optical': 2, 'sar': 3}
+    partner_key = 's1_name'
 
-    def __init__(
-        self,
-        root: PathLike = 'data',
-        split: Literal['train', 'val', 'test', 'bench'] = 'train',
-        *,
-        bands: Sequence[str] = RGB,
-        optical_dir: str = BigEarthNetV2.dir_file_names['s2'],
-        sar_dir: str = BigEarthNetV2.dir_file_names['s1'],
-        **kwargs: Any,
-    ) -> None:
-        """Initialize a new BigEarthNetText instance.
-
-        Args:
-            root: The folder of the Parquet file and of the folders of images.
-            split: One of 'train', 'val', 'test' or 'bench'.
-            bands: Sentinel-2 bands of an optical image. Models take three; those of 20 and
-                60 m are brought to the grid of the first.
-            optical_dir: Folder of the Sentinel-2 patches, below *root*.
-            sar_dir: Folder of the Sentinel-1 patches, below *root*.
-            **kwargs: Further arguments of :class:`PairVQA`.
-
-        Raises:
-            DatasetNotFoundError: If dataset is not found.
-            FileNotFoundError: If an image is missing.
-            OSError: If an image cannot be read.
-            ValueError: If an argument is invalid, or a question is malformed.
-        """
-        folder = Path(root)
-        self.bands = tuple(bands)
-        self._path = folder / FILENAME
-        self._patches = PatchPairs(
-            PatchTree(folder / optical_dir, num_patch_parts=2),
-            PatchTree(folder / sar_dir, num_patch_parts=3),
-            bands,
-            's1_name',
-        )
-        super().__init__(root, split, **kwargs)
+    @property
+    def _path(self) -> Path:
+        """Path of the questions of all splits."""
+        return Path(self.root) / FILENAME
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -121,7 +94,8 @@ class BigEarthNetText(PairVQA):
 
     @override
     def _open(self) -> Release:
-        self._require([self._path, *self._patches.folders(self.modalities)])
+        folders = [self._trees[modality].folder for modality in self.modalities]
+        self._require([self._path, *folders])
         rows = self._read_rows(self.split, ['patch_id', 's1_name'])
         pairs = rows.group_by(['patch_id', 's1_name']).aggregate([]).to_pydict()
         partners = match_patches(pairs['patch_id'], pairs['s1_name'], self._path)
@@ -129,7 +103,7 @@ class BigEarthNetText(PairVQA):
             Path(self.root),
             annotation=lambda _: self._path,
             read_questions=self._read,
-            open_image=partial(self._patches.open, partners),
+            open_image=partial(self._open_patch, partners),
             source=lambda name, _: f'{self._path}, patch_id {name}',
             optical_bands=len(self.bands),
         )

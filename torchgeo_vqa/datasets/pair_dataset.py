@@ -20,9 +20,10 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
-from ..annotations.layout import acquisition_time, engineering_crs
-from ..rasters.footprint_index import PlaceIndex, Rows
-from ..rasters.tile import Grid, Tile
+from ..rasters.footprint_index import FootprintIndex, Rows
+from ..rasters.grid import Grid
+from ..rasters.placement import acquisition_time, engineering_crs
+from ..rasters.tile import Tile
 from .pair_union import TileDataset
 from .tile_reader import TileReader
 
@@ -108,7 +109,7 @@ class PairDataset(TileDataset):
         # Without an index of its own, which pandas would align
         geometry = self._footprints(names, crs).array
         self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)
-        self._places: PlaceIndex | None = None
+        self._places: FootprintIndex | None = None
 
     @abc.abstractmethod
     def _annotate(self, rows: Rows) -> Sample:
@@ -171,7 +172,7 @@ class PairDataset(TileDataset):
             boxes[members] = GeoSeries(boxes[members], crs=zone).to_crs(crs).to_numpy()
         return GeoSeries(boxes, crs=crs)
 
-    def _find(self) -> PlaceIndex:
+    def _find(self) -> FootprintIndex:
         """Return the index of footprints, built anew for another index or resolution."""
         places = self._places
         half_a_pixel = self.res[0] / 2, self.res[1] / 2
@@ -180,7 +181,7 @@ class PairDataset(TileDataset):
             or places.index is not self.index
             or places.tolerance != half_a_pixel
         ):
-            self._places = places = PlaceIndex(self.index, half_a_pixel)
+            self._places = places = FootprintIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
             self._groups = np.array([codes.get(g, -1) for g in self.index['group']])

@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,71 +108,6 @@ class PatchTree:
                 ) from error
             names['s1'].append(patch)
         return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
-
-
-@dataclass(frozen=True)
-class PatchPairs:
-    """Patches of both satellites.
-
-    Attributes:
-        optical: Folder of the Sentinel-2 patches.
-        sar: Folder of the Sentinel-1 patches.
-        bands: Names of the Sentinel-2 bands to read.
-        partner_key: Key that tells which Sentinel-1 patch goes with a Sentinel-2 patch.
-    """
-
-    optical: PatchTree
-    sar: PatchTree
-    bands: Sequence[str]
-    partner_key: str
-
-    def __post_init__(self) -> None:
-        """Check the names of the bands.
-
-        Raises:
-            ValueError: If there are none or one is unknown.
-        """
-        bands, known = self.bands, SENTINEL2_BANDS
-        if not bands or isinstance(bands, str) or not set(bands) <= set(known):
-            raise ValueError(f'bands must be among {known}, got {bands!r}')
-
-    def folders(self, modalities: Sequence[str]) -> list[Path]:
-        """Return the folders of some modalities.
-
-        Args:
-            modalities: 'optical', 'sar' or both.
-
-        Returns:
-            A folder for each.
-        """
-        trees = {'optical': self.optical, 'sar': self.sar}
-        return [trees[modality].folder for modality in modalities]
-
-    def open(
-        self, partners: Mapping[str, str | None], modality: str, name: str
-    ) -> BandStack:
-        """Open an image of a pair.
-
-        Args:
-            partners: Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
-            modality: 'optical' or 'sar'.
-            name: Name of the Sentinel-2 patch.
-
-        Returns:
-            The image.
-
-        Raises:
-            FileNotFoundError: If it is missing.
-            OSError: If it cannot be read.
-        """
-        if modality == 'optical':
-            return self.optical.open(name, self.bands)
-        partner = partners.get(name)
-        if not partner:
-            raise FileNotFoundError(
-                f'no {self.partner_key} tells which Sentinel-1 patch goes with {name}'
-            )
-        return self.sar.open(partner, SENTINEL1_BANDS)
 
 
 def match_patches(

@@ -12,7 +12,7 @@ from torchgeo.datasets.utils import Path as PathLike
 
 from ..annotations.question_table import QuestionTable
 from ..annotations.rsvqa_file import RSVQAFiles, entries
-from ..rasters.tile import ImageFile
+from ..rasters.image_file import ImageFile
 from .archive import extract
 from .pair_vqa import OnError, PairVQA, Release
 from .zenodo import download_files

@@ -3,10 +3,10 @@
 
 """RSVQAxBEN dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, override
+from typing import Any, ClassVar, override
 
 import pyarrow as pa
 from torchgeo.datasets import BigEarthNet
@@ -18,15 +18,15 @@ from ..annotations.json_stream import stream
 from ..annotations.question_table import QuestionTable
 from ..annotations.rsvqa_file import RSVQAFiles
 from .archive import extract
-from .pair_vqa import OnError, PairVQA, Release
-from .patch_tree import RGB, PatchPairs, PatchTree
+from .pair_vqa import OnError, Release
+from .patch_vqa import PatchVQA
 from .zenodo import download_files
 
 #: Number of the record on Zenodo.
 RECORD = '5084904'
 
 
-class RSVQAxBEN(PairVQA):
+class RSVQAxBEN(PatchVQA):
     """RSVQAxBEN dataset, with Sentinel-1.
 
     `RSVQAxBEN <https://rsvqa.sylvainlobry.com/>`__ asks questions, made from CORINE land
@@ -68,20 +68,17 @@ class RSVQAxBEN(PairVQA):
         'torchgeo.datasets.BigEarthNet(root, download=True) downloads as well.'
     )
 
-    #: Folder of each modality in BigEarthNet's archives.
     folders: ClassVar[Mapping[str, str]] = {
         'optical': BigEarthNet.metadata['s2']['directory'],
         'sar': BigEarthNet.metadata['s1']['directory'],
     }
+    partner_key = 'corresponding_s2_patch'
 
     def __init__(
         self,
         root: PathLike = 'data',
-        split: Literal['train', 'val', 'test'] = 'train',
+        split: str = 'train',
         *,
-        bands: Sequence[str] = RGB,
-        optical_dir: str = folders['optical'],
-        sar_dir: str = folders['sar'],
         download: bool = False,
         checksum: bool = True,
         **kwargs: Any,
@@ -91,33 +88,19 @@ class RSVQAxBEN(PairVQA):
         Args:
             root: The folder of the split files and of the folders of images.
             split: One of 'train', 'val' or 'test'.
-            bands: Sentinel-2 bands of an optical image. Models take three; those of 20 and
-                60 m are brought to the grid of the first.
-            optical_dir: Folder of the Sentinel-2 patches, below *root*.
-            sar_dir: Folder of the Sentinel-1 patches, below *root*.
             download: Whether to download what is missing: the questions (some gigabytes)
                 and BigEarthNet v1 (some 120 gigabytes).
             checksum: Whether to check what is downloaded against MD5 sums: those that
                 Zenodo publishes, and TorchGeo's.
-            **kwargs: Further arguments of :class:`PairVQA`.
+            **kwargs: Further arguments of :class:`.PatchVQA`.
 
         Raises:
             DatasetNotFoundError: If dataset is not found and *download* is False.
-            FileNotFoundError: If an image is missing.
-            OSError: If an image cannot be read.
             RuntimeError: If a checksum does not match.
             ValueError: If an argument is invalid, or a question is malformed.
         """
-        folder = Path(root)
-        self.bands = tuple(bands)
         self.download = download
         self.checksum = checksum
-        self._patches = PatchPairs(
-            PatchTree(folder / optical_dir),
-            PatchTree(folder / sar_dir),
-            bands,
-            'corresponding_s2_patch',
-        )
         super().__init__(root, split, **kwargs)
 
     def _files(self, split: str) -> RSVQAFiles | tuple[Path]:
@@ -138,17 +121,18 @@ class RSVQAxBEN(PairVQA):
 
     @override
     def _open(self) -> Release:
-        needed = [*self._files(self.split), *self._patches.folders(self.modalities)]
+        folders = [self._trees[modality].folder for modality in self.modalities]
+        needed = [*self._files(self.split), *folders]
         if self.download and not all(path.exists() for path in needed):
             self._download()
         files = self._files(self.split)
-        self._require([*files, *self._patches.folders(self.modalities)])
-        partners = self._patches.sar.partners() if 'sar' in self.modalities else {}
+        self._require([*files, *folders])
+        partners = self._trees['sar'].partners() if 'sar' in self.modalities else {}
         return Release(
             Path(self.root),
             annotation=lambda split: self._files(split)[0],
             read_questions=self._read,
-            open_image=partial(self._patches.open, partners),
+            open_image=partial(self._open_patch, partners),
             source=lambda name, _: f'{files[-1]}, image {name}',
             optical_bands=len(self.bands),
         )
@@ -160,9 +144,8 @@ class RSVQAxBEN(PairVQA):
         if not all((root / name).exists() for name in names):
             download_files(RECORD, names, root, self.checksum)
         keys = {'optical': 's2', 'sar': 's1'}
-        folders = self._patches.folders(self.modalities)
-        for modality, folder in zip(self.modalities, folders, strict=True):
-            if folder.exists():
+        for modality in self.modalities:
+            if self._trees[modality].folder.exists():
                 continue
             archive = BigEarthNet.metadata[keys[modality]]
             md5 = archive['md5'] if self.checksum else None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..rasters.tile import Grid, Tile, warp
+from ..rasters.grid import Grid, warp
+from ..rasters.tile import Tile
 from ..rasters.tile_cache import TileCache
 
 
@@ -62,7 +63,7 @@ class TileReader:
         """Read an image of a tile, or take it from the cache."""
         num_bands = self.num_bands[modality]
         key = tile.name, modality
-        return self.cache.get(key, lambda: tile.read(modality, num_bands))
+        return self.cache.load(key, lambda: tile.read(modality, num_bands))
 
     def _warp(self, tile: Tile, modality: str, grid: Grid) -> NDArray[np.float32]:
         """Warp an image of a tile onto a grid, NaN where it has no data."""
@@ -76,4 +77,4 @@ class TileReader:
     def _is_large(self, tile: Tile) -> bool:
         """Tell whether only few tiles of this size fit into the cache, or none."""
         num_pixels = tile.grid.height * tile.grid.width
-        return num_pixels * sum(self.num_bands.values()) > self.cache.max_bytes / 16
+        return num_pixels * sum(self.num_bands.values()) > self.cache.maxsize / 16
