@@ -6,10 +6,12 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from .conversion import convert
+from .conversion import QuestionFormat, Report, SplitRule, convert
 from .generation import generate
 from .prediction.area import ask
 
@@ -62,9 +64,23 @@ def _convert_parser() -> ArgumentParser:
     )
     _add_fractions(parser)
     parser.add_function_arguments(
-        convert, skip={'questions', 'dry_run', 'fractions'}, fail_untyped=True
+        convert,
+        skip={'questions', 'dry_run', 'question_format', 'split_rule'},
+        fail_untyped=True,
     )
+    # Their fields are options like the others
+    parser.add_class_arguments(QuestionFormat, fail_untyped=True)
+    parser.add_class_arguments(SplitRule, skip={'fractions'}, fail_untyped=True)
     return parser
+
+
+def _convert(**options: Any) -> Report:
+    """Convert by options, of which some belong together."""
+    groups = {'question_format': QuestionFormat, 'split_rule': SplitRule}
+    for argument, group in groups.items():
+        names = [field.name for field in fields(group)]
+        options[argument] = group(**{name: options.pop(name) for name in names})
+    return convert(**options)
 
 
 def _generate_parser() -> ArgumentParser:
@@ -177,7 +193,7 @@ def main(args: Sequence[str] | None = None) -> None:
     options = config[command].as_dict()
     options.pop('config', None)
     commands: dict[str, Callable[..., object]] = {
-        'convert': convert,
+        'convert': _convert,
         'generate': generate,
         'ask': ask,
         'app': _app,

@@ -20,7 +20,7 @@ from open_clip import tokenize
 
 from torchgeo_vqa.annotations import question_table, table_cache
 from torchgeo_vqa.annotations.question_table import COLUMNS, decode
-from torchgeo_vqa.datasets import QuestionTable
+from torchgeo_vqa.annotations import QuestionTable
 
 ROWS = [
     ['b', 'count', 'How many ships?', '2'],

@@ -68,7 +68,7 @@ class ImageFolder:
         return None
 
     def path(self, name: str) -> Path:
-        """Path of an image.
+        """Return the path of an image.
 
         Args:
             name: Name without extension.
@@ -92,7 +92,7 @@ class ImageFolder:
 
         Args:
             name: Name without extension.
-            folder: Folder that takes the place of this one.
+            folder: Folder to bring them to.
             how: 'copy', 'hardlink' or 'symlink'. A JPEG becomes a PNG of the same pixels.
 
         Raises:
@@ -118,7 +118,7 @@ class ImageFolder:
 
 
 def target_name(path: Path) -> str:
-    """Name of an image in the dataset, relative like its path in the folder."""
+    """Return the name of an image in the dataset, relative like its path in the folder."""
     return re.sub(_JPEG, '.png', path.as_posix())
 
 

@@ -12,7 +12,7 @@ class Row:
     """A question about an image.
 
     Attributes:
-        file: File it stands in.
+        file: File that holds it.
         number: Line in the file, counted from 1; in a JSON list, position counted from 0.
         image: Name of the image as the file gives it.
         question_type: Name of its type.
@@ -30,10 +30,10 @@ class Row:
     split: str | None
 
 
-class Refusal(NamedTuple):
+class RejectedRow(NamedTuple):
     """A row that cannot be taken, and why."""
 
-    #: File it stands in.
+    #: File that holds it.
     file: str
     #: Line in the file, counted from 1; in a JSON list, position counted from 0.
     number: int
