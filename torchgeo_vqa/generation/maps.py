@@ -118,7 +118,7 @@ class Maps:
             ignore=self.ignore,
             objects=self.objects,
             object_column=self.object_column,
-            kinds=self.kinds,
+            kinds=self.categories,
             quality=datasets['quality'],
             urban_classes=self.urban_classes,
             question_types=self.question_types,
