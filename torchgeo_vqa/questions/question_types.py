@@ -158,7 +158,7 @@ class LandCoverCount(QuestionType):
     templates = (
         (
             'How many land-cover classes are there?',
-            'How many categories of land cover does the image show?',
+            'How many kinds of land cover does the image show?',
             'What is the number of land-cover classes?',
         ),
     )
