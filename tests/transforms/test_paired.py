@@ -16,6 +16,7 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.questions import Question, Scene, candidates
+from torchgeo_vqa.rasters.dihedral import ELEMENTS, dihedral
 from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
@@ -24,7 +25,6 @@ from torchgeo_vqa.transforms import (
     RandomSpeckle,
     rewrite,
 )
-from torchgeo_vqa.transforms.dihedral import ELEMENTS, dihedral
 from torchgeo_vqa.transforms.directions import DIRECTION_WORDS, has_direction
 from torchgeo_vqa.transforms.paired import IMPOSSIBLE, QuestionRewriter, answer_table
 

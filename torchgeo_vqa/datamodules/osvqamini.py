@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..datasets import OSVQAMini
-from ..datasets.osvqamini import NUM_SCENES
+from ..synthetic.mini import NUM_SCENES
 from .osvqa import OSVQADataModule
 
 

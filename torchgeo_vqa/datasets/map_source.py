@@ -4,18 +4,19 @@
 """Files of images and of a map of classes, as users name them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 import yaml
 from pyproj import CRS
-from torchgeo.datasets import RasterDataset
 
 from ..questions import ObjectLayer
-from ..rasters.header import RasterHeader, find_rasters, read_header, verify_bands
+from ..rasters.image_file import ImageFile
+from ..rasters.zones import Zone, find_rasters, find_zones, read_header, verify_bands
 from .mapvqa import MapVQA
 
 #: What files may be of, in the order that their CRS and resolution are taken from.
@@ -25,12 +26,6 @@ LAYERS = ('optical', 'sar', 'labels', 'quality')
 AnyPath = str | os.PathLike[str]
 
 
-class LabelRaster(RasterDataset):
-    """A raster of codes."""
-
-    is_image = False
-
-
 @dataclass
 class OpenMaps:
     """Images and maps of one CRS.
@@ -38,12 +33,12 @@ class OpenMaps:
     Attributes:
         dataset: The dataset that asks about them.
         dtypes: Type of the pixels of each modality.
-        headers: Headers of the first modality's files that have this CRS.
+        files: Files of the first modality that have this CRS.
     """
 
     dataset: MapVQA
     dtypes: dict[str, str]
-    headers: list[RasterHeader] = field(repr=False)
+    files: list[ImageFile] = field(repr=False)
 
     def origin(self, x: float, y: float) -> tuple[float, float] | None:
         """Return the corner of the file that holds a point, to keep its pixels as they are.
@@ -55,10 +50,10 @@ class OpenMaps:
         Returns:
             Coordinates of the file's upper left corner, or None if no file holds it.
         """
-        for header in self.headers:
-            xmin, ymin, xmax, ymax = header.bounds
+        for file in self.files:
+            xmin, ymin, xmax, ymax = file.grid.bounds
             if xmin <= x <= xmax and ymin <= y <= ymax:
-                return header.origin
+                return file.grid.transform.c, file.grid.transform.f
         return None
 
 
@@ -133,17 +128,29 @@ class MapSource:
             'max_nodata': max_nodata,
         }
 
+    def find_zones(self) -> list[Zone]:
+        """Group the files by the CRSs of the images.
+
+        Returns:
+            A zone for each CRS; none if images and maps have no location in common.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ValueError: If a file has no CRS.
+        """
+        return find_zones(self._read_headers())
+
     def open_maps(
         self,
         question_types: Sequence[str] | None = None,
-        files: Mapping[str, Sequence[RasterHeader]] | None = None,
+        zone: Zone | None = None,
         **options: Any,
     ) -> OpenMaps:
-        """Open files as one dataset, in the CRS of the first image.
+        """Open files as one dataset.
 
         Args:
             question_types: Question types to ask (defaults to all that are possible).
-            files: Headers of the files of each layer (defaults to all files).
+            zone: Files to open (defaults to all, in the CRS of the first image).
             **options: Further arguments of :class:`MapVQA`.
 
         Returns:
@@ -154,33 +161,29 @@ class MapSource:
             RuntimeError: If the files have no location in common.
             ValueError: If they do not fit together.
         """
-        files = files or self.read_headers()
-        first = files['optical'] or files['sar']
-        crs = CRS.from_wkt(first[0].crs)
+        if zone is None:
+            files = {name: own for name, own in self._read_headers().items() if own}
+            crs = next(iter(files.values()))[0].grid.crs
+            zone = Zone(CRS.from_user_input(crs), files, shapely.Polygon())
         own = self.map_options
-        datasets: dict[str, RasterDataset | None] = {}
-        for name, headers in files.items():
-            kind = LabelRaster if name in ('labels', 'quality') else RasterDataset
-            paths = [header.path for header in headers]
-            datasets[name] = kind(paths, crs=crs) if paths else None
-        optical, labels = datasets['optical'], datasets['labels']
-        if optical is not None and (bands := own['optical_bands']) is not None:
-            for header in files['optical']:
-                verify_bands(header.path, header.num_bands, bands)
-            optical.band_indexes = list(bands)
+        bands = {}
+        if own['optical_bands'] is not None:
+            for file in zone.files.get('optical', ()):
+                verify_bands(file.path, file.count, own['optical_bands'])
+            bands['optical'] = own['optical_bands']
+        datasets = zone.open(bands, labels=('labels', 'quality'))
         objects = None
         if self.map_files['objects']:
             (path,) = self.map_files['objects']
             objects = ObjectLayer(path, own['object_column'], own['categories'])
-        assert labels is not None
         dataset = MapVQA(
-            optical,
-            datasets['sar'],
-            labels,
+            datasets.get('optical'),
+            datasets.get('sar'),
+            datasets['labels'],
             own['classes'],
             ignore=own['ignore'],
             objects=objects,
-            quality=datasets['quality'],
+            quality=datasets.get('quality'),
             urban_classes=own['urban_classes'],
             question_types=question_types,
             max_nodata=own['max_nodata'],
@@ -188,18 +191,15 @@ class MapSource:
             **options,
         )
         dtypes = {
-            name: np.result_type(*(header.dtype for header in files[name])).name
+            name: np.result_type(*(file.dtype for file in zone.files[name])).name
             for name in dataset.modalities
         }
-        own_crs = [header for header in first if header.crs == first[0].crs]
-        return OpenMaps(dataset, dtypes, own_crs)
+        return OpenMaps(
+            dataset, dtypes, [f for f in zone.first if zone.crs == f.grid.crs]
+        )
 
-    def read_headers(self) -> dict[str, list[RasterHeader]]:
-        """Read the headers of all files.
-
-        Returns:
-            Headers of the files of each layer.
-        """
+    def _read_headers(self) -> dict[str, list[ImageFile]]:
+        """Read the headers of all files of each layer."""
         return {name: [read_header(p) for p in self.map_files[name]] for name in LAYERS}
 
 

@@ -1,11 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The eight flips and quarter turns of an image, the dihedral group D4.
-
-An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns,
-then, if ``k >= 4``, a left-right flip.
-"""
+"""Random flips and quarter turns, see :mod:`torchgeo_vqa.rasters.dihedral`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,56 +10,7 @@ import torch
 from kornia.augmentation import GeometricAugmentationBase2D
 from torch import Tensor
 
-ELEMENTS = (0, 1, 2, 3, 4, 5, 6, 7)
-"""All elements; 0 is the identity, odd ones swap rows and columns."""
-
-INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
-"""``INVERSE[k]`` undoes ``k``."""
-
-
-def compose(first: int, second: int) -> int:
-    """Return the one element that does what ``first`` and then ``second`` do.
-
-    Args:
-        first: The element applied first.
-        second: The element applied to its result.
-
-    Returns:
-        The element equal to both in a row.
-    """
-    # A flip turns later quarter turns the other way round.
-    turns = first % 4 + (second % 4 if first < 4 else -(second % 4))
-    return turns % 4 + 4 * ((first >= 4) != (second >= 4))
-
-
-def turn(x: int, y: int, element: int) -> tuple[int, int]:
-    """Return where a direction points after a flip or rotation of the image.
-
-    Args:
-        x: Component to the right.
-        y: Component *downwards*.
-        element: Element of D4.
-
-    Returns:
-        The direction's new components.
-    """
-    for _ in range(element % 4):
-        x, y = y, -x
-    return (-x if element >= 4 else x), y
-
-
-def dihedral(image: Tensor, element: int) -> Tensor:
-    """Apply one element of D4 to the last two axes.
-
-    Args:
-        image: Tensor of shape (..., H, W), of any dtype.
-        element: Element of D4.
-
-    Returns:
-        Tensor of shape (..., H, W), or (..., W, H) for an odd element.
-    """
-    image = torch.rot90(image, element % 4, dims=(-2, -1))
-    return image.flip(-1) if element >= 4 else image
+from ..rasters.dihedral import ELEMENTS, dihedral, turn
 
 
 class RandomDihedral(GeometricAugmentationBase2D):

@@ -11,8 +11,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
+from ..rasters.dihedral import ELEMENTS
 from ..sample import PADDING
-from .dihedral import ELEMENTS, RandomDihedral
+from .dihedral import RandomDihedral
 from .directions import DIRECTION_WORDS, canonical, has_direction, rewrite
 
 # B pairs, K questions per pair, L tokens, A answers, T question types
