@@ -18,7 +18,7 @@ from torchgeo.datasets.utils import Sample
 
 from ..annotations import vocabulary
 from ..annotations.question_table import Ids, QuestionTable, decode
-from ..rasters.figure import Answered, plot_pair
+from ..rasters.figure import QAPair, plot_pair
 from ..sample import MODALITIES, PADDING, pad
 
 
@@ -237,7 +237,7 @@ class VQADataset(GeoDataset):
         num_hidden = len(real) - len(answered)
         return plot_pair(images, answered, num_hidden, show_titles, suptitle)
 
-    def _answered(self, sample: Sample, i: int) -> Answered:
+    def _answered(self, sample: Sample, i: int) -> QAPair:
         """Return the texts of one question of a sample."""
         row = self._rows(sample['question_id'][i : i + 1].cpu())
         tokens, label = sample['question'][i].cpu(), int(sample['label'][i])
@@ -250,4 +250,4 @@ class VQADataset(GeoDataset):
             answer = self.answers[label]
         prediction = int(sample['prediction'][i]) if 'prediction' in sample else -1
         known = 0 <= prediction < len(self.answers)
-        return Answered(question, answer, self.answers[prediction] if known else None)
+        return QAPair(question, answer, self.answers[prediction] if known else None)
