@@ -6,7 +6,8 @@
 from .bigearthnettext import BigEarthNetTextDataModule
 from .osvqa import OSVQADataModule
 from .osvqamini import OSVQAMiniDataModule
-from .pair_vqa import PairVQADataModule
+from .pair import PairDataModule
+from .pair_vqa import PairVQADataModule, VQADataModule
 from .rsvqahr import RSVQAHRDataModule
 from .rsvqalr import RSVQALRDataModule
 from .rsvqaxben import RSVQAxBENDataModule
@@ -16,9 +17,11 @@ __all__ = (
     'BigEarthNetTextDataModule',
     'OSVQADataModule',
     'OSVQAMiniDataModule',
+    'PairDataModule',
     'PairVQADataModule',
     'RSVQAHRDataModule',
     'RSVQALRDataModule',
     'RSVQAxBENDataModule',
+    'VQADataModule',
     'start_worker',
 )
