@@ -4,6 +4,7 @@
 """Data modules."""
 
 from .bigearthnettext import BigEarthNetTextDataModule
+from .mapvqa import MapVQADataModule
 from .osvqa import OSVQADataModule
 from .osvqamini import OSVQAMiniDataModule
 from .pair import PairDataModule
@@ -15,6 +16,7 @@ from .worker import start_worker
 
 __all__ = (
     'BigEarthNetTextDataModule',
+    'MapVQADataModule',
     'OSVQADataModule',
     'OSVQAMiniDataModule',
     'PairDataModule',

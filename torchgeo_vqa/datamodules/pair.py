@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import GeoDataModule
 from torchgeo.datasets import GeoDataset
-from torchgeo.datasets.utils import Sample
+from torchgeo.datasets.utils import GeoSlice, Sample
 from torchgeo.samplers import (
     GeoSampler,
     GriddedPatchSampler,
@@ -247,9 +247,13 @@ class PairDataModule(GeoDataModule, abc.ABC):
         if self._statistics is None:
             dataset = self.dataset_for('train')
             self._statistics = compute_statistics(
-                dataset, list(self._tiles(dataset)), self.modalities
+                dataset, self._overview(dataset), self.modalities
             )
         return self._statistics
+
+    def _overview(self, dataset: Any) -> list[GeoSlice]:
+        """List queries of the training split that statistics are computed from."""
+        return list(self._tiles(dataset))
 
     @statistics.setter
     def statistics(
