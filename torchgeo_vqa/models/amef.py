@@ -67,14 +67,7 @@ class RegionalQualityAwareFusion(nn.Module):
         return mixed + self.mlp(mixed), weights.mean(-1)
 
     def _per_head(self, query: Tensor) -> Tensor:
-        """Lay out queries so that one product gives the score of every head.
-
-        Args:
-            query: Queries, shape (Q, D).
-
-        Returns:
-            Scaled queries with each head's part in a column of its own, shape (Q, D, h).
-        """
+        """Lay out queries so that one product scores every head, (Q, D) to (Q, D, h)."""
         query = rearrange(query, 'q (h d) -> q h d 1', h=self.num_heads)
         query = query / math.sqrt(query.shape[2])
         heads = torch.eye(self.num_heads, dtype=query.dtype, device=query.device)
@@ -99,15 +92,7 @@ class MeanFusion(nn.Module):
     def forward(
         self, patches: dict[str, Tensor], summary: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse the modalities.
-
-        Args:
-            patches: Patches of each modality that is there, shape (Q, N, D) each.
-            summary: Not used.
-
-        Returns:
-            Fused patches, shape (Q, N, D), and equal weights, shape (Q, N, M).
-        """
+        """Return fused patches, shape (Q, N, D), and equal weights, shape (Q, N, M)."""
         share = 1 / len(patches)
         views = (self.linears[m](self.norm(x)) * share for m, x in patches.items())
         mixed = functools.reduce(torch.add, views)
@@ -175,13 +160,7 @@ class GuidedPooling(nn.Module):
     def _scores(self, query: Tensor, what: Tensor, where: Tensor) -> Tensor:
         """Score patches by what they show and where they lie.
 
-        Args:
-            query: What and where each head looks for, shape (Q, h * (D + P)).
-            what: Patches, shape (Q, N, D).
-            where: Encoded positions, shape (N, P).
-
-        Returns:
-            Scores, shape (Q, h, N).
+        From (Q, h * (D + P)), (Q, N, D) and (N, P) to (Q, h, N).
         """
         query = rearrange(query, 'q (h d) -> q h d', h=self.num_heads)
         width = what.shape[-1]
@@ -204,15 +183,7 @@ class MeanPooling(nn.Module):
         self.pool = nn.Linear(width, width)
 
     def forward(self, patches: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Pool the patches.
-
-        Args:
-            patches: Patches, shape (Q, N, D).
-            guide: Not used.
-
-        Returns:
-            Pooled features, shape (Q, D), and None: a mean attends to nothing.
-        """
+        """Return pooled features, shape (Q, D), and None: a mean attends to nothing."""
         return self.pool(self.norm(patches).mean(1)), None
 
 
@@ -296,13 +267,5 @@ class UniformGate(nn.Module):
     """The same weight for all experts: the ablation of :class:`AdaptiveFusion`."""
 
     def forward(self, pooled: Tensor, summary: Tensor) -> Tensor:
-        """Weigh the experts.
-
-        Args:
-            pooled: Pooled features of each expert, shape (Q, E, D).
-            summary: Not used.
-
-        Returns:
-            Equal weights, shape (Q, E).
-        """
+        """Return equal weights, shape (Q, E)."""
         return pooled.new_full(pooled.shape[:2], 1 / pooled.shape[1])

@@ -17,6 +17,8 @@ from einops import rearrange
 from timm.layers import Mlp
 from torch import Tensor, nn
 
+from .vqa import EncodedQuestions
+
 # B images, Q questions, N patches, R regions, k kept regions, n = N / R patches per region,
 # L tokens, D width, h heads, d = D / h
 
@@ -324,9 +326,7 @@ class RefinementStage(nn.Module):
     def forward(
         self,
         patches: Tensor,
-        tokens: Tensor,
-        summary: Tensor,
-        mask: Tensor,
+        questions: EncodedQuestions,
         pair_index: Tensor | None,
         inside: Tensor | None,
         explain: bool = False,
@@ -335,9 +335,7 @@ class RefinementStage(nn.Module):
 
         Args:
             patches: Patches, shape (B, N, D) or (Q, N, D).
-            tokens: Question tokens, shape (Q, L, D).
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
+            questions: The Q questions.
             pair_index: Image of each question, shape (Q,), if *patches* are per image.
             inside: Mask of the patches to route to, shape (Q, N), bool.
             explain: Whether to return the attention.
@@ -347,6 +345,7 @@ class RefinementStage(nn.Module):
             routing and, with *explain*, the attention as a map over all patches,
             averaged over heads and tokens (Q, N).
         """
+        tokens, summary, mask = questions
         normalised = self.norm(patches)
         routing = None
         if self.krr is not None:
@@ -398,9 +397,7 @@ class CFAR(nn.Module):
     def forward(
         self,
         patches: Tensor,
-        tokens: Tensor,
-        summary: Tensor,
-        mask: Tensor,
+        questions: EncodedQuestions,
         pair_index: Tensor,
         explain: bool = False,
     ) -> Refinement:
@@ -408,9 +405,7 @@ class CFAR(nn.Module):
 
         Args:
             patches: Patches of each image, shape (B, N, D).
-            tokens: Question tokens, shape (Q, L, D).
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
+            questions: The Q questions.
             pair_index: Image of each question, shape (Q,).
             explain: Whether to return the attention.
 
@@ -418,14 +413,15 @@ class CFAR(nn.Module):
             Refined patches and what was read in them.
         """
         index: Tensor | None = pair_index
-        read = torch.zeros_like(summary)
+        read = torch.zeros_like(questions.summary)
         inside: Tensor | None = None
         routings: list[Routing | None] = []
         attentions: list[Tensor] = []
         for stage in self.stages:
             patches, tokens, read, routing, attention = stage(
-                patches, tokens, summary, mask, index, inside, explain
+                patches, questions, index, inside, explain
             )
+            questions = questions._replace(tokens=tokens)
             index = None  # from here on every question has patches of its own
             routings.append(routing)
             if routing is not None:
@@ -433,5 +429,4 @@ class CFAR(nn.Module):
                 inside = nowhere.scatter(1, routing.patches, True)
             if attention is not None:
                 attentions.append(attention)
-        patches = _per_question(patches, index)
-        return Refinement(patches, read, routings, attentions)
+        return Refinement(_per_question(patches, index), read, routings, attentions)

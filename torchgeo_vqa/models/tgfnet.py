@@ -12,7 +12,7 @@ research, please cite the following paper:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, override
+from typing import Any, Literal, NamedTuple, cast, override
 
 import torch
 from torch import Tensor, nn
@@ -86,20 +86,9 @@ class TGFNetOutput(NamedTuple):
 class TextGuidance(nn.Module):
     """The question guides refinement, fusion and the experts' pooling."""
 
-    def forward(
-        self, tokens: Tensor, summary: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what guides.
-
-        Args:
-            tokens: Question tokens, shape (Q, L, D).
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            The same.
-        """
-        return tokens, summary, mask
+    def forward(self, questions: EncodedQuestions) -> EncodedQuestions:
+        """Return the questions as they are."""
+        return questions
 
 
 class ConstantGuidance(nn.Module):
@@ -114,22 +103,10 @@ class ConstantGuidance(nn.Module):
         super().__init__()
         self.vector = nn.Parameter(torch.randn(width))
 
-    def forward(
-        self, tokens: Tensor, summary: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what guides.
-
-        Args:
-            tokens: Question tokens, not used.
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            The vector as the only token, shape (Q, 1, D), and as the summary, shape
-            (Q, D), and the mask of the token, shape (Q, 1).
-        """
-        guide = self.vector.expand_as(summary)
-        return guide[:, None], guide, mask[:, :1]
+    def forward(self, questions: EncodedQuestions) -> EncodedQuestions:
+        """Return the vector as the summary and only token of each question."""
+        guide = self.vector.expand_as(questions.summary)
+        return EncodedQuestions(guide[:, None], guide, questions.mask[:, :1])
 
 
 class TGFNet(VQAModel):
@@ -217,10 +194,13 @@ class TGFNet(VQAModel):
         explain: bool = False,
     ) -> TGFNetOutput:
         """Answer questions; *explain* adds regions, attention and quality."""
-        tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
-        tokens, guide, mask = self.guidance(tokens, summary, mask)
+        asked = EncodedQuestions(
+            *(x.index_select(0, question_index) for x in questions)
+        )
+        guidance = self.guidance(asked)
+        summary, guide = asked.summary, guidance.summary
         refined: dict[str, Refinement] = {
-            m: self.cfar[m](patches, tokens, guide, mask, pair_index, explain)
+            m: self.cfar[m](patches, guidance, pair_index, explain)
             for m, patches in images.items()
         }
         views = {m: one.patches for m, one in refined.items()}
@@ -269,27 +249,19 @@ class TGFNet(VQAModel):
         looks: Sequence[Tensor | None],
         weights: Tensor,
     ) -> Tensor | None:
-        """Compute how far the routers are from where the experts looked.
+        """Compute how far the routers are from where the experts looked, (Q,).
 
-        Args:
-            refined: Refinement of each modality.
-            looks: Attention of each expert, shape (Q, N), None of those that average.
-            weights: Weights of the experts, shape (Q, E).
-
-        Returns:
-            Mean divergence over modalities and stages, shape (Q,), None in evaluation,
-            and if no expert looks or nothing routes.
+        Experts that average (None of *looks*) look nowhere. Only training needs it.
         """
         attentions = [look for look in looks if look is not None]
         if not self.training or not attentions:
             return None
         look = torch.einsum('qen,qe->qn', torch.stack(attentions, dim=1), weights)
-        losses = []
-        for m, one in refined.items():
-            cfar: Any = self.cfar[m]
-            loss = cfar.divergence(one.routings, look.detach())
-            if loss is not None:
-                losses.append(loss)
+        divergences = (
+            cast(CFAR, self.cfar[m]).divergence(one.routings, look.detach())
+            for m, one in refined.items()
+        )
+        losses = [loss for loss in divergences if loss is not None]
         return torch.stack(losses).mean(0) if losses else None
 
 
