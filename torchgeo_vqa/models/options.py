@@ -46,3 +46,19 @@ def options_of[**P, T](
         return builder
 
     return decorate
+
+
+def take_options(
+    options: dict[str, Any], function: Callable[..., Any]
+) -> dict[str, Any]:
+    """Take out the options of a function.
+
+    Args:
+        options: Options by name, of which the function's are removed.
+        function: The function.
+
+    Returns:
+        Those of the function.
+    """
+    names = inspect.signature(function).parameters.keys() & options.keys()
+    return {name: options.pop(name) for name in names}

@@ -5,11 +5,12 @@
 
 import os
 from collections.abc import Sequence
-from typing import override
+from typing import Any, override
 
 from torch import Tensor, nn
 
 from ...sample import MODALITIES
+from ..options import options_of
 from ..vqa import trim
 from .recurrent import RecurrentEncoder
 from .single_head import SingleHeadModel
@@ -25,8 +26,8 @@ class Blind(SingleHeadModel):
         question_encoder: RecurrentEncoder,
         num_answers: int,
         image_size: int,
-        hidden_width: int,
-        dropout: float,
+        hidden_width: int = 256,
+        dropout: float = 0.0,
     ) -> None:
         """Initialize a new Blind instance.
 
@@ -71,6 +72,7 @@ class Blind(SingleHeadModel):
         return questions[question_index]
 
 
+@options_of(Blind)
 def blind(
     num_answers: int,
     pretrained: str | os.PathLike[str] | None = None,
@@ -79,8 +81,7 @@ def blind(
     image_size: int | None = None,
     word_width: int = 300,
     question_width: int = 256,
-    hidden_width: int = 256,
-    dropout: float = 0.0,
+    **options: Any,
 ) -> Blind:
     """A model that sees the question only.
 
@@ -93,8 +94,7 @@ def blind(
             not used, and small ones are prepared faster).
         word_width: Width of the word embeddings.
         question_width: Width of the recurrent question encoder.
-        hidden_width: Width of the classifier's hidden layer.
-        dropout: Dropout rate before the answers.
+        **options: Options of :class:`Blind`.
 
     Returns:
         The model.
@@ -106,10 +106,5 @@ def blind(
         raise ValueError(
             f'blind has no pretrained weights, got {pretrained!r}: use pretrained=None'
         )
-    return Blind(
-        RecurrentEncoder(nn.GRU(word_width, question_width, batch_first=True)),
-        num_answers,
-        image_size or 64,
-        hidden_width=hidden_width,
-        dropout=dropout,
-    )
+    rnn = nn.GRU(word_width, question_width, batch_first=True)
+    return Blind(RecurrentEncoder(rnn), num_answers, image_size or 64, **options)

@@ -11,7 +11,7 @@ If you use a CLIP tower in your research, please cite the following papers:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import cast, override
+from typing import Any, cast, override
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from ...sample import MODALITIES
 from ..clip import pair_clip
 from ..encoder import ImageEncoder, TextEncoder
 from ..modality import channels_of, fill_absent
+from ..options import options_of
 from ..vqa import trim
 from .single_head import SingleHeadModel
 
@@ -38,8 +39,8 @@ class CLIPConcat(SingleHeadModel):
         image_encoders: Mapping[str, ImageEncoder],
         text_encoder: TextEncoder,
         num_answers: int,
-        hidden_width: int,
-        dropout: float,
+        hidden_width: int = 512,
+        dropout: float = 0.1,
     ) -> None:
         """Initialize a new CLIPConcat instance.
 
@@ -101,6 +102,7 @@ class CLIPConcat(SingleHeadModel):
         return cast(Tensor, self.classifier(x))
 
 
+@options_of(CLIPConcat)
 def clip_concat(
     num_answers: int,
     pretrained: str | os.PathLike[str] | None = None,
@@ -108,8 +110,7 @@ def clip_concat(
     sar_channels: int = 2,
     image_size: int | None = None,
     clip: str = 'ViT-B-16',
-    hidden_width: int = 512,
-    dropout: float = 0.1,
+    **options: Any,
 ) -> CLIPConcat:
     """An MLP on the concatenated embeddings of any CLIP of open_clip.
 
@@ -120,8 +121,7 @@ def clip_concat(
         sar_channels: Number of channels of the SAR image.
         image_size: Image size in pixels (defaults to the architecture's own).
         clip: Architecture, any of ``open_clip.list_models()``.
-        hidden_width: Width of the MLP's hidden layers.
-        dropout: Dropout rate of the hidden layers.
+        **options: Options of :class:`CLIPConcat`.
 
     Returns:
         The model.
@@ -129,10 +129,5 @@ def clip_concat(
     towers = pair_clip(
         clip, pretrained, channels_of(modalities, sar_channels), image_size
     )
-    return CLIPConcat(
-        {m: cast(ImageEncoder, e) for m, e in towers.image_encoders.items()},
-        towers.text_encoder,
-        num_answers,
-        hidden_width=hidden_width,
-        dropout=dropout,
-    )
+    encoders = {m: cast(ImageEncoder, e) for m, e in towers.image_encoders.items()}
+    return CLIPConcat(encoders, towers.text_encoder, num_answers, **options)

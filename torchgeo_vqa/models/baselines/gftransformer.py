@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..options import options_of
+from ..options import options_of, take_options
 from ..vqa import EncodedQuestions, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
@@ -294,10 +294,10 @@ class GFTransformer(CNNModel):
         image_encoder: CNNEncoder,
         question_encoder: RecurrentEncoder,
         num_answers: int,
-        num_heads: int,
-        num_layers: int,
-        fusion_width: int,
-        dropout: float,
+        num_heads: int = 8,
+        num_layers: int = 6,
+        fusion_width: int = 1024,
+        dropout: float = 0.1,
     ) -> None:
         """Initialize a new GFTransformer instance.
 
@@ -388,16 +388,9 @@ def offsets_between(rows: int, columns: int) -> Tensor:
     return torch.cat([offsets, offsets.square().sum(-1, keepdim=True)], dim=-1)
 
 
-@options_of(cnn_encoder)
+@options_of(cnn_encoder, GFTransformer)
 def gftransformer(
-    num_answers: int,
-    word_width: int = 300,
-    width: int = 512,
-    num_heads: int = 8,
-    num_layers: int = 6,
-    fusion_width: int = 1024,
-    dropout: float = 0.1,
-    **options: Any,
+    num_answers: int, word_width: int = 300, width: int = 512, **options: Any
 ) -> GFTransformer:
     """GFTransformer on any CNN of timm.
 
@@ -405,21 +398,12 @@ def gftransformer(
         num_answers: Number of answers.
         word_width: Width of the word embeddings.
         width: Width of the transformer.
-        num_heads: Number of attention heads.
-        num_layers: Number of layers of the encoder, and of the decoder.
-        fusion_width: Width of the mutual fusion.
-        dropout: Dropout rate.
-        **options: Options of the CNN, see :func:`~torchgeo_vqa.models.cnn_encoder`.
+        **options: Options of :class:`GFTransformer` and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return GFTransformer(
-        cnn_encoder(**options),
-        RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True)),
-        num_answers,
-        num_heads,
-        num_layers,
-        fusion_width,
-        dropout,
-    )
+    cnn = cnn_encoder(**take_options(options, cnn_encoder))
+    rnn = RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True))
+    return GFTransformer(cnn, rnn, num_answers, **options)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..options import options_of
 from ..vqa import trim
-from .cnn import CNNEncoder, cnn_encoder
+from .cnn import CNNEncoder
 from .recurrent import RecurrentEncoder
 from .single_head import CNNModel
 
@@ -132,9 +132,9 @@ class MAIN(CNNModel):
         image_encoder: CNNEncoder,
         question_encoder: RecurrentEncoder,
         num_answers: int,
-        width: int,
-        kernel_sizes: Sequence[int],
-        dropout: float,
+        width: int = 256,
+        kernel_sizes: Sequence[int] = (1, 3, 5),
+        dropout: float = 0.1,
     ) -> None:
         """Initialize a new MAIN instance.
 
@@ -193,35 +193,16 @@ class MAIN(CNNModel):
         return cast(Tensor, self.classifier(torch.cat([seen, read], dim=1)))
 
 
-@options_of(cnn_encoder)
-def main_vqa(
-    num_answers: int,
-    word_width: int = 300,
-    question_width: int = 256,
-    width: int = 256,
-    kernel_sizes: Sequence[int] = (1, 3, 5),
-    dropout: float = 0.1,
-    **options: Any,
-) -> MAIN:
+@options_of(MAIN.build, MAIN)
+def main_vqa(num_answers: int, **options: Any) -> MAIN:
     """A network like MAIN on any CNN of timm; its name in the zoo is 'main'.
 
     Args:
         num_answers: Number of answers.
-        word_width: Width of the word embeddings.
-        question_width: Width of the recurrent question encoder.
-        width: Width of attention and fusion.
-        kernel_sizes: Widths of the kernels.
-        dropout: Dropout rate before the answers.
-        **options: Options of the CNN, see :func:`~torchgeo_vqa.models.cnn_encoder`.
+        **options: Options of :class:`MAIN`, of its :meth:`~MAIN.build`, and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return MAIN(
-        cnn_encoder(**options),
-        RecurrentEncoder(nn.GRU(word_width, question_width, batch_first=True)),
-        num_answers,
-        width,
-        kernel_sizes,
-        dropout,
-    )
+    return MAIN.build(num_answers, **options)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..options import options_of
 from ..vqa import trim
-from .cnn import CNNEncoder, cnn_encoder
+from .cnn import CNNEncoder
 from .recurrent import RecurrentEncoder
 from .single_head import CNNModel
 
@@ -38,10 +38,10 @@ class RSVQAModel(CNNModel):
         image_encoder: CNNEncoder,
         question_encoder: RecurrentEncoder,
         num_answers: int,
-        image_width: int,
-        width: int,
-        hidden_width: int,
-        dropout: float,
+        image_width: int = 2048,
+        width: int = 1200,
+        hidden_width: int = 256,
+        dropout: float = 0.5,
     ) -> None:
         """Initialize a new RSVQAModel instance.
 
@@ -114,38 +114,16 @@ class RSVQAModel(CNNModel):
         return cast(Tensor, self.classifier(product))
 
 
-@options_of(cnn_encoder)
-def rsvqa(
-    num_answers: int,
-    word_width: int = 300,
-    question_width: int = 256,
-    image_width: int = 2048,
-    width: int = 1200,
-    hidden_width: int = 256,
-    dropout: float = 0.5,
-    **options: Any,
-) -> RSVQAModel:
+@options_of(RSVQAModel.build, RSVQAModel)
+def rsvqa(num_answers: int, **options: Any) -> RSVQAModel:
     """RSVQA on any CNN of timm.
 
     Args:
         num_answers: Number of answers.
-        word_width: Width of the word embeddings.
-        question_width: Width of the recurrent question encoder.
-        image_width: Width of the image vector.
-        width: Width of the product.
-        hidden_width: Width of the classifier's hidden layer.
-        dropout: Dropout rate before each linear layer.
-        **options: Options of the CNN, see :func:`~torchgeo_vqa.models.cnn_encoder`.
+        **options: Options of :class:`RSVQAModel`, of its :meth:`~RSVQAModel.build`, and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return RSVQAModel(
-        cnn_encoder(**options),
-        RecurrentEncoder(nn.GRU(word_width, question_width, batch_first=True)),
-        num_answers,
-        image_width,
-        width,
-        hidden_width,
-        dropout,
-    )
+    return RSVQAModel.build(num_answers, **options)

@@ -5,13 +5,14 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, override
+from typing import Any, Self, override
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..options import options_of, take_options
 from ..vqa import VQAModel, VQAOutput
-from .cnn import CNNEncoder
+from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
 
 # Q questions in all, A answers
@@ -47,19 +48,7 @@ class SingleHeadModel(VQAModel):
     def classify(
         self, images: Any, questions: Any, pair_index: Tensor, question_index: Tensor
     ) -> Tensor:
-        """Compute the logits of the answers.
-
-        The arguments are those of :meth:`answer`.
-
-        Args:
-            images: Output of :meth:`encode_images`.
-            questions: Output of :meth:`encode_questions`.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-
-        Returns:
-            Logits, shape (Q, A).
-        """
+        """Compute logits, shape (Q, A), from the arguments of :meth:`answer`."""
 
     @override
     def answer(
@@ -102,3 +91,28 @@ class CNNModel(SingleHeadModel):
         )
         self.image_encoder = image_encoder
         self.question_encoder = question_encoder
+
+    @classmethod
+    @options_of(cnn_encoder)
+    def build(
+        cls,
+        num_answers: int,
+        word_width: int = 300,
+        question_width: int = 256,
+        **options: Any,
+    ) -> Self:
+        """Build the model with a GRU.
+
+        Args:
+            num_answers: Number of answers A.
+            word_width: Width of the word embeddings.
+            question_width: Width of the GRU.
+            **options: Options of :func:`~torchgeo_vqa.models.cnn_encoder` and of the
+                model.
+
+        Returns:
+            The model.
+        """
+        cnn = cnn_encoder(**take_options(options, cnn_encoder))
+        rnn = nn.GRU(word_width, question_width, batch_first=True)
+        return cls(cnn, RecurrentEncoder(rnn), num_answers, **options)
