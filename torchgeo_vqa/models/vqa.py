@@ -33,6 +33,17 @@ class VQAOutput(NamedTuple):
     routing_loss: Tensor | None = None
 
 
+class EncodedQuestions(NamedTuple):
+    """Encoded unique questions of models that look at every word."""
+
+    #: Token features, (U, L, D).
+    tokens: Tensor
+    #: Summaries, (U, D).
+    summary: Tensor
+    #: True where there is a token, False at padding, (U, L).
+    mask: Tensor
+
+
 class VQAModel(nn.Module, ABC):
     """Model for visual question answering.
 

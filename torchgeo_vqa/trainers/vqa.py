@@ -3,7 +3,6 @@
 
 """Trainer for visual question answering."""
 
-import inspect
 import math
 import os
 import shlex
@@ -35,7 +34,7 @@ from ..models import (
     VQAOutput,
     register,
 )
-from ..models.api import builder
+from ..models.api import builder_options
 from ..prediction.answer import Answer, as_batch, in_words
 from ..prediction.explanation import Explanation, as_explanation
 from ..storage import cache_folder
@@ -125,12 +124,12 @@ class VQATask(BaseTask):
                 f"{freeze_clip!r}; use freeze_clip=True or 'image'"
             )
         register()
-        accepted = inspect.signature(builder(model)).parameters
+        accepted = builder_options(model)
         unknown = sorted(set(model_args or ()) - set(accepted))
         if unknown:
             raise ValueError(
                 f'{model} has no argument {", ".join(unknown)}, model_args may hold '
-                f'{", ".join(p for p in accepted if p != "num_answers")}'
+                f'{", ".join(accepted)}'
             )
         #: What the task knows of its data: answers, question_types, groups, modalities,
         #: sar_channels, image_size and statistics. None until a data module or a
@@ -156,7 +155,7 @@ class VQATask(BaseTask):
         """
         own: TGFNet_Weights = TGFNet_Weights.verify(weights)
         task = cls(own.meta['model'])
-        task._build_for(own.metadata)
+        task._build_for(own.metadata.to_dict())
         task.model.load_state_dict(own.get_state_dict())
         return task.eval()
 

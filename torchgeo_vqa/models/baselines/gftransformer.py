@@ -9,26 +9,24 @@ If you use this model in your research, please cite the following paper:
 """
 
 import math
-import os
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast, override
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from ...sample import MODALITIES
-from ..tgfnet import Questions
-from ..vqa import VQAModel, VQAOutput, trim
+from ..options import options_of, take_options
+from ..vqa import EncodedQuestions, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
+from .single_head import CNNModel
 
 # B pairs, Q questions in all, U unique questions, h x w grid of patches, N = h * w,
 # L tokens, D width, k heads, d = D / k, F width of the fusion, A answers
 
 
-class Images(NamedTuple):
+class EncodedPatches(NamedTuple):
     """Encoded pairs of images."""
 
     #: Patches, (B, N, D).
@@ -278,18 +276,17 @@ class MutualFusion(nn.Module):
         return cast(Tensor, self.norm(gate * image + (1 - gate) * question))
 
 
-class GFTransformer(VQAModel):
+class GFTransformer(CNNModel):
     """Transformer with gated attention modules and a mutual fusion module.
 
     An LSTM and the encoder's layers read the question. The decoder's layers let the
-    patches of a CNN's feature map look at each other, by content and by place, and read
-    the words. Both sides are pooled and fused by a gate.
+    patches of a CNN's feature map attend to each other, by content and by position, and
+    to the words. Both sides are pooled and fused by a gate.
 
     Ours differs from the paper's code in these: word embeddings and CNN learn with the
     rest, where the paper starts from GloVe and from stored features. Its gate of the
     mutual fusion is a softmax over a single number, always 1: ours weighs feature by
-    feature. Attention by place starts from all sides of a patch, not at random. The
-    paper has no SAR: here it is stacked onto the optical image as further channels.
+    feature. Attention by position starts from all sides of a patch, not at random.
     """
 
     def __init__(
@@ -317,19 +314,12 @@ class GFTransformer(VQAModel):
         Raises:
             ValueError: If the question encoder's width does not suit *num_heads*.
         """
-        super().__init__()
+        super().__init__(image_encoder, question_encoder, num_answers)
         width = question_encoder.width
         if width % num_heads:
             raise ValueError(
                 f'width must be a multiple of num_heads ({num_heads}), got {width}'
             )
-        self.modalities = tuple(image_encoder.channels)
-        self.num_answers = num_answers
-        self.image_size = image_encoder.image_size
-        self.context_length = question_encoder.context_length
-        self.expert_names = ('answer',)
-        self.image_encoder = image_encoder
-        self.question_encoder = question_encoder
         self.image_projection = nn.Linear(image_encoder.width, width)
         self.encoder = nn.ModuleList(
             EncoderLayer(width, num_heads, dropout) for _ in range(num_layers)
@@ -342,76 +332,48 @@ class GFTransformer(VQAModel):
         self.fusion = MutualFusion(fusion_width, dropout)
         self.classifier = nn.Linear(fusion_width, num_answers)
 
+    @override
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
-    ) -> Images:
-        """Encode pairs of images.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Patches, as far as they do not depend on the question, and their offsets.
-
-        Raises:
-            ValueError: If there is no image that the model uses.
-        """
+    ) -> EncodedPatches:
+        """Return patches, as far as they do not depend on the question, and offsets."""
         features = self.image_encoder(image_optical, image_sar)
         patches = self.image_projection(rearrange(features, 'b d h w -> b (h w) d'))
         offsets = offsets_between(features.shape[2], features.shape[3]).to(patches)
         first = cast(DecoderLayer, self.decoder[0])
-        return Images(first.look(patches, offsets), offsets)
+        return EncodedPatches(first.look(patches, offsets), offsets)
 
-    def encode_questions(self, tokens: Tensor) -> Questions:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Words, shape (U, L, D), pooled words, shape (U, F), and padding mask; L is
-            trimmed to the longest.
-        """
+    @override
+    def encode_questions(self, tokens: Tensor) -> EncodedQuestions:
+        """Return words, pooled words (U, F) and mask; L is trimmed to the longest."""
         tokens = trim(tokens)
         mask = tokens != 0
         words, _ = self.question_encoder(tokens)
         for layer in self.encoder:
             words = layer(words, mask)
-        return Questions(words, self.question_pooling(words, mask), mask)
+        return EncodedQuestions(words, self.question_pooling(words, mask), mask)
 
-    def answer(
+    @override
+    def classify(
         self,
-        images: Images,
-        questions: Questions,
+        images: EncodedPatches,
+        questions: EncodedQuestions,
         pair_index: Tensor,
         question_index: Tensor,
-        explain: bool = False,
-    ) -> VQAOutput:
-        """Answer questions about pairs.
-
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Changes nothing: there is nothing to explain.
-
-        Returns:
-            Logits.
-        """
+    ) -> Tensor:
+        """Return the logits, shape (Q, A)."""
         words, summary, mask = (x[question_index] for x in questions)
         patches = images.patches[pair_index]
         first, *others = (cast(DecoderLayer, layer) for layer in self.decoder)
         patches = first.read(patches, words, mask)
         for layer in others:
             patches = layer.read(layer.look(patches, images.offsets), words, mask)
-        logits = self.classifier(self.fusion(self.image_pooling(patches), summary))
-        return VQAOutput(logits, logits[:, None], torch.ones_like(logits[:, :1]))
+        fused = self.fusion(self.image_pooling(patches), summary)
+        return cast(Tensor, self.classifier(fused))
 
 
 def offsets_between(rows: int, columns: int) -> Tensor:
-    """How far the patches of a grid are apart.
+    """Compute how far the patches of a grid are apart.
 
     Args:
         rows: Number of rows h.
@@ -421,52 +383,27 @@ def offsets_between(rows: int, columns: int) -> Tensor:
         Rows down, columns to the right and squared distance from each patch to each,
         shape (N, N, 3).
     """
-    places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-    offsets = (places[None] - places[:, None]).float()
+    positions = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    offsets = (positions[None] - positions[:, None]).float()
     return torch.cat([offsets, offsets.square().sum(-1, keepdim=True)], dim=-1)
 
 
+@options_of(cnn_encoder, GFTransformer)
 def gftransformer(
-    num_answers: int,
-    pretrained: str | os.PathLike[str] | None = None,
-    modalities: Sequence[str] = MODALITIES,
-    sar_channels: int = 2,
-    image_size: int | None = None,
-    backbone: str = 'resnet152',
-    word_width: int = 300,
-    width: int = 512,
-    num_heads: int = 8,
-    num_layers: int = 6,
-    fusion_width: int = 1024,
-    dropout: float = 0.1,
+    num_answers: int, word_width: int = 300, width: int = 512, **options: Any
 ) -> GFTransformer:
     """GFTransformer on any CNN of timm.
 
     Args:
         num_answers: Number of answers.
-        pretrained: Weights of the CNN: 'timm' for those timm downloads, a local file of
-            timm weights, or None for random weights.
-        modalities: Modalities to use, of 'optical' (as published) and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the CNN's own).
-        backbone: CNN, any of ``timm.list_models()``.
         word_width: Width of the word embeddings.
         width: Width of the transformer.
-        num_heads: Number of attention heads.
-        num_layers: Number of layers that read the question, and of those that look at
-            the image.
-        fusion_width: Width of the mutual fusion.
-        dropout: Dropout rate.
+        **options: Options of :class:`GFTransformer` and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return GFTransformer(
-        cnn_encoder(backbone, pretrained, modalities, sar_channels, image_size),
-        RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True)),
-        num_answers,
-        num_heads=num_heads,
-        num_layers=num_layers,
-        fusion_width=fusion_width,
-        dropout=dropout,
-    )
+    cnn = cnn_encoder(**take_options(options, cnn_encoder))
+    rnn = RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True))
+    return GFTransformer(cnn, rnn, num_answers, **options)
