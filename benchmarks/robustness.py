@@ -105,7 +105,7 @@ def run_methods(args: argparse.Namespace) -> None:
         for name in args.only:
             method = METHODS[name]
             callback = {
-                'class_path': 'torchgeo_vqa.trainers.DegradationTest',
+                'class_path': 'torchgeo_vqa.callbacks.DegradationTest',
                 'init_args': DEGRADATION if method.plotted else EXTREMES,
             }
             job = partial(

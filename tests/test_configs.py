@@ -98,7 +98,7 @@ def check_test(out: str, num_questions: int) -> None:
     'option',
     [
         f'--config {DEGRADATION}',
-        '--trainer.callbacks+=torchgeo_vqa.trainers.DegradationTest',
+        '--trainer.callbacks+=torchgeo_vqa.callbacks.DegradationTest',
     ],
     ids=('config', 'callback'),
 )

@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip import tokenize
 
-from torchgeo_vqa.annotations import question_table, table_cache
+from torchgeo_vqa.annotations import QuestionTable, question_table, table_cache
 from torchgeo_vqa.annotations.question_table import COLUMNS, decode
-from torchgeo_vqa.annotations import QuestionTable
 
 ROWS = [
     ['b', 'count', 'How many ships?', '2'],

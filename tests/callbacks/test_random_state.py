@@ -12,8 +12,9 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from torchgeo_vqa.callbacks import RandomState
 from torchgeo_vqa.datamodules import OSVQADataModule
-from torchgeo_vqa.trainers import RandomState, VQATask
+from torchgeo_vqa.trainers import VQATask
 
 EPOCHS = 3
 

@@ -67,8 +67,8 @@ def test_trains_and_tests(
     assert trainer.global_step == 2
     trainer.test(task, datamodule=dm, verbose=False)
     assert task.metadata is not None
-    assert tuple(task.metadata['modalities']) == modalities
-    assert task.metadata['sar_channels'] == 2 * ('sar' in modalities)
+    assert task.metadata.modalities == modalities
+    assert task.metadata.sar_channels == 2 * ('sar' in modalities)
     (path,) = tmp_path.glob('lightning_logs/*/test_metrics.json')
     report = json.loads(path.read_text())
     assert report['num_questions'] == num_questions

@@ -14,7 +14,7 @@ import pytest
 START = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from torchgeo_vqa import datasets, trainers, transforms, datamodules, conversion
+from torchgeo_vqa import callbacks, conversion, datamodules, datasets, trainers, transforms
 from lightning.pytorch import Trainer
 size, root, folder = int(sys.argv[1]), *sys.argv[2:]
 """
@@ -26,7 +26,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 PREDICT = """
 task = trainers.VQATask('tgfnet_tiny')
 dm = datamodules.OSVQADataModule(root, batch_size=1)
-writer = trainers.PredictionWriter('answers{suffix}')
+writer = callbacks.PredictionWriter('answers{suffix}')
 trainer = Trainer(accelerator='cpu', default_root_dir=folder, logger=False,
                   enable_progress_bar=False, callbacks=[writer])
 {full}

@@ -13,8 +13,8 @@ from torchgeo_vqa.questions import MIN_SHARE, QUALITIES, Scene, SceneObject
 from torchgeo_vqa.questions.dilation import dilate
 from torchgeo_vqa.synthetic.landscape import (
     BUILT_UP,
-    CLASSES,
     CATEGORIES,
+    CLASSES,
     WATER,
     make_scene,
 )
