@@ -155,7 +155,11 @@ METHODS = {
 
 #: How often training shows images that are as bad as those of the test, found on the
 #: validation split.
-HARDENING = {'cloud': 0.3, 'low_light': 0.3, 'missing_optical': 0.1}
+HARDENING = {
+    'augmentation.cloud': 0.3,
+    'augmentation.low_light': 0.3,
+    'augmentation.missing_optical': 0.1,
+}
 
 METHODS |= {
     f'{name}_hardened': replace(METHODS[name], data=HARDENING, table='hardened')

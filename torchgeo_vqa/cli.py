@@ -78,7 +78,7 @@ def _generate_parser() -> ArgumentParser:
     lists: dict[str, tuple[type, str]] = {
         'optical_bands': (int, 'red, green and blue among the bands, counted from 1'),
         'ignore': (int, 'codes that mean that nothing is known, such as clouds'),
-        'kinds': (str, 'kinds of objects that were looked for'),
+        'categories': (str, 'categories of objects that were looked for'),
         'urban_classes': (str, 'names of the classes that make an area urban'),
         'question_types': (str, 'question types to ask'),
     }

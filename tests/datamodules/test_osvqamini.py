@@ -19,6 +19,7 @@ from torchgeo.datasets.utils import Sample
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.datasets.osvqamini import OSVQAMini
 from torchgeo_vqa.questions import candidates
+from torchgeo_vqa.transforms import Augmentation
 
 NUM_SCENES = {'train': 24, 'val': 5, 'test': 3}
 
@@ -97,9 +98,9 @@ def test_every_training_answer_is_true(root: Path) -> None:
     checked: Counter[str] = Counter()
     for _ in range(6):
         for raw in dm.train_dataloader():
-            batch = dm.augmentation(raw)
-            assert dm.augmentation.geometry is not None
-            elements = dm.augmentation.geometry._params['dihedral'].tolist()
+            batch = dm.paired_augmentation(raw)
+            assert dm.paired_augmentation.geometry is not None
+            elements = dm.paired_augmentation.geometry._params['dihedral'].tolist()
             for i, element in enumerate(elements):
                 real = batch['question_id'][i] >= 0
                 (name,) = set(dataset.location(batch['question_id'][i][real]))
@@ -215,17 +216,18 @@ def test_training_drops_only_a_last_batch(
 
 
 def test_reproducible(root: Path, tmp_path: Path) -> None:
+    augmentation = Augmentation(color_jitter=0.5, cloud=0.5, low_light=0.5, speckle=0.5)
     runs = []
     for seed in (1, 1, 2):
         seed_everything(seed, verbose=False)
-        dm = make(root, color_jitter=0.5, cloud=0.5, low_light=0.5, speckle=0.5)
+        dm = make(root, augmentation=augmentation)
         runs.append(fit(dm, tmp_path)['train'])
     assert all(equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
     assert not any(equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
 
 
 def test_missing_images_become_the_mean(root: Path, tmp_path: Path) -> None:
-    batches = fit(make(root, missing_optical=1.0), tmp_path)
+    batches = fit(make(root, augmentation=Augmentation(missing_optical=1.0)), tmp_path)
     quality = make(root).question_types.index('modality_quality')
     for batch in batches['train']:
         assert not batch['image_optical'].any()
@@ -282,7 +284,7 @@ def test_vocabulary_is_settable(root: Path) -> None:
     dm = make(root)
     dm.setup('fit')
     every = torch.arange(len(dm.dataset_for('val').table))
-    _ = dm.augmentation, dm.blind_labels('val', every)
+    _ = dm.paired_augmentation, dm.blind_labels('val', every)
     dm.set_answers(['forest', 'no', 'yes'])
     assert dm.answers == ('forest', 'no', 'yes')
     assert dm.dataset_for('test').answers == dm.answers
@@ -294,7 +296,7 @@ def test_vocabulary_is_settable(root: Path) -> None:
         for a in dm.dataset_for('val').answer_text(ids)
     ]
     assert batch['label'][batch['label'] >= 0].tolist() == known
-    assert dm.augmentation._table.shape[-1] == 3 + 2
+    assert dm.paired_augmentation._table.shape[-1] == 3 + 2
 
 
 def test_statistics_are_settable_and_saved(root: Path) -> None:

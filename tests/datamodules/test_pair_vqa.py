@@ -19,6 +19,7 @@ from torchgeo_vqa.datamodules import (
     RSVQAxBENDataModule,
 )
 from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
 
 #: Data module, fixture, modalities, convention, questions of the test split.
 CASES: list[tuple[type[PairVQADataModule], str, tuple[str, ...], str, int]] = [
@@ -50,7 +51,9 @@ def test_trains_and_tests(
 ) -> None:
     root = request.getfixturevalue(f'{name}_root')
     seed_everything(0)
-    dm = dm_class(root=str(root), batch_size=3, speckle=0.5, cloud=0.5)
+    dm = dm_class(
+        root=str(root), batch_size=3, augmentation=Augmentation(speckle=0.5, cloud=0.5)
+    )
     task = VQATask('tgfnet_tiny')
     trainer = Trainer(
         accelerator='cpu',
@@ -106,13 +109,18 @@ def test_second_test_split(
 def test_command_line(dm_class: type[PairVQADataModule]) -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(PairVQADataModule, 'data')
-    options = {'root': 'here', 'num_answers': '9', 'num_workers': '2', 'cloud': '0.5'}
+    options = {
+        'root': 'here',
+        'num_answers': '9',
+        'num_workers': '2',
+        'augmentation.cloud': '0.5',
+    }
     args = [f'--data.{key}={value}' for key, value in options.items()]
     parsed = parser.parse_args([f'--data={dm_class.__name__}', *args])
     dm = parser.instantiate_classes(parsed).data
     assert type(dm) is dm_class
     assert dm.num_workers == 2
-    assert dm.photometry['cloud'] == 0.5
+    assert dm.augmentation == Augmentation(cloud=0.5, optical=[], sar=[])
     assert dm.kwargs['root'] == 'here'
     assert dm.kwargs['num_answers'] == 9
 

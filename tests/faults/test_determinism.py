@@ -16,8 +16,9 @@ OPTIONS = (
     *('--model', 'VQATask', '--model.model', 'tgfnet_tiny', '--model.lr', '1e-3'),
     *('--model.model_args', '{dropout: 0.3}', '--seed_everything', '3'),
     *('--data', 'OSVQADataModule', '--data.batch_size', '2'),
-    *('--data.questions_per_sample', '3', '--data.cloud', '0.5'),
-    *('--data.low_light', '0.5', '--data.speckle', '0.5'),
+    *('--data.questions_per_sample', '3', '--data.augmentation.cloud', '0.5'),
+    *('--data.augmentation.low_light', '0.5'),
+    *('--data.augmentation.speckle', '0.5'),
     *('--trainer.accelerator', 'cpu', '--trainer.max_epochs', '2'),
     *('--trainer.enable_progress_bar', 'false'),
 )

@@ -14,7 +14,7 @@ import pytest
 START = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from torchgeo_vqa import datasets, trainers, datamodules, conversion
+from torchgeo_vqa import datasets, trainers, transforms, datamodules, conversion
 from lightning.pytorch import Trainer
 size, root, folder = int(sys.argv[1]), *sys.argv[2:]
 """
@@ -66,7 +66,8 @@ def test_features(release_root: Path, tmp_path: Path) -> None:
     """Training goes on, and says once for each tower that it is slower."""
     script = f"""
 task = trainers.VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=folder)
-dm = datamodules.OSVQADataModule(root, batch_size=2, geometry=False)
+dm = datamodules.OSVQADataModule(root, batch_size=2,
+    augmentation=transforms.Augmentation(geometry=False))
 trainer = Trainer(max_epochs=1, accelerator='cpu', logger=False,
                   enable_checkpointing=False, enable_progress_bar=False)
 {FULL}

@@ -470,7 +470,7 @@ def test_same_arguments_same_bytes(tmp_path: Path, arguments: dict[str, Any]) ->
         ({'classes': 'text.yaml'}, ValueError, 'must name the code of each class'),
         ({'classes': 'bad.yaml'}, ValueError, 'neither YAML nor JSON'),
         ({'labels': 'nocrs.tif'}, ValueError, r'nocrs\.tif has no CRS'),
-        ({'labels': 'far.tif'}, RuntimeError, 'no place in common'),
+        ({'labels': 'far.tif'}, RuntimeError, 'no location in common'),
         ({'labels': 'broken.tif'}, OSError, r'cannot read .*broken\.tif'),
         ({'question_types': ['rural_urban']}, ValueError, 'rural_urban'),
     ],

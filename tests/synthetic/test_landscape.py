@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from torchgeo_vqa.questions import MIN_SHARE, QUALITIES, Scene, SceneObject
 from torchgeo_vqa.questions.dilation import dilate
-from torchgeo_vqa.synthetic.landscape import BUILT_UP, CLASSES, KINDS, WATER, make_scene
+from torchgeo_vqa.synthetic.landscape import (
+    BUILT_UP,
+    CLASSES,
+    CATEGORIES,
+    WATER,
+    make_scene,
+)
 from torchgeo_vqa.synthetic.optical import render_optical
 from torchgeo_vqa.synthetic.sar import render_sar
 
@@ -53,15 +59,15 @@ class TestMakeScene:
         assert {len(scene.present) for scene in scenes} >= {1, 2, 3, 4, 5}
 
     def test_objects_stand_on_plausible_ground(self, scenes: list[Scene]) -> None:
-        seen = dict.fromkeys(KINDS, 0)
+        seen = dict.fromkeys(CATEGORIES, 0)
         built_up = 0
         for scene in scenes:
             for obj, mask in masks(scene):
-                seen[obj.kind] += 1
+                seen[obj.category] += 1
                 ground = scene.label[mask]
-                if obj.kind == 'ship':
+                if obj.category == 'ship':
                     assert (ground == WATER).all()
-                elif obj.kind == 'bridge':
+                elif obj.category == 'bridge':
                     assert 0.2 < (ground == WATER).mean() < 0.95
                 else:
                     assert len(np.unique(ground)) == 1
@@ -72,7 +78,7 @@ class TestMakeScene:
 
     def test_objects_can_be_seen_and_told_apart(self, scenes: list[Scene]) -> None:
         for scene in scenes:
-            assert len(scene.objects) <= 4 * len(KINDS)
+            assert len(scene.objects) <= 4 * len(CATEGORIES)
             found = masks(scene)
             for i, (obj, mask) in enumerate(found):
                 assert min(obj.bottom - obj.top, obj.right - obj.left) >= 2
@@ -129,7 +135,7 @@ class TestImages:
                 if c in scene.present:
                     vv[CLASSES[c]] += [image[0][(scene.label == c) & ground].mean()]
             for obj, mask in masks(scene):
-                if obj.kind == 'building':
+                if obj.category == 'building':
                     vv['building'].append(image[0][mask].mean())
         # dB as published for C band: calm water near -20, towns near -5, double bounce above
         assert -24 < np.mean(vv['water']) < -16

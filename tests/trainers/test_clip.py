@@ -23,7 +23,7 @@ from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.trainers import CLIPTask, VQATask
 from torchgeo_vqa.trainers.clip import contrastive_loss, hits, make_statements
-from torchgeo_vqa.transforms import PairedAugmentation
+from torchgeo_vqa.transforms import Augmentation, PairedAugmentation
 
 ANSWERS = ['yes', 'no', '2', 'left', 'right']
 
@@ -243,7 +243,12 @@ class TestCLIPTask:
         seed_everything(0)
         task = CLIPTask('tgfnet-tiny', lr=3e-3)
         runner = trainer(folder, max_epochs=60, limit_val_batches=0)
-        dm = make(release_root, batch_size=6, questions_per_sample=None, geometry=False)
+        dm = make(
+            release_root,
+            batch_size=6,
+            questions_per_sample=None,
+            augmentation=Augmentation(geometry=False),
+        )
         runner.fit(task, datamodule=dm)
         assert runner.callback_metrics['train_loss'] < 0.1
 

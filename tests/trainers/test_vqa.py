@@ -4,6 +4,7 @@
 """Tests of the trainer."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
+
+STILL = Augmentation(geometry=False)
 
 
 def make(root: Path, **kwargs: Any) -> OSVQADataModule:
@@ -312,7 +316,7 @@ class TestVQATask:
                 'tgfnet_tiny', freeze_clip=True, feature_cache=cache, lr=1e-2
             )
             runner = trainer(tmp_path, max_steps=0, num_sanity_val_steps=0)
-            runner.fit(task, datamodule=make(release_root, geometry=False))
+            runner.fit(task, datamodule=make(release_root, augmentation=STILL))
             counts.append(0)
             for encoder in task.model.image_encoders.values():
                 original = encoder._patches
@@ -324,7 +328,7 @@ class TestVQATask:
                 encoder._patches = count
             seed_everything(1)
             runner = trainer(tmp_path, max_epochs=3, num_sanity_val_steps=0)
-            runner.fit(task, datamodule=make(release_root, geometry=False))
+            runner.fit(task, datamodule=make(release_root, augmentation=STILL))
             states.append(task.state_dict())
             for module in task.model.modules():
                 assert getattr(module, 'cache', None) is None
@@ -335,15 +339,22 @@ class TestVQATask:
                 torch.testing.assert_close(value, state[name], msg=name)
 
     @pytest.mark.parametrize(
-        'data', [{'geometry': True}, {'cloud': 0.5}, {'patch_size': 16}]
+        ('data', 'name'),
+        [
+            ({'augmentation': Augmentation()}, 'augmentation.geometry=True'),
+            (
+                {'augmentation': Augmentation(geometry=False, cloud=0.5)},
+                'augmentation.cloud=0.5',
+            ),
+            ({'patch_size': 16}, 'patch_size=16'),
+        ],
     )
     def test_feature_cache_refuses_augmentation(
-        self, release_root: Path, folder: Path, data: dict[str, Any]
+        self, release_root: Path, folder: Path, data: dict[str, Any], name: str
     ) -> None:
         task = VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=str(folder))
-        dm = make(release_root, **{'geometry': False, **data})
-        name, value = next(iter(data.items()))
-        with pytest.raises(ValueError, match=rf'augments them \({name}={value}\)'):
+        dm = make(release_root, **{'augmentation': STILL, **data})
+        with pytest.raises(ValueError, match=rf'augments them \({re.escape(name)}\)'):
             trainer(folder).fit(task, datamodule=dm)
 
     @pytest.mark.parametrize('freeze', [True, False])
@@ -354,7 +365,7 @@ class TestVQATask:
         seed_everything(0)
         task = VQATask('tgfnet_tiny', freeze_clip=freeze)
         seen: list[tuple[bool, int]] = []
-        data = {'batch_size': 1, 'geometry': False}
+        data = {'batch_size': 1, 'augmentation': STILL}
         trainer(folder, max_steps=0).fit(task, datamodule=make(release_root, **data))
         encoder = task.model.text_encoder
         original = encoder._features

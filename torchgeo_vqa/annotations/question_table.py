@@ -154,11 +154,11 @@ class QuestionTable:
         shape = (len(self.values['question']), CONTEXT_LENGTH)
         self._tokens = np.zeros(shape, np.uint16)
 
-    def select(self, rows: NDArray[np.bool_]) -> 'QuestionTable':
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> 'QuestionTable':
         """Keep some of the rows.
 
         Args:
-            rows: Mask of shape (N,).
+            rows: Mask of shape (N,), or row numbers, which may repeat.
 
         Returns:
             A table of the rows kept, which are numbered anew. Codes stay as they are.

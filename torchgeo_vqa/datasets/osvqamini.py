@@ -57,6 +57,7 @@ class OSVQAMini(OSVQA):
         res: float | tuple[float, float] | None = None,
         transforms: Callable[[Sample], Sample] | None = None,
         cache: bool = True,
+        on_error: Literal['raise', 'skip'] = 'raise',
     ) -> None:
         """Initialize a new OSVQAMini instance.
 
@@ -81,6 +82,7 @@ class OSVQAMini(OSVQA):
             transforms: A function/transform that takes an input sample and returns a
                 transformed version.
             cache: Whether to keep decoded images in memory.
+            on_error: As in :class:`OSVQA`.
 
         Raises:
             FileExistsError: If the folder is there but holds something else.
@@ -110,6 +112,7 @@ class OSVQAMini(OSVQA):
             res=res,
             transforms=transforms,
             cache=cache,
+            on_error=on_error,
         )
 
     def scene(self, name: str) -> Scene:

@@ -11,7 +11,7 @@ from rasterio.enums import Resampling
 from torchgeo.datasets import GeoDataset
 
 from ..rasters.coverage import Query, find_gaps
-from . import NO_DATA
+from .scene import NO_DATA
 
 
 class ClassMap:

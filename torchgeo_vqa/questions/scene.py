@@ -35,30 +35,30 @@ class Legend:
 
     Args:
         class_names: Land-cover classes, as they are named in questions and answers.
-        kinds: Object kinds that were looked for, in the singular.
+        categories: Object categories that were looked for, in the singular.
         urban_classes: Classes that make an area urban.
         quality: Whether the quality of the optical image is known.
     """
 
     class_names: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     urban_classes: tuple[str, ...] = ()
     quality: bool = False
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One object, known by its kind and its box.
+    """One object, known by its category and its box.
 
     Args:
-        kind: What it is, in the singular, such as ``'ship'``.
+        category: What it is, in the singular, such as ``'ship'``.
         top: Upper edge in pixels, row 0 starting at 0.
         left: Left edge in pixels.
         bottom: Lower edge in pixels (exclusive).
         right: Right edge in pixels (exclusive).
     """
 
-    kind: str
+    category: str
     top: float
     left: float
     bottom: float
@@ -107,11 +107,13 @@ class Scene:
     Args:
         label: (H, W) uint8 raster, index into *class_names*, or :data:`NO_DATA`.
         class_names: Land-cover classes, as they are named in questions and answers.
-        objects: All objects of the kinds listed in *kinds* that are entirely inside.
-        kinds: Object kinds that were looked for, in the singular, so that 'none' is known too.
+        objects: All objects of these *categories* that are entirely inside.
+        categories: Object categories that were looked for, in the singular, so that
+            'none' is known too.
         quality: (H, W) uint8 raster, index into :data:`QUALITIES`; None if not known.
         urban_classes: Classes that make an area urban.
-        partial: Kinds of which objects lie partly inside, so that their number is not clear.
+        partial: Categories of which objects lie partly inside, so that their number is
+            not clear.
         instances: (H, W) uint8 raster, i + 1 where objects[i] is, 0 elsewhere (synthetic scenes only).
         cloud: (H, W) opacity of the clouds, 0 to 1 (synthetic scenes only).
     """
@@ -119,7 +121,7 @@ class Scene:
     label: NDArray[np.uint8]
     class_names: tuple[str, ...]
     objects: tuple[SceneObject, ...] = ()
-    kinds: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     quality: NDArray[np.uint8] | None = None
     urban_classes: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()
@@ -142,7 +144,7 @@ class Scene:
         """What the map of the scene can tell."""
         return Legend(
             self.class_names,
-            self.kinds,
+            self.categories,
             self.urban_classes,
             quality=self.quality is not None,
         )
@@ -181,11 +183,11 @@ class Scene:
         return tuple(int(i) for i in np.flatnonzero(self.shares >= MIN_SHARE))
 
     @cached_property
-    def by_kind(self) -> dict[str, tuple[SceneObject, ...]]:
-        """Objects of each kind that are entirely inside, empty tuples included."""
+    def by_category(self) -> dict[str, tuple[SceneObject, ...]]:
+        """Objects of each category that are entirely inside, empty tuples included."""
         return {
-            kind: tuple(o for o in self.objects if o.kind == kind)
-            for kind in self.kinds
+            category: tuple(o for o in self.objects if o.category == category)
+            for category in self.categories
         }
 
     @property
@@ -230,7 +232,7 @@ class Scene:
         }
         boxes = [turn_box(o.box, self.shape, k) for o in self.objects]
         objects = [
-            SceneObject(o.kind, *box)
+            SceneObject(o.category, *box)
             for o, box in zip(self.objects, boxes, strict=True)
         ]
         return replace(self, objects=tuple(objects), **rasters)

@@ -16,8 +16,8 @@ from .noise import smooth_noise
 CLASSES = ('water', 'forest', 'cropland', 'grassland', 'built-up land', 'bare soil')
 WATER, FOREST, CROPLAND, GRASSLAND, BUILT_UP, BARE = range(len(CLASSES))
 
-#: Object kinds, as named in questions.
-KINDS = ('ship', 'bridge', 'building', 'storage tank')
+#: Object categories, as named in questions.
+CATEGORIES = ('ship', 'bridge', 'building', 'storage tank')
 
 #: Chance of a clear, cloudy, dark optical image, in the order of QUALITIES.
 CONDITION_CHANCES = (0.45, 0.30, 0.25)
@@ -30,7 +30,7 @@ _NUM_CLASSES = (0.05, 0.15, 0.28, 0.30, 0.22)
 _CLASS_WEIGHTS = (0.32, 0.11, 0.12, 0.11, 0.22, 0.12)
 # Classes smaller than this are removed, so that every class is seen at a glance.
 _MIN_SHARE = 2 * MIN_SHARE
-# Chance of 0, 1, ... objects of a kind where there is ground for it. One is the most
+# Chance of 0, 1, ... objects of a category where there is ground for it. One is the most
 # frequent since many questions are about 'the' ship.
 _NUM_OBJECTS = (0.18, 0.52, 0.12, 0.10, 0.08)
 # Ground on which objects stand, and how often.
@@ -56,15 +56,17 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
     """
     label, river = _draw_land_cover(rng, size)
     instances = np.zeros((size, size), np.uint8)
-    kinds = [] if river is None else _build_bridges(rng, label, river, instances)
-    kinds += _place_objects(rng, label, instances)
-    objects = tuple(_box(kind, instances == i) for i, kind in enumerate(kinds, start=1))
+    categories = [] if river is None else _build_bridges(rng, label, river, instances)
+    categories += _place_objects(rng, label, instances)
+    objects = tuple(
+        _box(category, instances == i) for i, category in enumerate(categories, start=1)
+    )
     cloud, quality = _draw_quality(rng, size)
     return Scene(
         label=label,
         class_names=CLASSES,
         objects=objects,
-        kinds=KINDS,
+        categories=CATEGORIES,
         quality=quality,
         urban_classes=(CLASSES[BUILT_UP],),
         instances=instances,
@@ -213,13 +215,13 @@ def _build_bridges(
 
 @lru_cache(maxsize=512)
 def _stamp(
-    kind: str, length: int, width: int, angle: int
+    category: str, length: int, width: int, angle: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row and column offsets of an object's pixels."""
     rows, columns = np.mgrid[-8:9, -8:9]
     along = columns * np.cos(np.radians(angle)) + rows * np.sin(np.radians(angle))
     across = rows * np.cos(np.radians(angle)) - columns * np.sin(np.radians(angle))
-    match kind:
+    match category:
         case 'ship':
             # pointed at both ends
             mask = (
@@ -238,18 +240,18 @@ def _stamp(
 
 
 def _draw_stamp(
-    rng: np.random.Generator, kind: str
+    rng: np.random.Generator, category: str
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw the size and direction of an object."""
-    match kind:
+    match category:
         case 'ship':
             angle = int(rng.integers(8)) * 45 // 2
-            return _stamp(kind, int(rng.integers(11, 14)), 4, angle)
+            return _stamp(category, int(rng.integers(11, 14)), 4, angle)
         case 'storage tank':
-            return _stamp(kind, int(rng.integers(7, 9)), 0, 0)
+            return _stamp(category, int(rng.integers(7, 9)), 0, 0)
         case _:
             length = int(rng.integers(6, 10))
-            return _stamp(kind, length, 15 - length, 0)
+            return _stamp(category, length, 15 - length, 0)
 
 
 def _place_objects(
@@ -263,14 +265,14 @@ def _place_objects(
     placed: list[str] = []
     offset = int(instances.max())
     jobs: list[str] = []
-    for kind in ('ship', 'building', 'storage tank'):
-        jobs += [kind] * int(rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS))
+    for category in ('ship', 'building', 'storage tank'):
+        jobs += [category] * int(rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS))
     rng.shuffle(jobs)
-    for kind in jobs:
-        if kind == 'ship':
+    for category in jobs:
+        if category == 'ship':
             grounds, chances = [WATER], [1.0]
         else:
-            options = [(c, p) for c, p in _GROUND[kind] if c in ground_of]
+            options = [(c, p) for c, p in _GROUND[category] if c in ground_of]
             if not options:
                 continue
             grounds, weights = (
@@ -285,7 +287,7 @@ def _place_objects(
         spots = np.argwhere(allowed)
         if not len(spots):
             continue
-        rows, columns = _draw_stamp(rng, kind)
+        rows, columns = _draw_stamp(rng, category)
         tries = spots[rng.integers(len(spots), size=40)]
         r, c = tries[:, :1] + rows, tries[:, 1:] + columns
         inside = ((r >= 1) & (r < size - 1) & (c >= 1) & (c < size - 1)).all(axis=1)
@@ -295,17 +297,17 @@ def _place_objects(
         if not fits.any():
             continue
         best = int(fits.argmax())
-        placed.append(kind)
+        placed.append(category)
         instances[r[best], c[best]] = offset + len(placed)
         free &= ~dilate(instances == offset + len(placed), _GAP)
     return placed
 
 
-def _box(kind: str, mask: Mask) -> SceneObject:
+def _box(category: str, mask: Mask) -> SceneObject:
     """Bounding box of an object's pixels."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return SceneObject(
-        kind,
+        category,
         float(rows[0]),
         float(columns[0]),
         float(rows[-1] + 1),

@@ -142,7 +142,7 @@ def _draw_object(
     rng: np.random.Generator,
 ) -> None:
     """Draw an object and its shadow onto (H, W, 3) in place."""
-    match obj.kind:
+    match obj.category:
         case 'ship':
             _draw_wake(image, mask, water, rng)
             image[mask] = np.array([222, 220, 212]) * rng.uniform(0.92, 1.08)

@@ -72,7 +72,7 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
 
     power = blur(10 ** (decibel / 10), 0.15)
     for i, obj in enumerate(scene.objects, start=1):
-        _draw_object(power, obj.kind, scene.instances == i, rng)
+        _draw_object(power, obj.category, scene.instances == i, rng)
     power *= rng.gamma(LOOKS, 1 / LOOKS, power.shape)
     decibel = np.clip(10 * np.log10(power), -40, 25)
     return (np.rint(decibel / STEP) * STEP).astype(np.float32).transpose(2, 0, 1)
@@ -80,13 +80,13 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def _draw_object(
     power: NDArray[np.float64],
-    kind: str,
+    category: str,
     mask: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
     """Draw an object onto (H, W, 2) linear power in place; the radar looks from the left."""
     bright = rng.normal(0, 0.8)
-    match kind:
+    match category:
         case 'ship':
             _set(power, mask, 5 + bright, -4 + bright)
         case 'bridge':

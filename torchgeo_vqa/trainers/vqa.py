@@ -256,7 +256,7 @@ class VQATask(BaseTask):
             raise ValueError(
                 'feature_cache keeps features of images that are the same in every '
                 f'epoch, but the data module augments them ({changed}): turn that off '
-                '(--data.geometry false), or use feature_cache=False'
+                '(--data.augmentation.geometry false), or use feature_cache=False'
             )
         for split in ('val', 'test'):
             sizes = len(dm.question_types), len(dm.groups)
