@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, override
 import numpy as np
 import torch
 from geopandas import GeoSeries
+from numpy.typing import NDArray
 from pyproj import CRS
 from torchgeo.datasets import DatasetNotFoundError
 from torchgeo.datasets.utils import Path as PathLike
@@ -245,7 +246,11 @@ class PairVQA(VQADataset, PairDataset):
         return tables
 
     def _pair(
-        self, release: Release, table: QuestionTable, asked: Rows, on_error: OnError
+        self,
+        release: Release,
+        table: QuestionTable,
+        asked: NDArray[np.integer],
+        on_error: OnError,
     ) -> tuple[dict[str, Tile], dict[str, int]]:
         """Open the images that are asked about, given by their codes in the table."""
         names = table.values['image'].to_pylist()
