@@ -44,7 +44,7 @@ class Release:
         source: Returns where a pair is named, given its name and the first row of the
             table that names it, for messages.
         groups: Group of each pair by its name, where it is known.
-        times: Texts that tell when pairs were taken, where their names do not.
+        times: Texts with the time of acquisition of pairs, where their names have none.
         optical_bands: Number of bands of an optical image.
     """
 
@@ -78,7 +78,7 @@ class PairVQA(VQADataset, PairDataset):
     ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
                                         if the answer is not among them
     ``group``          (K,)             index into :attr:`groups`, -1 if unknown; there
-                                        only if the dataset tells groups
+                                        only if the dataset has groups
     ``bounds``         (9,)             the query
     ``transform``      (9,)             from pixels to coordinates
     =================  ===============  ==============================================
