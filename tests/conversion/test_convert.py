@@ -59,7 +59,7 @@ def convert_flat(options: dict[str, Any]) -> None:
         ({'fractions': (1.5, -0.5, 0)}, ValueError, 'sum to 1'),
         ({'seed': -1}, ValueError, 'seed must not be negative, got -1'),
         ({'split': 'column'}, ValueError, '--split_column'),
-        ({'split': 'file'}, ValueError, 'q.csv does not tell its split'),
+        ({'split': 'file'}, ValueError, 'q.csv has no split'),
         ({'split_column': 'fold'}, ValueError, "no column 'fold'.*--split_column"),
         ({'answer_column': 'a'}, ValueError, "no column 'a'.*--answer_column"),
         ({'encoding': 'ascii'}, ValueError, 'is not encoded in ascii'),

@@ -32,7 +32,7 @@ def cached_table(
     Args:
         paths: The files it is made of; when one changes, it is made anew.
         make: Makes the table.
-        is_usable: Tells whether a cached table will do.
+        is_usable: Returns whether a cached table will do.
         name: Name of the cache (defaults to that of the first file).
 
     Returns:

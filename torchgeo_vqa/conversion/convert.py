@@ -125,7 +125,7 @@ def convert(
 def _survey(
     files: Sequence[QuestionFile], folders: Mapping[str, ImageFolder]
 ) -> tuple[set[str], bool]:
-    """List the images that are asked about, and tell whether rows tell their split."""
+    """List the images that are asked about; return also whether rows have a split."""
     names: set[str] = set()
     has_split = False
     for file in files:
@@ -141,7 +141,7 @@ def _survey(
 def _check_images(
     names: set[str], folders: Mapping[str, ImageFolder]
 ) -> dict[str, Problem]:
-    """Read all images, and tell what is wrong with those that cannot be taken."""
+    """Read all images, and return what is wrong with those that cannot be taken."""
     problems: dict[str, Problem] = {}
     pairs: dict[str, Files] = {}
     for name in tqdm(sorted(names), 'Checking images', disable=None):

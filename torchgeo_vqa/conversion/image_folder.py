@@ -88,7 +88,7 @@ class ImageFolder:
         return self.root / files[0]
 
     def transfer(self, name: str, folder: Path, how: Transfer) -> None:
-        """Bring an image, and what files belong to it, into another folder.
+        """Transfer an image, and the files that belong to it, into another folder.
 
         Args:
             name: Name without extension.
@@ -101,7 +101,7 @@ class ImageFolder:
         source = self.path(name)
         target = folder / source.relative_to(self.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Whatever the environment tells GDAL, side files are looked for
+        # Whatever the environment sets for GDAL, side files are looked for
         with in_large_folders(), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             if re.search(_JPEG, source.name):

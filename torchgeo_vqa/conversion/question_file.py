@@ -48,7 +48,7 @@ class QuestionFormat:
             if there is such a column).
         split_column: Column of the split (defaults to 'split', if there is such a
             column).
-        question_type: Type of questions whose type is not told.
+        question_type: Type of questions that have none.
         encoding: Encoding of the files.
         delimiter: What separates the cells of .csv files.
     """
@@ -96,7 +96,7 @@ class QuestionFile:
 
     @property
     def split(self) -> str | None:
-        """The split that the file's name tells, if it does."""
+        """The split that the name of the file contains, if there is one."""
         words = re.split(r'[^a-z]+', self.path.stem.lower())
         splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
         return splits.pop() if len(splits) == 1 else None
@@ -199,7 +199,7 @@ class QuestionFile:
             yield number, self._of_json(element)
 
     def _of_json(self, element: Any) -> Mapping[str, Any] | tuple[str, str]:
-        """Take an object, or a list in the order of OSVQA's release, apart."""
+        """Return the cells of an object, or of a list in the order of OSVQA's release."""
         if isinstance(element, list) and len(element) == len(_FIELDS) - 1:
             return dict(zip(_FIELDS, element, strict=False))
         if isinstance(element, dict):
@@ -242,7 +242,7 @@ class QuestionFile:
     def _check(
         self, number: int, cells: Mapping[str, Any] | tuple[str, str]
     ) -> Row | RejectedRow:
-        """Turn cells into a row, or say why not."""
+        """Return the row of some cells, or why it is rejected."""
         file = str(self.path)
         if isinstance(cells, tuple):
             return RejectedRow(file, number, '', *cells)

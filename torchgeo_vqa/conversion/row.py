@@ -18,7 +18,7 @@ class Row:
         question_type: Name of its type.
         question: The question.
         answer: Its answer.
-        split: 'train', 'val', 'test', or None if the file does not tell.
+        split: 'train', 'val', 'test', or None if the file has none.
     """
 
     file: str
@@ -37,7 +37,7 @@ class RejectedRow(NamedTuple):
     file: str
     #: Line in the file, counted from 1; in a JSON list, position counted from 0.
     number: int
-    #: Name of its image, if it tells.
+    #: Name of its image, if it has one.
     image: str
     #: What is wrong, the same words for all such rows.
     reason: str

@@ -57,26 +57,26 @@ class SplitRule:
         """Decide where the splits of some files come from.
 
         Args:
-            has_column: Whether rows tell their split.
+            has_column: Whether rows have a split.
             files: The files.
 
         Returns:
             'column', 'file' or 'draw'.
 
         Raises:
-            ValueError: If they do not tell what is asked for.
+            ValueError: If the files do not have what is asked for.
         """
-        untold = [str(file.path) for file in files if file.split is None]
+        nameless = [str(file.path) for file in files if file.split is None]
         if self.split == 'auto':
-            return 'column' if has_column else 'draw' if untold else 'file'
+            return 'column' if has_column else 'draw' if nameless else 'file'
         if self.split == 'column' and not has_column:
             raise ValueError(
-                'no row tells its split; name the column with --split_column, or choose '
+                'no row has a split; name the column with --split_column, or choose '
                 '--split draw'
             )
-        if self.split == 'file' and untold:
+        if self.split == 'file' and nameless:
             raise ValueError(
-                f'the name of {untold[0]} does not tell its split: train, val or test must '
+                f'the name of {nameless[0]} has no split: train, val or test must '
                 'be a word of it; or choose --split draw'
             )
         return self.split
@@ -157,8 +157,8 @@ class Selection:
             return rejected('missing image', f'no image {row.image!r} in {roots}')
         if name in self.problems:
             return rejected(*self.problems[name])
-        told = {'draw': self.drawn.get(name), 'file': file.split, 'column': row.split}
-        split = told[self.source]
+        splits = {'draw': self.drawn.get(name), 'file': file.split, 'column': row.split}
+        split = splits[self.source]
         if split not in SPLITS:
             return rejected(
                 'unknown split', f'split must be one of {SPLITS}, got {split or ""!r}'

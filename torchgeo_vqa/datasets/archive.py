@@ -55,8 +55,8 @@ def _extract_zip(path: Path, folder: Path) -> None:
         guard = _Guard(path)
         for member in archive.infolist():
             # The upper half of these bits is the mode on Unix; without one, it is 0
-            kind = member.external_attr >> 28
-            guard.verify(member.filename, kind in (0, 0o4, 0o10), member.file_size)
+            file_type = member.external_attr >> 28
+            guard.verify(member.filename, file_type in (0, 0o4, 0o10), member.file_size)
         archive.extractall(folder)  # noqa: S202 (all members are verified)
 
 

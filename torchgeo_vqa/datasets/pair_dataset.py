@@ -58,7 +58,7 @@ class PairDataset(TileDataset):
             tiles: Tile of each pair by its name.
             num_bands: Number of bands of each modality.
             groups: Group of each pair by its name; some or all may be unknown.
-            times: For the name of each pair, a text that tells when it was taken, as
+            times: For the name of each pair, a text with the time of acquisition, as
                 :func:`.acquisition_time` reads it (defaults to the name itself).
             crs: :term:`coordinate reference system (CRS)` of the index and of what is
                 warped (defaults to that of the first tile).
@@ -109,7 +109,7 @@ class PairDataset(TileDataset):
         # Without an index of its own, which pandas would align
         geometry = self._footprints(names, crs).array
         self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)
-        self._places: FootprintIndex | None = None
+        self._footprint_index: FootprintIndex | None = None
 
     @abc.abstractmethod
     def _annotate(self, rows: Rows) -> Sample:
@@ -124,7 +124,7 @@ class PairDataset(TileDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a pickle what is quickly made again."""
-        return self.__dict__ | {'_places': None}
+        return self.__dict__ | {'_footprint_index': None}
 
     # --- where the tiles are ----------------------------------------------------------
 
@@ -141,14 +141,14 @@ class PairDataset(TileDataset):
             raise self._no_crs_error(new_crs)
         print(f'Converting {self.__class__.__name__} CRS from {self.crs} to {new_crs}')
         self.index.to_crs(new_crs, inplace=True)
-        self._places = None
+        self._footprint_index = None
 
     def _no_crs_error(self, crs: CRS | str) -> ValueError:
         """Return the error of images without a CRS that are asked for another."""
         return ValueError(
             f'cannot bring the images of {self.__class__.__name__} to the CRS '
             f'{CRS.from_user_input(crs).name!r}: images without a CRS of their own cannot '
-            'be combined with real places, nor with those of another folder; '
+            'be combined with georeferenced ones, nor with those of another folder; '
             'georeference them'
         )
 
@@ -174,25 +174,25 @@ class PairDataset(TileDataset):
 
     def _find(self) -> FootprintIndex:
         """Return the index of footprints, built anew for another index or resolution."""
-        places = self._places
+        tree = self._footprint_index
         half_a_pixel = self.res[0] / 2, self.res[1] / 2
         if (
-            places is None
-            or places.index is not self.index
-            or places.tolerance != half_a_pixel
+            tree is None
+            or tree.index is not self.index
+            or tree.tolerance != half_a_pixel
         ):
-            self._places = places = FootprintIndex(self.index, half_a_pixel)
+            self._footprint_index = tree = FootprintIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
             self._groups = np.array([codes.get(g, -1) for g in self.index['group']])
             footprints = self._footprints(self._names, self.crs).bounds.to_numpy()
             # Rows that TorchGeo's splits cut a piece off are no tiles any more
-            near = np.abs(places.bounds - footprints) < half_a_pixel * 2
+            near = np.abs(tree.bounds - footprints) < half_a_pixel * 2
             self._is_tile = near.all(axis=1)
             self._grid_crs = (
                 RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
             )
-        return places
+        return tree
 
     # --- samples ----------------------------------------------------------------------
 
@@ -227,8 +227,8 @@ class PairDataset(TileDataset):
             )
             images = {m: self._reader.read(tile, m) for m in self.num_bands}
         else:
-            places = self._find()
-            rows = places.during(places.touching(bounds), t.start, t.stop)[:: t.step]
+            tree = self._find()
+            rows = tree.during(tree.touching(bounds), t.start, t.stop)[:: t.step]
             if not len(rows):
                 raise IndexError(
                     f'index: {index} not found in dataset with bounds: {self.bounds}'
@@ -239,8 +239,8 @@ class PairDataset(TileDataset):
             grid = Grid(self._grid_crs, transform, height, width)
             tiles = [self.tiles[self._names[row]] for row in rows]
             images = {m: self._reader.merge(tiles, m, grid) for m in self.num_bands}
-            inside = places.inside(rows, bounds) & self._is_tile[rows]
-            rows = rows[inside & places.uncovered(rows, res[0] * res[1])]
+            inside = tree.inside(rows, bounds) & self._is_tile[rows]
+            rows = rows[inside & tree.uncovered(rows, res[0] * res[1])]
 
         sample: Sample = {f'image_{m}': torch.from_numpy(images[m]) for m in images}
         sample |= self._annotate(rows)
@@ -253,9 +253,9 @@ class PairDataset(TileDataset):
     def _find_tiles(self, index: tuple[slice, slice, slice]) -> Rows:
         """Find the tiles that a query is for."""
         x, y, t = index
-        places = self._find()
-        rows = places.equal((x.start, y.start, x.stop, y.stop))
-        rows = places.during(rows, t.start, t.stop)[:: t.step]
+        tree = self._find()
+        rows = tree.equal((x.start, y.start, x.stop, y.stop))
+        rows = tree.during(rows, t.start, t.stop)[:: t.step]
         return rows[self._is_tile[rows]]
 
     @override

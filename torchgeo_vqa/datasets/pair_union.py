@@ -19,7 +19,7 @@ class TileDataset(GeoDataset):
 
     @abc.abstractmethod
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile.
+        """Return whether a query is for a whole tile.
 
         Args:
             index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.

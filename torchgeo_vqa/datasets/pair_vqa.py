@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, override
 import numpy as np
 import torch
 from geopandas import GeoSeries
+from numpy.typing import NDArray
 from pyproj import CRS
 from torchgeo.datasets import DatasetNotFoundError
 from torchgeo.datasets.utils import Path as PathLike
@@ -43,7 +44,7 @@ class Release:
         source: Returns where a pair is named, given its name and the first row of the
             table that names it, for messages.
         groups: Group of each pair by its name, where it is known.
-        times: Texts that tell when pairs were taken, where their names do not.
+        times: Texts with the time of acquisition of pairs, where their names have none.
         optical_bands: Number of bands of an optical image.
     """
 
@@ -77,7 +78,7 @@ class PairVQA(VQADataset, PairDataset):
     ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
                                         if the answer is not among them
     ``group``          (K,)             index into :attr:`groups`, -1 if unknown; there
-                                        only if the dataset tells groups
+                                        only if the dataset has groups
     ``bounds``         (9,)             the query
     ``transform``      (9,)             from pixels to coordinates
     =================  ===============  ==============================================
@@ -245,7 +246,11 @@ class PairVQA(VQADataset, PairDataset):
         return tables
 
     def _pair(
-        self, release: Release, table: QuestionTable, asked: Rows, on_error: OnError
+        self,
+        release: Release,
+        table: QuestionTable,
+        asked: NDArray[np.integer],
+        on_error: OnError,
     ) -> tuple[dict[str, Tile], dict[str, int]]:
         """Open the images that are asked about, given by their codes in the table."""
         names = table.values['image'].to_pylist()

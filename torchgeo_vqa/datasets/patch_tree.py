@@ -104,7 +104,7 @@ class PatchTree:
                 )
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f'{path} must tell the corresponding_s2_patch: {error}'
+                    f'{path} must hold the corresponding_s2_patch: {error}'
                 ) from error
             names['s1'].append(patch)
         return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
@@ -118,7 +118,7 @@ def match_patches(
     Args:
         optical: Names of Sentinel-2 patches.
         sar: Name of the Sentinel-1 patch that goes with each.
-        source: File or folder that tells so.
+        source: File or folder that holds these names.
 
     Returns:
         Name of the Sentinel-1 patch by that of the Sentinel-2 patch.

@@ -27,7 +27,7 @@ class PatchVQA(PairVQA):
     #: See :class:`.PatchTree`.
     num_patch_parts: ClassVar[Mapping[str, int]] = {'optical': 0, 'sar': 0}
 
-    #: Key that tells which Sentinel-1 patch goes with a Sentinel-2 patch.
+    #: Key that says which Sentinel-1 patch goes with a Sentinel-2 patch.
     partner_key: ClassVar[str]
 
     def __init__(
@@ -81,6 +81,6 @@ class PatchVQA(PairVQA):
         partner = partners.get(name)
         if not partner:
             raise FileNotFoundError(
-                f'no {self.partner_key} tells which Sentinel-1 patch goes with {name}'
+                f'no {self.partner_key} says which Sentinel-1 patch goes with {name}'
             )
         return tree.open(partner, SENTINEL1_BANDS)

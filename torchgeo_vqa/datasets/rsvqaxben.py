@@ -30,7 +30,7 @@ class RSVQAxBEN(PatchVQA):
     """RSVQAxBEN dataset, with Sentinel-1.
 
     `RSVQAxBEN <https://rsvqa.sylvainlobry.com/>`__ asks questions, made from CORINE land
-    cover, about the Sentinel-2 patches of BigEarthNet. BigEarthNet tells which Sentinel-1
+    cover, about the Sentinel-2 patches of BigEarthNet. BigEarthNet says which Sentinel-1
     patch goes with each of them, so these are optical-SAR pairs.
 
     Dataset features:

@@ -75,6 +75,6 @@ class TileReader:
         return warp(self._decode(tile, modality), tile.grid, grid, nodata)
 
     def _is_large(self, tile: Tile) -> bool:
-        """Tell whether only few tiles of this size fit into the cache, or none."""
+        """Return whether only few tiles of this size fit into the cache, or none."""
         num_pixels = tile.grid.height * tile.grid.width
         return num_pixels * sum(self.num_bands.values()) > self.cache.maxsize / 16
