@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from torchgeo_vqa.datasets.osvqamini import draw_scene
 from torchgeo_vqa.questions import QUALITIES
+from torchgeo_vqa.synthetic.mini import draw_scene
 
 SHEET = Path(__file__).parent / '_static' / 'osvqamini_sheet.png'
 PAIRS = 4

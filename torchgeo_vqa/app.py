@@ -19,7 +19,8 @@ from starlette.middleware import Middleware
 
 from .datasets import OSVQAMini
 from .prediction.area import load_task, read_pair
-from .rasters.tile import DRIVERS, opened
+from .rasters.extensions import DRIVERS
+from .rasters.image_file import opened
 from .rate_limit import RateLimit
 from .sample import TITLES
 from .samplers import TileSampler

@@ -60,8 +60,9 @@ def mask_questions(sample: dict[str, Any], kept: Tensor) -> dict[str, Any]:
         The entries of :data:`PADDING` that the sample has, of the same shapes.
     """
     masked = {}
-    for key in PADDING.keys() & sample.keys():
-        value: Tensor = sample[key]
-        mask = kept if value.ndim == kept.ndim else kept[..., None]
-        masked[key] = torch.where(mask, value, PADDING[key])
+    for key, fill in PADDING.items():
+        if key in sample:
+            value: Tensor = sample[key]
+            mask = kept if value.ndim == kept.ndim else kept[..., None]
+            masked[key] = torch.where(mask, value, fill)
     return masked

@@ -16,10 +16,13 @@ from pathlib import Path, PureWindowsPath
 
 import platformdirs
 
-# Which process writes it: process numbers are those of one machine
+# Name of a file or folder that is being written, and which process writes it
 _TEMPORARY = re.compile(
     r'\..+\.torchgeo-vqa-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}(\..*)?'
 )
+
+# Characters of a name to keep: with the host's, at most 255 bytes, as file systems allow
+_MAX_STEM = 32
 
 
 def cache_folder() -> Path:
@@ -39,7 +42,9 @@ def cache_folder() -> Path:
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file that appears under its name when it is complete.
 
-    Leftovers of killed processes in its folder are removed.
+    Whatever happens to the process, the old file or the new one is there. (That is not
+    so if the machine loses power: nothing waits for the disk.) Leftovers of killed
+    processes in its folder are removed.
 
     Args:
         path: Path of the file. Its folder is made if need be.
@@ -50,7 +55,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: If the file cannot be written; *path* is as it was before.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
     temporary = _temporary(path)
@@ -78,7 +83,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         FileExistsError: If something is there, before or after.
         OSError: If the folder cannot be made.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     _refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
@@ -87,7 +92,11 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         _refuse_existing(path)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            _refuse_existing(path)  # another process was faster
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -120,18 +129,22 @@ def write_json(
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed writers have left in a folder, once in each process.
 
+    Only processes of this machine are known to have ended: what others write, also
+    those of another container, stays. So does what may not be removed.
+
     Args:
         folder: The folder.
     """
-    for leftover in folder.iterdir():
-        match = _TEMPORARY.fullmatch(leftover.name)
-        if match and match['host'] == socket.gethostname():
-            if _is_running(int(match['pid'])):
+    with contextlib.suppress(OSError):
+        for leftover in folder.iterdir():
+            match = _TEMPORARY.fullmatch(leftover.name)
+            if not match or match['host'] != _host() or _is_running(int(match['pid'])):
                 continue
             if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
-                leftover.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
 
 
 def is_inside(name: str) -> bool:
@@ -150,8 +163,16 @@ def is_inside(name: str) -> bool:
 
 def _temporary(path: Path) -> Path:
     """Make a name for a file or folder until it is complete."""
-    mark = f'torchgeo-vqa-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
-    return path.with_name(f'.{path.stem}.{mark}{path.suffix}')
+    mark = f'torchgeo-vqa-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
+    return path.with_name(f'.{path.stem[:_MAX_STEM]}.{mark}{path.suffix}')
+
+
+def _host() -> str:
+    """Return a name of what numbers the processes: a machine, or a container on it."""
+    with contextlib.suppress(OSError):  # only Linux has containers' numbers
+        namespace = os.stat('/proc/self/ns/pid').st_ino
+        return f'{socket.gethostname()}-{namespace}'
+    return socket.gethostname()
 
 
 def _refuse_existing(path: Path) -> None:
@@ -166,8 +187,8 @@ def _is_running(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
+    except PermissionError:  # it is somebody else's
         return True
     return True

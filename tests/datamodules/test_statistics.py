@@ -53,7 +53,7 @@ def test_matches_numpy(images: Images) -> None:
 
 
 def test_subsample(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, 'NUM_PLACES', 5)
+    monkeypatch.setattr(statistics, 'NUM_LOCATIONS', 5)
     assert compute(images) == compute(Images({i: images[i] for i in range(0, 10, 2)}))
 
 

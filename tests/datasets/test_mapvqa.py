@@ -660,7 +660,7 @@ class TestNoData:
         rest = {m: Image(tmp_path / m) for m in ('optical', 'sar')}
         from torchgeo_vqa.rasters import coverage
 
-        coverage._open.cache_clear()
+        coverage._coverage.cache_clear()
         dataset = MapVQA(
             rest['optical'], rest['sar'], LandCover(tmp_path / 'labels'), CODES
         )

@@ -27,7 +27,7 @@ from torchgeo.datasets import DatasetNotFoundError, stack_samples, unbind_sample
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.datasets import OSVQA
-from torchgeo_vqa.rasters.tile import ImageFile
+from torchgeo_vqa.rasters.image_file import ImageFile
 from torchgeo_vqa.samplers import TileSampler
 
 FOLDERS = {'optical': 'rgb', 'sar': 'sar'}

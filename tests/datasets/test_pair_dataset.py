@@ -28,7 +28,6 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.datasets.pair_union import PairUnion, merge_pairs
-from torchgeo_vqa.rasters.tile_cache import TileCache
 from torchgeo_vqa.samplers import TileSampler
 
 WritePairs = Callable[..., Path]
@@ -499,22 +498,3 @@ def test_samplers_of_torchgeo(name: str, write_pairs: WritePairs) -> None:
         sample = dataset[index]
         assert sample.keys() >= {'image_optical', 'image_sar', 'question', 'label'}
         assert len(sample['label']) >= 1
-
-
-def test_cache_is_bounded() -> None:
-    cache, reads = TileCache(100), []
-
-    def get(key: str, size: int = 40) -> None:
-        def read() -> Any:
-            reads.append(key)
-            return np.zeros(size, np.uint8)
-
-        assert len(cache.get(key, read)) == size
-
-    for key in 'abacab':
-        get(key)
-    # c takes the place of b, the one used longest ago, and b that of c
-    assert reads == ['a', 'b', 'c', 'b']
-    assert (len(cache), cache.num_bytes) == (2, 80)
-    get('large', 200)
-    assert (len(cache), cache.num_bytes) == (2, 80)

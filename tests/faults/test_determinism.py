@@ -121,7 +121,7 @@ def test_sample(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from torchgeo_vqa.datasets.osvqamini import generate
+from torchgeo_vqa.synthetic.mini import generate
 generate(Path(sys.argv[1]), num_scenes={'train': 24, 'val': 4, 'test': 4},
          num_workers=int(sys.argv[2]), progress=False)
 """

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torchgeo_vqa.annotations.question_table import COLUMNS, QuestionTable
 from torchgeo_vqa.conversion import convert
 from torchgeo_vqa.datasets.rsvqa import parse_annotations
-from torchgeo_vqa.rasters.tile import ImageFile
+from torchgeo_vqa.rasters.image_file import ImageFile
 
 #: `--hypothesis-profile long` tries more
 fuzz = settings(

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
-from torchgeo_vqa.rasters.tile import Grid, ImageFile, Tile, warp
+from torchgeo_vqa.rasters.grid import Grid, warp
+from torchgeo_vqa.rasters.image_file import ImageFile
+from torchgeo_vqa.rasters.tile import Tile
 
 UTM = CRS.from_epsg(32633)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.questions import Question, Scene, candidates
+from torchgeo_vqa.rasters.dihedral import ELEMENTS, dihedral
 from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
@@ -24,9 +25,12 @@ from torchgeo_vqa.transforms import (
     RandomSpeckle,
     rewrite,
 )
-from torchgeo_vqa.transforms.dihedral import ELEMENTS, dihedral
 from torchgeo_vqa.transforms.directions import DIRECTION_WORDS, has_direction
-from torchgeo_vqa.transforms.paired import IMPOSSIBLE, QuestionRewriter, answer_table
+from torchgeo_vqa.transforms.question_rewriter import (
+    IMPOSSIBLE,
+    QuestionRewriter,
+    answer_table,
+)
 
 ANSWERS = ('yes', 'no', 'left', 'right', 'above', 'below', 'upper left', 'lower right')
 CORNERS = ('upper left', 'upper right', 'lower left', 'lower right')

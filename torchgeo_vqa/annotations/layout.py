@@ -1,40 +1,23 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Folder layout of OSVQA's release, and places for its images that have none."""
+"""Folder layout of OSVQA's release."""
 
-import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-from pyproj import CRS
-from rasterio.transform import Affine, from_origin
-from torchgeo.datasets.utils import disambiguate_timestamp
-
-from ..rasters.tile import ImageFile
+from ..rasters.extensions import IMAGE_EXTENSIONS, pattern_of
+from ..rasters.image_file import ImageFile
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'
 
 #: What an image's name may end in or not, and it is the same image.
-EXTENSION = r'(?i)\.(png|tiff?)$'
-
-#: Extensions that are tried one after the other where a folder cannot be listed.
-REMOTE_EXTENSIONS = ('.png', '.tif', '.tiff')
-
-_DATE = re.compile(r'(?P<day>\d{8})T(?P<time>\d{5,6})(?!\d)')
-
-# Tiles of a split stand in a strip of columns, a tile's width apart.
-_COLUMNS = 64
-
-# Distance of the splits' strips. Small enough that pixel coordinates are exact in float32.
-_STRIP = 2**17
+EXTENSION = pattern_of(IMAGE_EXTENSIONS)
 
 
 @dataclass(frozen=True)
@@ -182,87 +165,11 @@ def _is_remote(folder: str) -> bool:
 def _open_remote(stem: str) -> ImageFile:
     """Read the header of an image that GDAL finds, whatever its extension."""
     errors = []
-    for extension in REMOTE_EXTENSIONS:
+    for extension in IMAGE_EXTENSIONS:
         try:
             return ImageFile.open(stem + extension)
         except OSError as error:
             errors.append(str(error))
     raise FileNotFoundError(
-        f'no image {stem} ({", ".join(REMOTE_EXTENSIONS)}): {"; ".join(errors)}'
+        f'no image {stem} ({", ".join(IMAGE_EXTENSIONS)}): {"; ".join(errors)}'
     )
-
-
-def engineering_crs(root: Path) -> CRS:
-    """Make a coordinate reference system for images that are nowhere on Earth.
-
-    Its unit is the pixel. There is no way from it to any other, so that combining such
-    images with real places fails, and so does combining them with those of another folder.
-
-    Args:
-        root: Folder of the dataset.
-
-    Returns:
-        The coordinate reference system.
-    """
-    root = root.resolve()
-    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    name = f'Image tiles of {root.name} ({key})'
-    return CRS.from_wkt(
-        f'ENGCRS["{name}",EDATUM["{name}"],CS[Cartesian,2],'
-        'AXIS["x",east],AXIS["y",north],LENGTHUNIT["pixel",1]]'
-    )
-
-
-def lay_out(
-    strip: int, positions: Sequence[int], sizes: Sequence[tuple[int, int]]
-) -> list[Affine]:
-    """Place images on a grid, each a tile's width from the next and pixels being units.
-
-    A multiple of the largest tile's side apart, so that a gridded sampler of that size
-    meets whole tiles.
-
-    Args:
-        strip: Number of the images' strip, one for each split: no two overlap.
-        positions: Position of each image among those of the split.
-        sizes: Height and width of each image.
-
-    Returns:
-        Transform of each image.
-
-    Raises:
-        ValueError: If the images are too large to stand beside each other.
-    """
-    pitch = 2 * max(max(size) for size in sizes)
-    if pitch > _STRIP:
-        raise ValueError(
-            f'images without a CRS may have a side of up to {_STRIP // 2} pixels, got '
-            f'{pitch // 2}; georeference them'
-        )
-    columns = min(_COLUMNS, _STRIP // pitch)
-    west = strip * _STRIP
-    transforms = []
-    for position, (height, _) in zip(positions, sizes, strict=True):
-        row, column = divmod(position, columns)
-        south = float(row * pitch)
-        transforms.append(from_origin(west + column * pitch, south + height, 1.0, 1.0))
-    return transforms
-
-
-def acquisition_time(name: str) -> tuple[datetime, datetime]:
-    """Read off an image's name when it was taken.
-
-    Args:
-        name: Name of the image, with something like ``20170613T101031`` in it.
-
-    Returns:
-        Start and end of that second, or of all time if the name does not tell.
-    """
-    match = _DATE.search(name)
-    if match:
-        # Older BigEarthNet names leave out the hour's leading zero
-        date = f'{match["day"]}T{match["time"].zfill(6)}'
-        try:
-            return disambiguate_timestamp(date, '%Y%m%dT%H%M%S')
-        except ValueError:
-            pass  # digits of another meaning
-    return pd.Timestamp.min, pd.Timestamp.max

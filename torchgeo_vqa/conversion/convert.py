@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits, verify_fractions
+from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Files, find_misfits
-from ..rasters.tile import ImageFile
 from ..sample import SPLITS
 from .image_folder import ImageFolder, Transfer, check, target_name
 from .question_file import INACTIVE, Columns, QuestionFile

@@ -14,15 +14,16 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 
-from ..rasters.tile import in_large_folders, opened
+from ..rasters.extensions import DRIVERS, JPEG_EXTENSIONS, pattern_of
+from ..rasters.image_file import in_large_folders, opened
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']
 
 #: Image files that can be read; JPEGs become PNGs, since the release has none.
-READABLE = r'(?i)\.(png|tiff?|jpe?g)$'
+READABLE = pattern_of(DRIVERS)
 
-_JPEG = r'(?i)\.jpe?g$'
+_JPEG = pattern_of(JPEG_EXTENSIONS)
 
 
 class ImageFolder:
@@ -48,7 +49,7 @@ class ImageFolder:
                     self.files.setdefault(name, []).append(path)
         if not self.files:
             state = 'holds no image' if root.is_dir() else 'is not a folder'
-            raise FileNotFoundError(f'{root} {state} (.png, .tif, .tiff, .jpg, .jpeg)')
+            raise FileNotFoundError(f'{root} {state} ({", ".join(DRIVERS)})')
 
     def find(self, name: str) -> str | None:
         """Find an image.

@@ -6,7 +6,7 @@
 from typing import Any, override
 
 from ..datasets import OSVQAMini
-from ..datasets.osvqamini import NUM_SCENES
+from ..synthetic.mini import NUM_SCENES
 from .pair_vqa import PairVQADataModule
 
 

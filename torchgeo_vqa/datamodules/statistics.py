@@ -36,7 +36,9 @@ def compute_statistics(
         ValueError: If a band has no finite pixel.
     """
     step = max(1, len(locations) / NUM_LOCATIONS)
-    chosen = [locations[int(i * step)] for i in range(min(len(locations), NUM_LOCATIONS))]
+    chosen = [
+        locations[int(i * step)] for i in range(min(len(locations), NUM_LOCATIONS))
+    ]
     sums: dict[str, Tensor] = {}
     # The dataset draws questions: it must not shift the random numbers of the run.
     with torch.random.fork_rng(devices=[]):

@@ -16,8 +16,8 @@ from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
 from ..annotations.question_table import QuestionTable
+from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Opener
-from ..rasters.tile import ImageFile
 from .pair_vqa import OnError, PairVQA
 from .patch_tree import RGB, SENTINEL1_BANDS, PatchTree, check_bands
 from .rsvqa import keep_whole

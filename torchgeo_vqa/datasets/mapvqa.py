@@ -33,7 +33,7 @@ from ..questions import NO_DATA, Balance, Legend, Question, Scene, SceneObject
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
 from ..rasters.coverage import Query, find_gaps, has_data
-from ..rasters.figure import Answered, plot_pair
+from ..rasters.figure import QAPair, plot_pair
 from ..sample import CONTEXT_LENGTH
 
 # Ids are signed 64-bit numbers
@@ -664,7 +664,7 @@ class MapVQA(GeoDataset):
                 answer = self.answers[label]
             known = 0 <= prediction < len(self.answers)
             answered.append(
-                Answered(question, answer, self.answers[prediction] if known else None)
+                QAPair(question, answer, self.answers[prediction] if known else None)
             )
         images = {m: sample[f'image_{m}'] for m in self.modalities}
         return plot_pair(

@@ -21,9 +21,10 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
-from ..annotations.layout import acquisition_time, engineering_crs
-from ..rasters.footprint_index import PlaceIndex, Rows
-from ..rasters.tile import Grid, Tile, warp
+from ..rasters.footprint_index import FootprintIndex, Rows
+from ..rasters.grid import Grid, warp
+from ..rasters.placement import acquisition_time, engineering_crs
+from ..rasters.tile import Tile
 from ..rasters.tile_cache import TileCache
 from .pair_union import TileDataset
 
@@ -109,7 +110,7 @@ class PairDataset(TileDataset):
         # Without an index of its own, which pandas would align
         geometry = self._footprints(names, crs).array
         self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)
-        self._places: PlaceIndex | None = None
+        self._places: FootprintIndex | None = None
 
     @abc.abstractmethod
     def _annotate(self, rows: Rows) -> Sample:
@@ -176,7 +177,7 @@ class PairDataset(TileDataset):
             boxes[members] = GeoSeries(boxes[members], crs=zone).to_crs(crs).to_numpy()
         return GeoSeries(boxes, crs=crs)
 
-    def _find(self) -> PlaceIndex:
+    def _find(self) -> FootprintIndex:
         """Search of the index, made anew when the index or the resolution is another."""
         places = self._places
         half_a_pixel = self.res[0] / 2, self.res[1] / 2
@@ -185,7 +186,7 @@ class PairDataset(TileDataset):
             or places.index is not self.index
             or places.tolerance != half_a_pixel
         ):
-            self._places = places = PlaceIndex(self.index, half_a_pixel)
+            self._places = places = FootprintIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
             self._groups = np.array([codes.get(g, -1) for g in self.index['group']])
@@ -276,7 +277,7 @@ class PairDataset(TileDataset):
         """Read an image of a tile, or take it from the cache."""
         num_bands = self.num_bands[modality]
         key = tile.name, modality
-        return self._cache.get(key, lambda: tile.read(modality, num_bands))
+        return self._cache.load(key, lambda: tile.read(modality, num_bands))
 
     def _read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
         """Copy an image of a tile."""
@@ -304,7 +305,7 @@ class PairDataset(TileDataset):
     def _is_large(self, tile: Tile) -> bool:
         """Tell whether only few tiles of this size fit into the cache, or none."""
         num_pixels = tile.grid.height * tile.grid.width
-        return num_pixels * sum(self.num_bands.values()) > self._cache.max_bytes / 16
+        return num_pixels * sum(self.num_bands.values()) > self._cache.maxsize / 16
 
 
 def _resolution(grid: Grid, crs: CRS) -> tuple[float, float]:

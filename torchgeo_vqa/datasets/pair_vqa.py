@@ -22,7 +22,7 @@ from torchgeo.datasets.utils import Sample
 
 from ..annotations import vocabulary
 from ..annotations.question_table import Ids, QuestionTable, decode
-from ..rasters.figure import Answered, plot_pair
+from ..rasters.figure import QAPair, plot_pair
 from ..rasters.footprint_index import Rows
 from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
 from ..sample import CONTEXT_LENGTH, SPLITS
@@ -438,7 +438,7 @@ class PairVQA(PairDataset):
         num_hidden = len(real) - len(answered)
         return plot_pair(images, answered, num_hidden, show_titles, suptitle)
 
-    def _answered(self, sample: Sample, i: int) -> Answered:
+    def _answered(self, sample: Sample, i: int) -> QAPair:
         """Put one question of a sample in words."""
         row = sample['question_id'][i : i + 1].cpu()
         tokens, label = sample['question'][i].cpu(), int(sample['label'][i])
@@ -450,4 +450,4 @@ class PairVQA(PairDataset):
             answer = self.answers[label]
         prediction = int(sample['prediction'][i]) if 'prediction' in sample else -1
         known = 0 <= prediction < len(self.answers)
-        return Answered(question, answer, self.answers[prediction] if known else None)
+        return QAPair(question, answer, self.answers[prediction] if known else None)

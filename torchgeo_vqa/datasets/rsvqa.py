@@ -17,8 +17,8 @@ from torchgeo.datasets.utils import Sample
 
 from ..annotations.json_stream import is_unicode, stream
 from ..annotations.question_table import COLUMNS, QuestionTable
+from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Opener
-from ..rasters.tile import ImageFile
 from .archive import extract
 from .pair_vqa import OnError, PairVQA
 from .zenodo import download_files

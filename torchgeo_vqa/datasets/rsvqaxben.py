@@ -15,8 +15,8 @@ from torchgeo.datasets.utils import Sample, download_url
 
 from ..annotations.json_stream import stream
 from ..annotations.question_table import QuestionTable
+from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Opener
-from ..rasters.tile import ImageFile
 from .archive import extract
 from .pair_vqa import OnError, PairVQA
 from .patch_tree import RGB, SENTINEL1_BANDS, PatchTree, check_bands

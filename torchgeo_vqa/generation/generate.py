@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..annotations.layout import Layout
 from ..annotations.split_draw import verify_fractions
 from ..questions import Question, draw_balanced, draw_even
-from ..rasters.header import find_rasters
+from ..rasters.zones import find_rasters
 from ..sample import SPLITS
 from .balance import TypeBalance, balance, overall_blind
 from .engine import run

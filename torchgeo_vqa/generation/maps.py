@@ -4,24 +4,15 @@
 """Files of images and maps, opened as datasets of one CRS each."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import shapely
 import yaml
-from pyproj import CRS
-from torchgeo.datasets import RasterDataset
 
 from ..datasets import MapVQA
-from ..rasters.header import RasterHeader, by_crs, read_header, verify_bands
-
-
-class LabelRaster(RasterDataset):
-    """A raster of codes."""
-
-    is_image = False
+from ..rasters.image_file import ImageFile
+from ..rasters.zones import Zone, find_zones, read_header, verify_bands
 
 
 @dataclass(frozen=True)
@@ -75,9 +66,7 @@ class Maps:
             name: [read_header(path) for path in getattr(self, name)]
             for name in ('optical', 'sar', 'labels', 'quality')
         }
-        first = layers['optical'] or layers['sar']
-        opened = [self._open_zone(zone, layers) for zone in by_crs(first)]
-        maps = [zone for zone in opened if zone is not None]
+        maps = [self._open_zone(zone) for zone in find_zones(layers)]
         if not maps:
             raise RuntimeError(
                 'images and labels have no place in common; are their coordinate '
@@ -85,51 +74,34 @@ class Maps:
             )
         return maps
 
-    def _open_zone(
-        self, zone: Sequence[RasterHeader], layers: dict[str, list[RasterHeader]]
-    ) -> 'OpenMaps | None':
-        """Open what lies where the images of one CRS are, None if something is missing."""
-        area = shapely.union_all([header.outline for header in zone])
-        crs = CRS.from_wkt(zone[0].crs)
-        near = {
-            name: [h for h in headers if h.outline.intersects(area)]
-            for name, headers in layers.items()
-        }
-        # those of the other zones are asked about with their own
-        near['optical' if layers['optical'] else 'sar'] = list(zone)
-        if any(layers[name] and not near[name] for name in layers):
-            return None
-        datasets: dict[str, RasterDataset | None] = {}
-        for name, headers in near.items():
-            paths = [header.path for header in headers]
-            kind = LabelRaster if name in ('labels', 'quality') else RasterDataset
-            datasets[name] = kind(paths, crs=crs) if paths else None
-        optical, labels = datasets['optical'], datasets['labels']
-        if optical is not None and self.optical_bands is not None:
-            for header in near['optical']:
-                verify_bands(header.path, header.num_bands, self.optical_bands)
-            optical.band_indexes = list(self.optical_bands)
-        assert labels is not None
+    def _open_zone(self, zone: Zone) -> 'OpenMaps':
+        """Open the files of a zone."""
+        bands = {}
+        if self.optical_bands is not None:
+            for file in zone.files.get('optical', ()):
+                verify_bands(file.path, file.count, self.optical_bands)
+            bands['optical'] = self.optical_bands
+        datasets = zone.open(bands, labels=('labels', 'quality'))
         dataset = MapVQA(
-            optical,
-            datasets['sar'],
-            labels,
+            datasets.get('optical'),
+            datasets.get('sar'),
+            datasets['labels'],
             dict(self.classes),
             ignore=self.ignore,
             objects=self.objects,
             object_column=self.object_column,
             kinds=self.kinds,
-            quality=datasets['quality'],
+            quality=datasets.get('quality'),
             urban_classes=self.urban_classes,
             question_types=self.question_types,
             max_nodata=self.max_nodata,
             spatial_only=True,
         )
         dtypes = {
-            name: np.result_type(*(header.dtype for header in layers[name])).name
+            name: np.result_type(*(file.dtype for file in zone.files[name])).name
             for name in dataset.modalities
         }
-        return OpenMaps(dataset, dtypes, list(zone))
+        return OpenMaps(dataset, dtypes, zone.first)
 
 
 @dataclass
@@ -139,12 +111,12 @@ class OpenMaps:
     Attributes:
         dataset: The dataset that asks about them.
         dtypes: Type of the pixels of each modality.
-        headers: What the headers of the first modality's files say.
+        files: Files of the first modality.
     """
 
     dataset: MapVQA
     dtypes: dict[str, str]
-    headers: list[RasterHeader] = field(repr=False)
+    files: list[ImageFile] = field(repr=False)
 
     def origin(self, x: float, y: float) -> tuple[float, float] | None:
         """Corner of the file that holds a point: its pixels are to be kept as they are.
@@ -156,10 +128,10 @@ class OpenMaps:
         Returns:
             Coordinates of the file's upper left corner, or None if no file holds it.
         """
-        for header in self.headers:
-            xmin, ymin, xmax, ymax = header.bounds
+        for file in self.files:
+            xmin, ymin, xmax, ymax = file.grid.bounds
             if xmin <= x <= xmax and ymin <= y <= ymax:
-                return header.origin
+                return file.grid.transform.c, file.grid.transform.f
         return None
 
 

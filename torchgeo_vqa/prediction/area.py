@@ -27,14 +27,9 @@ from ..callbacks.checkpoint_file import verify_whole
 from ..callbacks.prediction import verify_format, write_layer
 from ..models import TGFNet_Weights
 from ..rasters.coverage import find_gaps, has_data
-from ..rasters.header import (
-    RasterHeader,
-    by_crs,
-    find_rasters,
-    read_header,
-    verify_bands,
-)
-from ..rasters.tile import ImageFile, Tile
+from ..rasters.image_file import ImageFile
+from ..rasters.tile import Tile
+from ..rasters.zones import Layers, find_rasters, find_zones, read_header, verify_bands
 from ..trainers import VQATask
 from .answer import Answer
 
@@ -269,12 +264,12 @@ def ask_area(
     for name, value in {'patch_size': size, 'stride': stride}.items():
         if value < 1:
             raise ValueError(f'{name} must be at least 1, got {value}')
-    headers = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
+    files = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
     if optical_bands is not None:
-        for header in headers.get('optical', []):
-            verify_bands(header.path, header.num_bands, optical_bands)
+        for file in files.get('optical', []):
+            verify_bands(file.path, file.count, optical_bands)
     layers = []
-    for zone in _zones(headers, optical_bands):
+    for zone in _zones(files, optical_bands):
         patches = list(zone.patches(size, stride))
         read = (zone.read(patch) for patch in tqdm(patches, 'Asking', disable=None))
         known = (patch for patch in read if patch.nodata <= max_nodata)
@@ -362,30 +357,10 @@ def _given(task: VQATask, optical: Paths | None, sar: Paths | None) -> dict[str,
     return given
 
 
-def _zones(
-    headers: Mapping[str, Sequence[RasterHeader]], optical_bands: Sequence[int] | None
-) -> list[_Zone]:
+def _zones(files: Layers, optical_bands: Sequence[int] | None) -> list[_Zone]:
     """Open the images: those of each CRS of the first modality together."""
-    first, *others = headers
-    zones = []
-    for own in by_crs(headers[first]):
-        outline = shapely.union_all([header.outline for header in own])
-        near = {
-            m: [h for h in headers[m] if h.outline.intersects(outline)] for m in others
-        }
-        if not all(near.values()):
-            continue
-        crs = CRS.from_wkt(own[0].crs)
-        datasets = {
-            modality: RasterDataset([header.path for header in files], crs=crs)
-            for modality, files in {first: own, **near}.items()
-        }
-        if optical_bands is not None and 'optical' in datasets:
-            datasets['optical'].band_indexes = list(optical_bands)
-        outlines = [dataset.index.union_all() for dataset in datasets.values()]
-        area = shapely.intersection_all(outlines)
-        if area.area > 0:
-            zones.append(_Zone(datasets, area))
+    bands = {} if optical_bands is None else {'optical': optical_bands}
+    zones = [_Zone(zone.open(bands), zone.area) for zone in find_zones(files)]
     if not zones:
         raise ValueError(
             'the optical and the SAR images have no place in common; are their '

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rasters.dihedral import ELEMENTS, turn_array, turn_box
+
 #: What the values of :attr:`Scene.quality` mean for the optical image.
 QUALITIES = ('clear', 'cloudy', 'dark')
 
@@ -61,6 +63,11 @@ class SceneObject:
     left: float
     bottom: float
     right: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Top, left, bottom and right edge."""
+        return self.top, self.left, self.bottom, self.right
 
     @property
     def center(self) -> tuple[float, float]:
@@ -213,31 +220,17 @@ class Scene:
         Raises:
             ValueError: If *k* is not in 0..7.
         """
-        if not 0 <= k < 8:
+        if k not in ELEMENTS:
             raise ValueError(f'k must be in 0..7, got {k!r}')
 
-        def turn[T: np.generic](raster: NDArray[T]) -> NDArray[T]:
-            turned = np.rot90(raster, k % 4)
-            return np.ascontiguousarray(np.fliplr(turned) if k >= 4 else turned)
-
-        return replace(
-            self,
-            label=turn(self.label),
-            objects=tuple(_turn_object(o, k, self.shape) for o in self.objects),
-            quality=None if self.quality is None else turn(self.quality),
-            instances=None if self.instances is None else turn(self.instances),
-            cloud=None if self.cloud is None else turn(self.cloud),
-        )
-
-
-def _turn_object(obj: SceneObject, k: int, shape: tuple[int, int]) -> SceneObject:
-    """Move an object as :meth:`Scene.dihedral` moves the pixels."""
-    top, left, bottom, right = obj.top, obj.left, obj.bottom, obj.right
-    height, width = shape
-    for _ in range(k % 4):
-        # a quarter turn takes the point (row, column) to (width - column, row)
-        top, left, bottom, right = width - right, top, width - left, bottom
-        height, width = width, height
-    if k >= 4:
-        left, right = width - right, width - left
-    return SceneObject(obj.kind, top, left, bottom, right)
+        rasters: dict[str, Any] = {
+            name: turn_array(getattr(self, name), k)
+            for name in ('label', 'quality', 'instances', 'cloud')
+            if getattr(self, name) is not None
+        }
+        boxes = [turn_box(o.box, self.shape, k) for o in self.objects]
+        objects = [
+            SceneObject(o.kind, *box)
+            for o, box in zip(self.objects, boxes, strict=True)
+        ]
+        return replace(self, objects=tuple(objects), **rasters)

@@ -5,12 +5,13 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from rasterio.windows import Window
 
-from .tile import Array, ImageFile, warp
+from .grid import Array, warp
+from .image_file import ImageFile
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class BandStack(ImageFile):
             if not os.path.exists(path):
                 raise FileNotFoundError(f'no band {path}')
         first = ImageFile.open(paths[0])
-        return cls(first.path, first.grid, (1,), len(paths), first.nodata, tuple(paths))
+        header = {field.name: getattr(first, field.name) for field in fields(ImageFile)}
+        header |= {'bands': (1,), 'num_bands': len(paths), 'count': len(paths)}
+        return cls(**header, paths=tuple(paths))
 
     def read(self, window: Window | None = None) -> Array:
         """Read the pixels; bands of another resolution are brought to the first's grid.
@@ -63,11 +66,7 @@ class BandStack(ImageFile):
     def _read_band(self, path: str, window: Window | None) -> Array:
         """Read a band, (1, H, W)."""
         file = replace(ImageFile.open(path), bands=(1,))
-        size = file.grid.height, file.grid.width
-        if file.grid.offset(self.grid) == (0, 0) and size == (
-            self.grid.height,
-            self.grid.width,
-        ):
+        if file.grid.is_same(self.grid):
             return file.read(window)
         grid = self.grid if window is None else self.grid.crop(window)
         return warp(file.read(), file.grid, grid, file.nodata)

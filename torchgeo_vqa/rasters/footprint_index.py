@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Search of a GeoDataset's index by place and time."""
+"""Search of a GeoDataset's index by location and time."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Bounds = tuple[float, float, float, float]
 Rows = NDArray[np.int64]
 
 
-class PlaceIndex:
+class FootprintIndex:
     """Finds rows of a GeoDataset's index.
 
     A GeoDataFrame answers the same questions, but a thousand times slower, and a sample
@@ -23,7 +23,7 @@ class PlaceIndex:
     """
 
     def __init__(self, index: GeoDataFrame, tolerance: tuple[float, float]) -> None:
-        """Initialize a new PlaceIndex instance.
+        """Initialize a new FootprintIndex instance.
 
         Args:
             index: Index of a GeoDataset.

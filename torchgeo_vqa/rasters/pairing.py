@@ -11,9 +11,11 @@ from typing import Literal
 
 from rasterio.warp import transform_bounds
 
-from ..annotations.layout import lay_out
 from ..storage import is_inside
-from .tile import Grid, ImageFile, Tile, in_large_folders
+from .grid import Grid
+from .image_file import ImageFile, in_large_folders
+from .placement import lay_out
+from .tile import Tile
 
 #: Bands of an optical image.
 OPTICAL_BANDS = 3

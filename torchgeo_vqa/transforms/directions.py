@@ -26,7 +26,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .dihedral import ELEMENTS, turn
+from ..rasters.dihedral import ELEMENTS, turn
 
 Vector = tuple[int, int]
 
