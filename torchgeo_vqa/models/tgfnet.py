@@ -33,7 +33,7 @@ from .encoder import ImageEncoder, TextEncoder
 from .modality import channels_of, present_images
 from .options import options_of
 from .position import position_encoding
-from .renamed_keys import rename_tgfnet_keys
+from .renamed_keys import rename_keys
 from .vqa import EncodedQuestions, VQAModel, trim
 from .weights import TGFNet_Weights
 
@@ -157,7 +157,7 @@ class TGFNet(VQAModel):
         self.rqaf = rqaf
         self.experts = nn.ModuleDict(experts)
         self.adaptive_fusion = adaptive_fusion
-        self.register_load_state_dict_pre_hook(rename_tgfnet_keys)
+        self.register_load_state_dict_pre_hook(rename_keys)
 
     @override
     def encode_images(

@@ -15,7 +15,7 @@ from torchvision.models._api import Weights, WeightsEnum
 
 from ..transforms import Preprocess
 from .metadata import Metadata
-from .renamed_keys import rename_tgfnet_keys
+from .renamed_keys import rename_keys
 
 # What most of a small model's parameters are: rows for tokens that no question has
 _EMBEDDING = 'text_encoder.text.token_embedding.weight'
@@ -71,7 +71,7 @@ class TGFNet_Weights(WeightsEnum):
         The arguments change nothing: there is no download, and the hash is always checked.
         """
         state = unpack(_read(Path(self.url).name)['state_dict'])
-        rename_tgfnet_keys(None, state)
+        rename_keys(None, state)
         return state
 
 
