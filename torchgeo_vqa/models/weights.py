@@ -26,7 +26,6 @@ _FOLDER = Path(__file__).parent
 # As torch.hub does, a file's name ends in the first digits of its hash
 _NUM_DIGITS = 8
 
-
 # Of the training split of OSVQAMini: bytes, and dB
 _OSVQA_MINI = {
     'optical': {
