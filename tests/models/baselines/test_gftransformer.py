@@ -8,8 +8,12 @@ import math
 import pytest
 import torch
 
-from torchgeo_vqa.models import GatedAttention, gftransformer
-from torchgeo_vqa.models.baselines.gftransformer import WordAttention, offsets_between
+from torchgeo_vqa.models import gftransformer
+from torchgeo_vqa.models.baselines.gftransformer import (
+    GatedAttention,
+    WordAttention,
+    offsets_between,
+)
 
 
 def test_offsets() -> None:
