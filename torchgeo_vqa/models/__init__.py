@@ -16,37 +16,17 @@ from .api import builder_options, register, register_model
 from .baselines.blind import Blind, blind
 from .baselines.clip_concat import CLIPConcat, clip_concat
 from .baselines.cnn import CNNEncoder, cnn_encoder
-from .baselines.gftransformer import (
-    GatedAttention,
-    GFTransformer,
-    MutualFusion,
-    gftransformer,
-)
-from .baselines.main import MAIN, Inception, MutualAttention, main_vqa
-from .baselines.recurrent import RecurrentEncoder
+from .baselines.gftransformer import GFTransformer, gftransformer
+from .baselines.main import MAIN, main_vqa
 from .baselines.rsvqa import RSVQAModel, rsvqa
 from .baselines.single_head import CNNModel, SingleHeadModel
-from .cfar import (
-    CFAR,
-    ImageEnhancement,
-    KeyRegionRouting,
-    MultiHeadCrossAttention,
-    Refinement,
-    RefinementStage,
-    Routing,
-)
+from .cfar import CFAR, Refinement, RefinementStage, Routing
 from .clip import PairCLIP, load_clip, pair_clip
 from .encoder import ImageEncoder, TextEncoder
 from .feature_cache import ImageFeatureCache, TextFeatureCache
+from .guidance import ConstantGuidance, TextGuidance
 from .metadata import Metadata
-from .tgfnet import (
-    ConstantGuidance,
-    TextGuidance,
-    TGFNet,
-    TGFNetOutput,
-    tgfnet,
-    tgfnet_tiny,
-)
+from .tgfnet import TGFNet, TGFNetOutput, tgfnet, tgfnet_tiny
 from .vqa import EncodedQuestions, VQAModel, VQAOutput
 from .weights import TGFNet_Weights
 
@@ -62,22 +42,14 @@ __all__ = (
     'EncodedQuestions',
     'Expert',
     'GFTransformer',
-    'GatedAttention',
     'GuidedPooling',
     'ImageEncoder',
-    'ImageEnhancement',
     'ImageFeatureCache',
-    'Inception',
-    'KeyRegionRouting',
     'MeanFusion',
     'MeanPooling',
     'Metadata',
-    'MultiHeadCrossAttention',
-    'MutualAttention',
-    'MutualFusion',
     'PairCLIP',
     'RSVQAModel',
-    'RecurrentEncoder',
     'Refinement',
     'RefinementStage',
     'RegionalQualityAwareFusion',

@@ -93,14 +93,7 @@ class KeyRegionRouting(nn.Module):
         self.question = nn.Linear(width, width)
 
     def patches_of_regions(self, num_patches: int, device: torch.device) -> Tensor:
-        """Patches that make up each region.
-
-        Args:
-            num_patches: Number of patches N.
-            device: Device of the result.
-
-        Returns:
-            Indices of patches, shape (R, n), int64.
+        """Return the indices of the patches of each region, shape (R, n), int64.
 
         Raises:
             ValueError: If the patches cannot be cut into grid x grid equal regions.
@@ -111,13 +104,10 @@ class KeyRegionRouting(nn.Module):
                 f'{num_patches} patches cannot be cut into {self.grid} x {self.grid} '
                 'equal regions, choose an image size or region grids that divide'
             )
+        pattern = '(g1 a g2 b) -> (g1 g2) (a b)'
         index = torch.arange(num_patches, device=device)
         return rearrange(
-            index,
-            '(g1 a g2 b) -> (g1 g2) (a b)',
-            g1=self.grid,
-            g2=self.grid,
-            b=side // self.grid,
+            index, pattern, g1=self.grid, g2=self.grid, b=side // self.grid
         )
 
     def forward(
@@ -141,9 +131,8 @@ class KeyRegionRouting(nn.Module):
             The kept regions, their weights and their patches.
         """
         members = self.patches_of_regions(patches.shape[1], patches.device)
-        means = (
-            patches if len(members) == patches.shape[1] else patches[:, members].mean(2)
-        )
+        alone = len(members) == patches.shape[1]  # each patch is a region
+        means = patches if alone else patches[:, members].mean(2)
         # (W_r r) . (W_q s) = r . (W_r^T W_q s): no per-question, per-region projection
         query = self.question(summary) @ self.region.weight
         query = query / math.sqrt(query.shape[-1])
@@ -180,13 +169,7 @@ class MultiHeadCrossAttention(nn.Module):
     """Multi-head cross-attention (MCA): the question reads its key regions."""
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
-        """Initialize a new MultiHeadCrossAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new MultiHeadCrossAttention instance of width D with h heads."""
         super().__init__()
         self.num_heads = num_heads
         self.norm1 = nn.LayerNorm(width)
@@ -215,8 +198,8 @@ class MultiHeadCrossAttention(nn.Module):
             explain: Whether to return the attention.
 
         Returns:
-            Refined tokens, shape (Q, L, D), and, with *explain*, the attention averaged
-            over the heads, shape (Q, L, k * n).
+            Refined tokens, shape (Q, L, D), and the attention, mean of the heads, shape
+            (Q, L, k * n), or None.
         """
         if pair_index is None:
             patches = _select(patches, routing, None)
@@ -247,13 +230,7 @@ class ImageEnhancement(nn.Module):
     """Image enhancement (IE): patches that match what MCA read stand out."""
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
-        """Initialize a new ImageEnhancement instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new ImageEnhancement instance of width D with h heads."""
         super().__init__()
         self.num_heads = num_heads
         self.norm1 = nn.LayerNorm(width)

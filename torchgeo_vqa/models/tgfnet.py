@@ -30,10 +30,11 @@ from .amef import (
 from .cfar import CFAR, Refinement, RefinementStage, Routing
 from .clip import TINY_CLIP, load_clip
 from .encoder import ImageEncoder, TextEncoder
+from .guidance import ConstantGuidance, TextGuidance
 from .modality import channels_of, present_images
 from .options import options_of
 from .position import position_encoding
-from .renamed_keys import rename_tgfnet_keys
+from .renamed_keys import rename_keys
 from .vqa import EncodedQuestions, VQAModel, trim
 from .weights import TGFNet_Weights
 
@@ -81,32 +82,6 @@ class TGFNetOutput(NamedTuple):
     #: With ``explain=True`` and a fusion expert: weight of each modality that is there
     #: at each patch, (Q, N, M).
     quality: Tensor | None = None
-
-
-class TextGuidance(nn.Module):
-    """The question guides refinement, fusion and the experts' pooling."""
-
-    def forward(self, questions: EncodedQuestions) -> EncodedQuestions:
-        """Return the questions as they are."""
-        return questions
-
-
-class ConstantGuidance(nn.Module):
-    """A learned vector guides, whatever the question: the ablation of TextGuidance."""
-
-    def __init__(self, width: int) -> None:
-        """Initialize a new ConstantGuidance instance.
-
-        Args:
-            width: Width D.
-        """
-        super().__init__()
-        self.vector = nn.Parameter(torch.randn(width))
-
-    def forward(self, questions: EncodedQuestions) -> EncodedQuestions:
-        """Return the vector as the summary and only token of each question."""
-        guide = self.vector.expand_as(questions.summary)
-        return EncodedQuestions(guide[:, None], guide, questions.mask[:, :1])
 
 
 class TGFNet(VQAModel):
@@ -157,7 +132,7 @@ class TGFNet(VQAModel):
         self.rqaf = rqaf
         self.experts = nn.ModuleDict(experts)
         self.adaptive_fusion = adaptive_fusion
-        self.register_load_state_dict_pre_hook(rename_tgfnet_keys)
+        self.register_load_state_dict_pre_hook(rename_keys)
 
     @override
     def encode_images(

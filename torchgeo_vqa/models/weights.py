@@ -15,7 +15,7 @@ from torchvision.models._api import Weights, WeightsEnum
 
 from ..transforms import Preprocess
 from .metadata import Metadata
-from .renamed_keys import rename_tgfnet_keys
+from .renamed_keys import rename_keys
 
 # What most of a small model's parameters are: rows for tokens that no question has
 _EMBEDDING = 'text_encoder.text.token_embedding.weight'
@@ -25,7 +25,6 @@ _FOLDER = Path(__file__).parent
 
 # As torch.hub does, a file's name ends in the first digits of its hash
 _NUM_DIGITS = 8
-
 
 # Of the training split of OSVQAMini: bytes, and dB
 _OSVQA_MINI = {
@@ -71,7 +70,7 @@ class TGFNet_Weights(WeightsEnum):
         The arguments change nothing: there is no download, and the hash is always checked.
         """
         state = unpack(_read(Path(self.url).name)['state_dict'])
-        rename_tgfnet_keys(None, state)
+        rename_keys(None, state)
         return state
 
 

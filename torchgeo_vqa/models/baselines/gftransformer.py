@@ -14,9 +14,11 @@ from typing import Any, NamedTuple, cast, override
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from timm.layers import Mlp
 from torch import Tensor, nn
 
 from ..options import options_of, take_options
+from ..renamed_keys import rename_keys
 from ..vqa import EncodedQuestions, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
@@ -36,60 +38,46 @@ class EncodedPatches(NamedTuple):
 
 
 class GatedAttention(nn.Module):
-    """Self-attention of patches to what others show, gated against where they lie.
+    """Self-attention of patches, a gated mix of attention by content and by position.
 
     It is the gated positional self-attention of https://doi.org/10.48550/arXiv.2103.10697.
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
-        """Initialize a new GatedAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads k.
-        """
+        """Initialize a new GatedAttention instance of width D with k heads."""
         super().__init__()
         self.num_heads = num_heads
         self.inputs = nn.Linear(width, 3 * width)
-        self.place = nn.Linear(3, num_heads, bias=False)
+        self.position = nn.Linear(3, num_heads, bias=False)
         self.gate = nn.Parameter(torch.ones(num_heads))
         self.output = nn.Linear(width, width)
         # At first, each head looks to another side: the squared distance from a point
         # beside the patch is, but for a constant, linear in the offsets
         angle = torch.arange(num_heads) * 2 * math.pi / num_heads
         sides = torch.stack([angle.sin(), angle.cos(), torch.full_like(angle, -0.5)], 1)
-        self.place.weight.data.copy_(2 * sides)
+        self.position.weight.data.copy_(2 * sides)
 
     def forward(self, patches: Tensor, offsets: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            patches: Patches, shape (B, N, D).
-            offsets: Output of :func:`offsets_between`, shape (N, N, 3).
-
-        Returns:
-            What each patch gathers, shape (B, N, D).
-        """
+        """Attend: patches (B, N, D) and offsets (N, N, 3) to (B, N, D)."""
         query, key, value = rearrange(
             self.inputs(patches), 'b n (t k d) -> t b k n d', t=3, k=self.num_heads
         )
         by_content = F.scaled_dot_product_attention(query, key, value)
-        by_place = rearrange(self.place(offsets), 'n m k -> k n m').softmax(-1) @ value
+        shares = rearrange(self.position(offsets), 'n m k -> k n m').softmax(-1)
+        by_position = shares @ value
         gate = self.gate.sigmoid()[:, None, None]
-        mixed = (1 - gate) * by_content + gate * by_place
+        mixed = (1 - gate) * by_content + gate * by_position
         return cast(Tensor, self.output(rearrange(mixed, 'b k n d -> b n (k d)')))
 
 
 class WordAttention(nn.Module):
-    """Attention to words."""
+    """Attention to words.
+
+    PyTorch's ``nn.MultiheadAttention`` gives the same, but fails if there is no question.
+    """
 
     def __init__(self, width: int, num_heads: int) -> None:
-        """Initialize a new WordAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads k.
-        """
+        """Initialize a new WordAttention instance of width D with k heads."""
         super().__init__()
         self.num_heads = num_heads
         self.query = nn.Linear(width, width)
@@ -97,16 +85,7 @@ class WordAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            x: What attends, shape (Q, N, D).
-            words: Words, shape (Q, L, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            What each gathers, shape (Q, N, D).
-        """
+        """Let *x* (Q, N, D) attend to words (Q, L, D) of mask (Q, L)."""
         query = rearrange(self.query(x), 'q n (k d) -> q k n d', k=self.num_heads)
         key, value = rearrange(
             self.inputs(words), 'q l (t k d) -> t q k l d', t=2, k=self.num_heads
@@ -117,53 +96,19 @@ class WordAttention(nn.Module):
         return cast(Tensor, self.output(rearrange(found, 'q k n d -> q n (k d)')))
 
 
-class MLP(nn.Sequential):
-    """Two linear layers with a ReLU between them."""
-
-    def __init__(self, width: int, hidden: int, out: int, dropout: float) -> None:
-        """Initialize a new MLP instance.
-
-        Args:
-            width: Width of the input.
-            hidden: Width of the hidden layer.
-            out: Width of the output.
-            dropout: Dropout rate of the hidden layer.
-        """
-        super().__init__(
-            nn.Linear(width, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, out),
-        )
-
-
 class EncoderLayer(nn.Module):
     """Encoder layer: self-attention of the words, an MLP."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        """Initialize a new EncoderLayer instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads.
-            dropout: Dropout rate after each part.
-        """
+        """Initialize a new EncoderLayer instance of width D with k heads."""
         super().__init__()
         self.attention = WordAttention(width, num_heads)
-        self.mlp = MLP(width, 4 * width, width, dropout)
+        self.mlp = relu_mlp(width, 4 * width, width, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Let words know of each other.
-
-        Args:
-            words: Words, shape (U, L, D).
-            mask: True where there is a token, False at padding, shape (U, L).
-
-        Returns:
-            Words, shape (U, L, D).
-        """
+        """Let words (U, L, D) of mask (U, L) attend to each other."""
         found = self.attention(words, words, mask)
         words = self.norms[0](words + self.dropout(found))
         return cast(Tensor, self.norms[1](words + self.dropout(self.mlp(words))))
@@ -173,44 +118,21 @@ class DecoderLayer(nn.Module):
     """Decoder layer: gated self-attention, attention to the words, an MLP."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        """Initialize a new DecoderLayer instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads.
-            dropout: Dropout rate after each part.
-        """
+        """Initialize a new DecoderLayer instance of width D with k heads."""
         super().__init__()
         self.gated = GatedAttention(width, num_heads)
         self.guided = WordAttention(width, num_heads)
-        self.mlp = MLP(width, 4 * width, width, dropout)
+        self.mlp = relu_mlp(width, 4 * width, width, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
     def look(self, patches: Tensor, offsets: Tensor) -> Tensor:
-        """First part, which does not know the question.
-
-        Args:
-            patches: Patches, shape (B, N, D).
-            offsets: Output of :func:`offsets_between`, shape (N, N, 3).
-
-        Returns:
-            Patches that know of each other, shape (B, N, D).
-        """
+        """First part, without the question: patches (B, N, D) and offsets (N, N, 3)."""
         found = self.dropout(self.gated(patches, offsets))
         return cast(Tensor, self.norms[0](patches + found))
 
     def read(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Second part, which does.
-
-        Args:
-            patches: Output of :meth:`look`, shape (Q, N, D).
-            words: Words, shape (Q, L, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            Patches that know the question, shape (Q, N, D).
-        """
+        """Second part: patches (Q, N, D) attend to words (Q, L, D) of mask (Q, L)."""
         found = self.guided(patches, words, mask)
         patches = self.norms[1](patches + self.dropout(found))
         return cast(Tensor, self.norms[2](patches + self.dropout(self.mlp(patches))))
@@ -220,27 +142,13 @@ class AttentionPooling(nn.Module):
     """Weighted mean whose weights come from what is pooled."""
 
     def __init__(self, width: int, out: int, dropout: float) -> None:
-        """Initialize a new AttentionPooling instance.
-
-        Args:
-            width: Width D.
-            out: Width F of the output.
-            dropout: Dropout rate of the hidden layer.
-        """
+        """Initialize a new AttentionPooling instance, from width D to width F."""
         super().__init__()
-        self.score = MLP(width, width, 1, dropout)
+        self.score = relu_mlp(width, width, 1, dropout)
         self.output = nn.Linear(width, out)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Pool.
-
-        Args:
-            x: Patches or words, shape (Q, N, D).
-            mask: True where there is one, False at padding, shape (Q, N).
-
-        Returns:
-            Pooled features, shape (Q, F).
-        """
+        """Pool patches or words, (Q, N, D) of mask (Q, N), to (Q, F)."""
         score = self.score(x)[..., 0]
         if mask is not None:
             score = score.masked_fill(~mask, -torch.inf)
@@ -249,29 +157,16 @@ class AttentionPooling(nn.Module):
 
 
 class MutualFusion(nn.Module):
-    """Lets image and question decide together how much of each is kept."""
+    """Gate by which image and question together decide how much of each is kept."""
 
     def __init__(self, width: int, dropout: float) -> None:
-        """Initialize a new MutualFusion instance.
-
-        Args:
-            width: Width F.
-            dropout: Dropout rate of the hidden layer.
-        """
+        """Initialize a new MutualFusion instance of width F."""
         super().__init__()
-        self.gate = MLP(width, width, width, dropout)
+        self.gate = relu_mlp(width, width, width, dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, image: Tensor, question: Tensor) -> Tensor:
-        """Fuse.
-
-        Args:
-            image: Pooled patches, shape (Q, F).
-            question: Pooled words, shape (Q, F).
-
-        Returns:
-            Fused features, shape (Q, F).
-        """
+        """Fuse pooled patches (Q, F) with pooled words (Q, F)."""
         gate = self.gate(image + question).sigmoid()
         return cast(Tensor, self.norm(gate * image + (1 - gate) * question))
 
@@ -331,6 +226,7 @@ class GFTransformer(CNNModel):
         self.question_pooling = AttentionPooling(width, fusion_width, dropout)
         self.fusion = MutualFusion(fusion_width, dropout)
         self.classifier = nn.Linear(fusion_width, num_answers)
+        self.register_load_state_dict_pre_hook(rename_keys)
 
     @override
     def encode_images(
@@ -370,6 +266,11 @@ class GFTransformer(CNNModel):
             patches = layer.read(layer.look(patches, images.offsets), words, mask)
         fused = self.fusion(self.image_pooling(patches), summary)
         return cast(Tensor, self.classifier(fused))
+
+
+def relu_mlp(width: int, hidden: int, out: int, dropout: float) -> Mlp:
+    """Build two linear layers with a ReLU between them, and dropout after it."""
+    return Mlp(width, hidden, out, nn.ReLU, drop=(dropout, 0.0))
 
 
 def offsets_between(rows: int, columns: int) -> Tensor:

@@ -57,17 +57,7 @@ class MutualAttention(nn.Module):
     def forward(
         self, positions: Tensor, keys: Tensor, words: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse images and questions.
-
-        Args:
-            positions: Features of the positions, shape (Q, N, D).
-            keys: What the words are compared with, shape (Q, N, D).
-            words: Words, shape (Q, L, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            Fused positions, shape (Q, N, D), and fused words, shape (Q, L, D).
-        """
+        """Fuse positions and their keys (Q, N, D) with words (Q, L, D), mask (Q, L)."""
         affinity = keys @ words.mT / math.sqrt(words.shape[-1])
         of_words = affinity.masked_fill(~mask[:, None], -torch.inf).softmax(2)
         of_positions = affinity.softmax(1)
@@ -80,13 +70,7 @@ class Inception(nn.Module):
     def __init__(
         self, conv: type[nn.Conv1d | nn.Conv2d], width: int, kernel_sizes: Sequence[int]
     ) -> None:
-        """Initialize a new Inception instance.
-
-        Args:
-            conv: ``nn.Conv1d`` or ``nn.Conv2d``.
-            width: Width D.
-            kernel_sizes: Widths of the kernels, odd numbers.
-        """
+        """Initialize a new Inception instance of width D, with kernels of odd width."""
         super().__init__()
         share = width // len(kernel_sizes)
         self.width = share * len(kernel_sizes)
@@ -96,15 +80,7 @@ class Inception(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Average the branches over positions or words.
-
-        Args:
-            x: Features, shape (Q, D, h, w) or (Q, D, L).
-            mask: 1 where there is something, 0 at padding, broadcast to the shape of *x*.
-
-        Returns:
-            Summary, shape (Q, D).
-        """
+        """Summarise (Q, D, h, w) or (Q, D, L), with a mask of 1 and 0, as (Q, D)."""
         count = mask.flatten(2).sum(2)
         branches = (
             # Padding must not reach its neighbours
