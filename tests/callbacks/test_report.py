@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
 from torchgeo_vqa.callbacks.report import accuracies, print_report, write_report
+from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.metrics import VQAAccuracy
+from torchgeo_vqa.trainers import VQATask
 
 REPORT: dict[str, Any] = {
     'OA': 0.75,
@@ -67,3 +70,18 @@ def test_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert path.read_text().startswith('{\n  "OA": 0.75,\n')
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     assert str(path) in capsys.readouterr().out
+
+
+def test_sanity_check_is_not_reported(
+    release_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few batches before any training say nothing."""
+    trainer = Trainer(
+        max_steps=0,
+        accelerator='cpu',
+        default_root_dir=tmp_path,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(VQATask('tgfnet_tiny'), datamodule=OSVQADataModule(str(release_root)))
+    assert 'Validation' not in capsys.readouterr().out

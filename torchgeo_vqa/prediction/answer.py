@@ -70,7 +70,7 @@ def as_batch(
                 f'{tuple(x.shape)}'
             )
         batch[f'image_{modality}'] = x
-    batch = Preprocess(metadata.statistics, metadata.image_size)(batch)
+    batch = Preprocess(metadata.statistics, model.image_size)(batch)
     sizes = {len(image) for image in batch.values()}
     if len(sizes) > 1:
         raise ValueError(

@@ -177,6 +177,7 @@ class VQATask(BaseTask):
             )
             # Weights of CLIP that a checkpoint replaces need not be there
             _build(self, metadata, to_load=stage != 'fit')
+        assert self.metadata is not None
         _freeze(self.model, self.hparams['freeze_clip'])  # task.train() undoes it
         _adapt(dm, self.metadata)
         sizes = len(dm.question_types), len(dm.groups)
