@@ -4,7 +4,6 @@
 """Tests of the trainer."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
