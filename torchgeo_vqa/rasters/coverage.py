@@ -27,8 +27,9 @@ _POINTS = 32
 
 
 class _Coverage(NamedTuple):
-    """Outline of a file in a CRS, None if the file does not tell; side of its pixels in that
-    CRS if its own is another, else 0; and its no-data value, if any.
+    """Where a file has data: its outline in a CRS, None if the file does not tell.
+
+    *blur* is the side of its pixels in that CRS if its own is another, else 0.
     """
 
     outline: BaseGeometry | None
