@@ -22,7 +22,7 @@ from .prediction import Explanation, Predictor, plot_explanation, read_pair
 from .rasters.extensions import DRIVERS
 from .rasters.image_file import opened
 from .rate_limit import RateLimit
-from .sample import TITLES
+from .sample import MODALITIES, TITLES
 from .samplers import TileSampler
 from .transforms import Degradation
 
@@ -42,9 +42,7 @@ MAX_WAITING = 16
 LIMITS = {'/upload': 12, '': 120}
 
 #: Seconds after which an upload is removed.
-KEPT = 600
-
-MODALITIES = ('optical', 'sar')
+UPLOAD_SECONDS = 600
 
 #: Where images come from.
 SOURCES = ('a pair of the sample', 'upload')
@@ -83,10 +81,10 @@ def sample_pairs() -> list[Pair]:
     for number, query in enumerate(TileSampler(dataset), 1):
         sample = dataset[query]
         ids = sample['question_id'][sample['question_id'] >= 0].numpy()
-        texts, kinds = dataset.question_text(ids), dataset.question_type(ids)
+        texts, types = dataset.question_text(ids), dataset.question_type(ids)
         questions = dict(zip(texts, dataset.answer_text(ids), strict=True))
         images = {m: sample[f'image_{m}'].numpy() for m in MODALITIES}
-        example = texts[kinds.index(EXAMPLE) if EXAMPLE in kinds else 0]
+        example = texts[types.index(EXAMPLE) if EXAMPLE in types else 0]
         group = int(sample['group'][0])
         title = f'{number}: {dataset.groups[group]}'
         pairs.append((group, Pair(title, images, questions, example)))
@@ -104,7 +102,7 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
 
     Raises:
         OSError: If a file is no image.
-        ValueError: If there is none, or one is too large or of another kind.
+        ValueError: If there is none, or one is too large or of another format.
     """
     given = {m: path for m, path in paths.items() if path}
     if not given:
@@ -134,7 +132,7 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     return read_pair(given)
 
 
-def spoil(images: Images, clouds: float, light: float, optical_max: float) -> Images:
+def degrade(images: Images, clouds: float, light: float, optical_max: float) -> Images:
     """Put clouds or darkness on the optical image.
 
     Args:
@@ -155,8 +153,8 @@ def spoil(images: Images, clouds: float, light: float, optical_max: float) -> Im
     return {**images, 'optical': batch['image_optical'][0].numpy()}
 
 
-def tell(explanation: Explanation, truth: str | None) -> str:
-    """Put an answer and what it rests on into words.
+def as_markdown(explanation: Explanation, truth: str | None) -> str:
+    """Format an answer and what it rests on.
 
     Args:
         explanation: The explanation.
@@ -171,9 +169,9 @@ def tell(explanation: Explanation, truth: str | None) -> str:
         lines[-1] += f'; the true answer is **{truth}**'
     lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
     lines += [
-        f'| {TITLES.get(name, name)} | {opinion.answer} | {opinion.probability:.0%} | '
-        f'{opinion.weight:.0%} |'
-        for name, opinion in explanation.experts.items()
+        f'| {TITLES.get(name, name)} | {expert.answer} | {expert.probability:.0%} | '
+        f'{expert.weight:.0%} |'
+        for name, expert in explanation.experts.items()
     ]
     if len(explanation.quality) > 1:
         shares = [
@@ -182,6 +180,62 @@ def tell(explanation: Explanation, truth: str | None) -> str:
         ]
         lines += ['', f'Relied on: {", ".join(shares)}']
     return '\n'.join(lines)
+
+
+class Page:
+    """What the page shows: pairs to pick from, and answers."""
+
+    def __init__(self, predictor: Predictor, optical_max: float = 255.0) -> None:
+        """Initialize a new Page instance.
+
+        Args:
+            predictor: Model that answers.
+            optical_max: Value of its optical images that stands for 1.
+        """
+        self.predictor, self.optical_max = predictor, optical_max
+        self.pairs = {pair.title: pair for pair in sample_pairs()}
+
+    def show_source(self, source: str) -> tuple[Any, Any]:
+        """Show the choice of a pair, or the uploads."""
+        return (
+            gr.Dropdown(visible=source == SOURCES[0]),
+            gr.Group(visible=source == SOURCES[1]),
+        )
+
+    def list_questions(self, title: str) -> Any:
+        """List the questions about a pair."""
+        pair = self.pairs[title]
+        return gr.Dropdown(choices=list(pair.questions), value=pair.example)
+
+    def answer(
+        self,
+        source: str,
+        title: str,
+        optical: str | None,
+        sar: str | None,
+        clouds: float,
+        light: float,
+        question: str,
+    ) -> tuple[str, Figure]:
+        """Answer a question, and plot what the model looked at."""
+        try:
+            if not question.strip():
+                raise ValueError('type a question, or pick one')
+            truth = None
+            if source == SOURCES[0]:
+                images = self.pairs[title].images
+                truth = self.pairs[title].questions.get(question)
+            else:
+                images = read_uploads({'optical': optical, 'sar': sar})
+            images = degrade(images, clouds, light, self.optical_max)
+            pair = images.get('optical'), images.get('sar')
+            explanation = self.predictor.explain(*pair, question)
+        except (OSError, ValueError) as error:
+            raise gr.Error(str(error), title='This does not work') from error
+        shown = [None if x is None else torch.from_numpy(x) for x in pair]
+        figure = plot_explanation(explanation, *shown)
+        plt.close(figure)
+        return as_markdown(explanation, truth), figure
 
 
 def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
@@ -194,45 +248,12 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
     Returns:
         The page, to be launched.
     """
-    pairs = {pair.title: pair for pair in sample_pairs()}
-    first = next(iter(pairs.values()))
-
-    def ask(
-        source: str,
-        title: str,
-        optical: str | None,
-        sar: str | None,
-        clouds: float,
-        light: float,
-        question: str,
-    ) -> tuple[str, Figure]:
-        try:
-            if not question.strip():
-                raise ValueError('type a question, or pick one')
-            truth = None
-            if source == SOURCES[0]:
-                images = pairs[title].images
-                truth = pairs[title].questions.get(question)
-            else:
-                images = read_uploads({'optical': optical, 'sar': sar})
-            images = spoil(images, clouds, light, optical_max)
-            optical_, sar_ = images.get('optical'), images.get('sar')
-            explanation = predictor.explain(optical_, sar_, question)
-        except (OSError, ValueError) as error:
-            raise gr.Error(str(error), title='This does not work') from error
-        shown = [None if x is None else torch.from_numpy(x) for x in (optical_, sar_)]
-        figure = plot_explanation(explanation, *shown)
-        plt.close(figure)
-        return tell(explanation, truth), figure
-
-    def pick(title: str) -> Any:
-        pair = pairs[title]
-        return gr.Dropdown(choices=list(pair.questions), value=pair.example)
-
+    page = Page(predictor, optical_max)
+    first = next(iter(page.pairs.values()))
     with gr.Blocks(
         title='Ask an optical and a SAR image',
         analytics_enabled=False,
-        delete_cache=(60, KEPT),
+        delete_cache=(60, UPLOAD_SECONDS),
     ) as app:
         gr.Markdown(
             '# Ask an optical and a SAR image\n'
@@ -241,7 +262,7 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=1):
                 source = gr.Radio(SOURCES, value=SOURCES[0], label='Images')
-                title = gr.Dropdown(list(pairs), value=first.title, label='Pair')
+                title = gr.Dropdown(list(page.pairs), value=first.title, label='Pair')
                 with gr.Group(visible=False) as uploads:
                     optical = gr.File(
                         label='Optical: red, green and blue', file_types=[*DRIVERS]
@@ -259,45 +280,27 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
             with gr.Column(scale=2):
                 answer = gr.Markdown(elem_id='answer')
                 figure = gr.Plot(label='What it looked at')
-        inputs = [source, title, optical, sar, clouds, light, question]
-        outputs = [answer, figure]
-        source.change(
-            lambda chosen: (
-                gr.Dropdown(visible=chosen == SOURCES[0]),
-                gr.Group(visible=chosen == SOURCES[1]),
-            ),
-            source,
-            [title, uploads],
-        )
-        title.input(pick, title, question)
+        source.change(page.show_source, source, [title, uploads])
+        title.input(page.list_questions, title, question)
         gr.on(
             [button.click, clouds.release, light.release, question.select],
-            ask,
-            inputs,
-            outputs,
+            page.answer,
+            [source, title, optical, sar, clouds, light, question],
+            [answer, figure],
             concurrency_limit=1,
         )
     return app
 
 
-def run_app(
-    ckpt_path: str | os.PathLike[str] | None = None,
-    host: str = '127.0.0.1',
-    port: int = 7860,
-) -> None:
+def run_app(predictor: Predictor, host: str = '127.0.0.1', port: int = 7860) -> None:
     """Serve the page until it is interrupted.
 
     Args:
-        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
-            weights that come with the package.
+        predictor: Model that answers.
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
     """
-    if ckpt_path is None:
-        predictor = Predictor.from_weights()
-    else:
-        predictor = Predictor.from_checkpoint(ckpt_path)
     app = make_app(predictor)
     app.queue(max_size=MAX_WAITING)
     with tempfile.TemporaryDirectory() as folder:
