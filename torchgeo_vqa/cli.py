@@ -5,6 +5,7 @@
 
 import os
 import sys
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Sequence
 
 from jsonargparse import ArgumentParser
@@ -90,10 +91,16 @@ def _generate_parser() -> ArgumentParser:
     parser.add_function_arguments(
         generate, skip={'fractions', *lists}, fail_untyped=True
     )
+    parser.add_argument('--kinds', nargs='+', type=_renamed, help=SUPPRESS)
     parser.add_argument(
         '--config', action='config', help='YAML file with these options'
     )
     return parser
+
+
+def _renamed(value: str) -> str:
+    """Raise an error that says the new name of the option."""
+    raise ArgumentTypeError('the option is called --categories now')
 
 
 def _ask_parser() -> ArgumentParser:
@@ -175,7 +182,8 @@ def main(args: Sequence[str] | None = None) -> None:
     config = parser().parse_args(args)
     command = config.subcommand
     options = config[command].as_dict()
-    options.pop('config', None)
+    for name in ('config', 'kinds'):
+        options.pop(name, None)
     commands: dict[str, Callable[..., object]] = {
         'convert': convert,
         'generate': generate,
