@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from starlette.middleware import Middleware
 
 from .datasets import OSVQAMini
-from .prediction.area import load_task, read_pair
+from .prediction import Explanation, Predictor, plot_explanation, read_pair
 from .rasters.extensions import DRIVERS
 from .rasters.image_file import opened
 from .rate_limit import RateLimit
 from .sample import TITLES
 from .samplers import TileSampler
-from .trainers import Explanation, VQATask, plot_explanation
 from .transforms import Degradation
 
 __all__ = ('make_app', 'run_app')
@@ -174,7 +173,7 @@ def tell(explanation: Explanation, truth: str | None) -> str:
     lines += [
         f'| {TITLES.get(name, name)} | {opinion.answer} | {opinion.probability:.0%} | '
         f'{opinion.weight:.0%} |'
-        for name, opinion in explanation.opinions.items()
+        for name, opinion in explanation.experts.items()
     ]
     if len(explanation.quality) > 1:
         shares = [
@@ -185,11 +184,11 @@ def tell(explanation: Explanation, truth: str | None) -> str:
     return '\n'.join(lines)
 
 
-def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
+def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
     """Make the page.
 
     Args:
-        task: Task that answers.
+        predictor: Model that answers.
         optical_max: Value of its optical images that stands for 1.
 
     Returns:
@@ -218,7 +217,7 @@ def make_app(task: VQATask, optical_max: float = 255.0) -> gr.Blocks:
                 images = read_uploads({'optical': optical, 'sar': sar})
             images = spoil(images, clouds, light, optical_max)
             optical_, sar_ = images.get('optical'), images.get('sar')
-            explanation = task.explain(optical_, sar_, question)
+            explanation = predictor.explain(optical_, sar_, question)
         except (OSError, ValueError) as error:
             raise gr.Error(str(error), title='This does not work') from error
         shown = [None if x is None else torch.from_numpy(x) for x in (optical_, sar_)]
@@ -295,8 +294,11 @@ def run_app(
             network ask.
         port: Port to listen on.
     """
-    task = load_task(ckpt_path)
-    app = make_app(task)
+    if ckpt_path is None:
+        predictor = Predictor.from_weights()
+    else:
+        predictor = Predictor.from_checkpoint(ckpt_path)
+    app = make_app(predictor)
     app.queue(max_size=MAX_WAITING)
     with tempfile.TemporaryDirectory() as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder

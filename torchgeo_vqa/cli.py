@@ -7,12 +7,17 @@ import os
 import sys
 from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from .conversion import convert
+from .conversion import QuestionFormat, Report, SplitRule, convert
 from .generation import generate
-from .prediction.area import ask
+from .prediction import Predictor, ask_area, ask_pair
+from .prediction.layer import verify_format, write_layer
+
+Paths = str | os.PathLike[str]
 
 
 def parser() -> ArgumentParser:
@@ -63,9 +68,23 @@ def _convert_parser() -> ArgumentParser:
     )
     _add_fractions(parser)
     parser.add_function_arguments(
-        convert, skip={'questions', 'dry_run', 'fractions'}, fail_untyped=True
+        convert,
+        skip={'questions', 'dry_run', 'question_format', 'split_rule'},
+        fail_untyped=True,
     )
+    # Their fields are options like the others
+    parser.add_class_arguments(QuestionFormat, fail_untyped=True)
+    parser.add_class_arguments(SplitRule, skip={'fractions'}, fail_untyped=True)
     return parser
+
+
+def _convert(**options: Any) -> Report:
+    """Convert by options, of which some belong together."""
+    groups = {'question_format': QuestionFormat, 'split_rule': SplitRule}
+    for argument, group in groups.items():
+        names = [field.name for field in fields(group)]
+        options[argument] = group(**{name: options.pop(name) for name in names})
+    return convert(**options)
 
 
 def _generate_parser() -> ArgumentParser:
@@ -119,9 +138,86 @@ def _ask_parser() -> ArgumentParser:
         '(defaults to all bands)',
     )
     parser.add_function_arguments(
-        ask, skip={'questions', 'optical_bands'}, fail_untyped=True
+        _ask, skip={'questions', 'optical_bands'}, fail_untyped=True
     )
     return parser
+
+
+def _ask(
+    questions: Sequence[str],
+    optical: Paths | None = None,
+    sar: Paths | None = None,
+    output: Paths | None = None,
+    patch_size: int | None = None,
+    stride: int | None = None,
+    optical_bands: Sequence[int] | None = None,
+    max_nodata: float = 0.5,
+    batch_size: int = 16,
+    ckpt_path: Paths | None = None,
+) -> str:
+    """Ask about image files, and say in words what came out.
+
+    Args:
+        questions: The questions.
+        optical: Optical image, or a folder with some for an area. None: only SAR is
+            looked at.
+        sar: SAR image, or a folder with some for an area. None: only the optical image
+            is looked at.
+        output: Layer to write, *.parquet* (GeoParquet) or *.gpkg* (GeoPackage): every
+            question is asked about every patch of the area. None: the images are one
+            pair, which is asked about as a whole.
+        patch_size: Side of a patch of an area, in pixels of the optical image (defaults
+            to what the model was trained on).
+        stride: Distance of the patches in pixels (defaults to *patch_size*).
+        optical_bands: Red, green and blue among the bands of the optical images, counted
+            from 1 (defaults to all bands).
+        max_nodata: Share of a patch without data beyond which nothing is asked about it.
+        batch_size: Number of patches that are looked at together.
+        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
+            weights that come with the package, which know the images and the questions
+            of OSVQAMini.
+
+    Returns:
+        The answers, or how often each was given and where the layer is.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        ValueError: If the files do not fit the model or each other.
+    """
+    if output is not None:
+        verify_format(output)
+    if ckpt_path is None:
+        predictor = Predictor.from_weights()
+    else:
+        predictor = Predictor.from_checkpoint(ckpt_path)
+    if output is None:
+        if patch_size is not None or stride is not None:
+            raise ValueError(
+                'patch_size and stride are those of an area, whose answers need a file: '
+                'name one with output, such as answers.parquet'
+            )
+        answers = ask_pair(predictor, questions, optical, sar, optical_bands)
+        return '\n'.join(
+            f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers
+        )
+    layer = ask_area(
+        predictor,
+        questions,
+        optical,
+        sar,
+        patch_size,
+        stride,
+        optical_bands,
+        max_nodata,
+        batch_size,
+    )
+    write_layer(layer, output)
+    lines = []
+    for question, rows in layer.groupby('question', sort=False):
+        counts = rows['answer'].value_counts()
+        found = ', '.join(f'{answer}: {count:,}' for answer, count in counts.items())
+        lines.append(f'{question}  {found}')
+    return '\n'.join([*lines, f'Layer: {output}'])
 
 
 def _app_parser() -> ArgumentParser:
@@ -185,9 +281,9 @@ def main(args: Sequence[str] | None = None) -> None:
     for name in ('config', 'kinds'):
         options.pop(name, None)
     commands: dict[str, Callable[..., object]] = {
-        'convert': convert,
+        'convert': _convert,
         'generate': generate,
-        'ask': ask,
+        'ask': _ask,
         'app': _app,
     }
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 # K questions of a pair, L tokens, B pairs
 
-#: Kinds of images, in the order that models take them.
+#: Modalities of images, in the order that models take them.
 MODALITIES = ('optical', 'sar')
 
 #: How modalities are titled in figures and messages.

@@ -84,19 +84,39 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: If the folder cannot be made.
     """
     path = Path(path).absolute()
-    _refuse_existing(path)
+    verify_free(path)
+    with scratch_folder(path) as temporary:
+        yield temporary
+        verify_free(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            verify_free(path)  # another process was faster
+            raise
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder that is removed at the end.
+
+    Leftovers of killed processes beside it are removed.
+
+    Args:
+        path: Path beside which the folder is made, and whose name it bears.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: If the folder cannot be made.
+    """
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        _refuse_existing(path)
-        try:
-            temporary.rename(path)
-        except OSError:
-            _refuse_existing(path)  # another process was faster
-            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -147,6 +167,19 @@ def clear_leftovers(folder: Path) -> None:
                     leftover.unlink()
 
 
+def verify_free(path: str | os.PathLike[str]) -> None:
+    """Raise an error if there is something under a name.
+
+    Args:
+        path: Path of a file or folder to make.
+
+    Raises:
+        FileExistsError: If something is there.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(f'{path} exists; remove it or choose another folder')
+
+
 def is_inside(name: str) -> bool:
     """Tell whether a name stays in its folder, on any operating system.
 
@@ -173,12 +206,6 @@ def _host() -> str:
         namespace = os.stat('/proc/self/ns/pid').st_ino
         return f'{socket.gethostname()}-{namespace}'
     return socket.gethostname()
-
-
-def _refuse_existing(path: Path) -> None:
-    """Raise an error if there is something under a name."""
-    if os.path.lexists(path):
-        raise FileExistsError(f'{path} exists; remove it or choose another folder')
 
 
 def _is_running(pid: int) -> bool:

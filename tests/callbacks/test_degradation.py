@@ -20,9 +20,10 @@ from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
+from torchgeo_vqa.callbacks import DegradationTest
 from torchgeo_vqa.datamodules import OSVQADataModule, OSVQAMiniDataModule
 from torchgeo_vqa.models import VQAOutput
-from torchgeo_vqa.trainers import DegradationTest, VQATask
+from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.transforms import Degradation
 
 NUM_SCENES = {'train': 8, 'val': 2, 'test': 10}

@@ -2,3 +2,8 @@
 # Licensed under the MIT License.
 
 """Annotations: questions with their answers, read from files and kept in Arrow."""
+
+from .question_table import QuestionTable
+from .rsvqa_file import RSVQAFiles
+
+__all__ = ('QuestionTable', 'RSVQAFiles')

@@ -14,7 +14,7 @@ _AREA = re.compile(r'(\d+(?:\.\d+)?) ?m2')
 
 
 def count_range(answer: str) -> str:
-    """Tell the range a count lies in.
+    """Return the range a count lies in.
 
     `RSVQA's published evaluation <https://doi.org/10.1109/TGRS.2020.2988782>`__ of the
     low-resolution dataset has five: 0, 1 to 10, 11 to 100, 101 to 1000, and above.
@@ -29,7 +29,7 @@ def count_range(answer: str) -> str:
 
 
 def area_range(answer: str) -> str:
-    """Tell the range an area lies in.
+    """Return the range an area lies in.
 
     `RSVQA's published evaluation <https://doi.org/10.1109/TGRS.2020.2988782>`__ of the
     high-resolution dataset has the ranges of :func:`count_range`, in square metres.
@@ -45,7 +45,7 @@ def area_range(answer: str) -> str:
 
 
 def _range(number: float, unit: str) -> str:
-    """Name the range of a number that is not negative."""
+    """Return the range of a number that is not negative."""
     if number == 0:
         return f'0{unit}'
     for below, end in pairwise(UPPER_ENDS):

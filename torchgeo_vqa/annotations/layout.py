@@ -35,7 +35,7 @@ class Layout:
 
     @classmethod
     def find(cls, root: str | os.PathLike[str], folders: Mapping[str, str]) -> 'Layout':
-        """Look for the dataset in a folder, or in its ``OSVQA_1.0``.
+        """Find the dataset in a folder, or in its ``OSVQA_1.0``.
 
         Args:
             root: The dataset's folder or its parent.
@@ -50,7 +50,7 @@ class Layout:
         return cls(path, folders)
 
     def annotation(self, split: str) -> Path:
-        """Path of a split's questions.
+        """Return the path of a split's questions.
 
         Args:
             split: One of 'train', 'val' or 'test'.
@@ -61,7 +61,7 @@ class Layout:
         return self.root / 'annotations' / f'all_{split}_annotation.json'
 
     def folder(self, modality: str) -> str:
-        """Where a modality's images are.
+        """Return the folder of a modality's images.
 
         Args:
             modality: 'optical' or 'sar'.
@@ -73,13 +73,13 @@ class Layout:
         return folder.rstrip('/') if _is_remote(folder) else str(self.root / folder)
 
     def has_folder(self, modality: str) -> bool:
-        """Tell whether a modality's folder is there, as far as that is known.
+        """Return whether a modality's folder is there, as far as that is known.
 
         Args:
             modality: 'optical' or 'sar'.
 
         Returns:
-            False if it is missing. Where GDAL finds it, its images will tell.
+            False if it is missing. Where GDAL finds it, opening an image shows it.
         """
         folder = self.folder(modality)
         return _is_remote(folder) or os.path.exists(folder)
@@ -136,7 +136,7 @@ class Layout:
         """Read which group each image is in, such as clear or cloudy.
 
         Returns:
-            Group by name of the image; empty if the dataset does not tell.
+            Group by name of the image; empty if the dataset has none.
 
         Raises:
             ValueError: If the file is not an object of texts.
@@ -158,7 +158,7 @@ class Layout:
 
 
 def _is_remote(folder: str) -> bool:
-    """Tell whether GDAL, and not the operating system, finds a folder."""
+    """Return whether GDAL, and not the operating system, finds a folder."""
     return '://' in folder or folder.startswith('/vsi')
 
 

@@ -68,9 +68,7 @@ class QuestionTable:
         self.num_questions = counts
         self._order = np.argsort(images, kind='stable')
         self._start = np.concatenate([[0], np.cumsum(counts)])
-        # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
-        shape = (len(self.values['question']), CONTEXT_LENGTH)
-        self._tokens = np.zeros(shape, np.uint16)
+        self._tokens: NDArray[np.uint16] | None = None
         self._warned = False
 
     @classmethod
@@ -135,24 +133,8 @@ class QuestionTable:
         return len(self.codes['question'])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the tokens out of a pickle: they are quickly made again.
-
-        Returns:
-            What is pickled.
-        """
-        state = self.__dict__.copy()
-        state['_tokens'] = None
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickled table.
-
-        Args:
-            state: What was pickled.
-        """
-        self.__dict__.update(state)
-        shape = (len(self.values['question']), CONTEXT_LENGTH)
-        self._tokens = np.zeros(shape, np.uint16)
+        """Leave the tokens out of a pickle: they are quickly computed again."""
+        return self.__dict__ | {'_tokens': None}
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> 'QuestionTable':
         """Keep some of the rows.
@@ -229,6 +211,10 @@ class QuestionTable:
         Returns:
             Token ids of shape (K, 77), int64, padded by 0.
         """
+        if self._tokens is None:
+            # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
+            shape = (len(self.values['question']), CONTEXT_LENGTH)
+            self._tokens = np.zeros(shape, np.uint16)
         codes = self.codes['question'][ids]
         new = np.unique(codes[self._tokens[codes, 0] == 0])
         if len(new):
@@ -262,7 +248,7 @@ class QuestionTable:
 
 
 def decode(tokens: Tensor) -> str:
-    """Turn the tokens of a question into text.
+    """Decode the tokens of a question.
 
     Args:
         tokens: Token ids of shape (L,), padded by 0.
@@ -353,7 +339,7 @@ def _load(path: Path, data: bytes) -> list[Any]:
 
 
 def _is_well_formed(row: object) -> bool:
-    """Tell whether a row is four strings that are not empty."""
+    """Return whether a row is four strings that are not empty."""
     return (
         isinstance(row, list)
         and len(row) == len(COLUMNS)

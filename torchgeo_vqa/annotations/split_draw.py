@@ -28,7 +28,7 @@ def verify_fractions(fractions: Sequence[float]) -> None:
 
 
 def split_sizes(number: int, fractions: Sequence[float]) -> list[int]:
-    """Share a number out among splits.
+    """Divide a number among splits.
 
     Args:
         number: Number of things.

@@ -57,7 +57,7 @@ MEMO_SIZE = 50_000
 
 
 def statement(question: str, answer: str) -> str:
-    """Put a question and its answer into one sentence.
+    """Convert a question and its answer to one sentence.
 
     Different answers to a question always give different statements. Case does not
     matter, nor do the spaces that a tokenizer leaves around punctuation.

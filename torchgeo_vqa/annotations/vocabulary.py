@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Vocabulary of answers and question types, and what one answers without looking."""
+"""Vocabulary of answers and question types, and answers that need no image."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -73,7 +73,7 @@ def question_types(tables: Mapping[str, QuestionTable]) -> tuple[str, ...]:
 
 
 def codes_in(texts: pa.StringArray, words: Sequence[str], unknown: int) -> Codes:
-    """Look texts up in a list of words.
+    """Encode texts by their index in a list of words.
 
     Args:
         texts: N texts.
@@ -90,7 +90,7 @@ def codes_in(texts: pa.StringArray, words: Sequence[str], unknown: int) -> Codes
 def blind_labels(
     table: QuestionTable, train: QuestionTable, answers: Sequence[str]
 ) -> Codes:
-    """Answer questions without looking: as most often in training.
+    """Answer questions without their images: as most often in training.
 
     A question that was never asked in training is answered as most often for its
     type, or failing that as most often of all.
@@ -118,7 +118,7 @@ def blind_labels(
 
 
 def _mode(keys: NDArray[np.integer], labels: Codes, num_keys: int) -> Codes:
-    """Most frequent label of each key, the smallest of several, -1 for none."""
+    """Return the most frequent label of each key, the smallest of several, -1 for none."""
     keys, labels, counts = _pairs(keys, labels)
     order = np.lexsort((labels, -counts, keys))
     keys, first = np.unique(keys[order], return_index=True)
@@ -128,7 +128,7 @@ def _mode(keys: NDArray[np.integer], labels: Codes, num_keys: int) -> Codes:
 
 
 def _pairs(keys: NDArray[np.integer], labels: Codes) -> tuple[Codes, Codes, Codes]:
-    """Distinct pairs of a key and a label, and how often each occurs."""
+    """Return the distinct pairs of a key and a label, and how often each occurs."""
     # As one number, which sorts ten times faster than two
     num_labels = int(labels.max(initial=0)) + 1
     pairs, counts = np.unique(
@@ -150,13 +150,13 @@ def usual_answers(
     Returns:
         T sets of labels.
     """
-    kinds = codes_in(table.values['question_type'], types, -1)
+    codes = codes_in(table.values['question_type'], types, -1)
     labels = codes_in(table.values['answer'], answers, -1)
-    kinds = kinds[table.codes['question_type']]
+    codes = codes[table.codes['question_type']]
     labels = labels[table.codes['answer']]
-    known = (kinds >= 0) & (labels >= 0)
-    kinds, labels, _ = _pairs(kinds[known], labels[known])
+    known = (codes >= 0) & (labels >= 0)
+    codes, labels, _ = _pairs(codes[known], labels[known])
     usual: list[set[int]] = [set() for _ in types]
-    for kind, label in zip(kinds.tolist(), labels.tolist(), strict=True):
-        usual[kind].add(label)
+    for code, label in zip(codes.tolist(), labels.tolist(), strict=True):
+        usual[code].add(label)
     return usual

@@ -68,7 +68,7 @@ class ImageFolder:
         return None
 
     def path(self, name: str) -> Path:
-        """Path of an image.
+        """Return the path of an image.
 
         Args:
             name: Name without extension.
@@ -88,11 +88,11 @@ class ImageFolder:
         return self.root / files[0]
 
     def transfer(self, name: str, folder: Path, how: Transfer) -> None:
-        """Bring an image, and what files belong to it, into another folder.
+        """Transfer an image, and the files that belong to it, into another folder.
 
         Args:
             name: Name without extension.
-            folder: Folder that takes the place of this one.
+            folder: Folder to bring them to.
             how: 'copy', 'hardlink' or 'symlink'. A JPEG becomes a PNG of the same pixels.
 
         Raises:
@@ -101,7 +101,7 @@ class ImageFolder:
         source = self.path(name)
         target = folder / source.relative_to(self.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Whatever the environment tells GDAL, side files are looked for
+        # Whatever the environment sets for GDAL, side files are looked for
         with in_large_folders(), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             if re.search(_JPEG, source.name):
@@ -118,7 +118,7 @@ class ImageFolder:
 
 
 def target_name(path: Path) -> str:
-    """Name of an image in the dataset, relative like its path in the folder."""
+    """Return the name of an image in the dataset, relative like its path in the folder."""
     return re.sub(_JPEG, '.png', path.as_posix())
 
 

@@ -22,11 +22,11 @@ NUM_MEASURED = 300
 
 
 class MapVQADataModule(MapSource, VQADataModule):
-    """Your own images, with questions drawn from a map of classes in every epoch.
+    r"""Your own images, with questions drawn from a map of classes in every epoch.
 
     .. code-block:: console
 
-       $ torchgeo fit --model tgfnet --data MapVQADataModule --data.optical s2/ \\
+       $ torchgeo fit --model tgfnet --data MapVQADataModule --data.optical s2/ \
            --data.sar s1/ --data.labels map.tif --data.classes classes.yaml
 
     See :class:`~torchgeo_vqa.datasets.MapVQA`. Nothing is written: a training patch is cut

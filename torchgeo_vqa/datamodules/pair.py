@@ -113,10 +113,11 @@ class PairDataModule(GeoDataModule, abc.ABC):
         for name, value in flat.items():
             if name not in FlatOptions.__annotations__:
                 raise TypeError(f'{type(self).__name__} has no argument {name!r}')
-            raise TypeError(
-                f'{name} is a part of augmentation now: augmentation=Augmentation({name}='
-                f'{value!r}), or --data.augmentation.{name} on the command line'
-            )
+            if value is not None:  # jsonargparse before 4.50 passes all, as None
+                raise TypeError(
+                    f'{name} is a part of augmentation now: augmentation=Augmentation('
+                    f'{name}={value!r}), or --data.augmentation.{name} {value}'
+                )
         for name, size in {
             'batch_size': batch_size,
             'eval_batch_size': eval_batch_size,

@@ -5,11 +5,13 @@
 
 import abc
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, override
 
 import torch
 from torchgeo.datasets import GeoDataset, UnionDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
+
+from ..sample import PADDING, pad
 
 
 class TileDataset(GeoDataset):
@@ -17,7 +19,7 @@ class TileDataset(GeoDataset):
 
     @abc.abstractmethod
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile.
+        """Return whether a query is for a whole tile.
 
         Args:
             index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
@@ -26,15 +28,8 @@ class TileDataset(GeoDataset):
             True if it is.
         """
 
+    @override
     def __or__(self, other: GeoDataset) -> UnionDataset:
-        """Take the union with another dataset.
-
-        Args:
-            other: Another dataset.
-
-        Returns:
-            A single dataset.
-        """
         if isinstance(other, TileDataset):
             return PairUnion(self, other)
         return super().__or__(other)
@@ -60,30 +55,13 @@ class PairUnion(TileDataset, UnionDataset):
         """
         super().__init__(dataset1, dataset2, collate_fn=merge_pairs)
 
+    @override
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile of one of the datasets.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            True if it is.
-        """
         datasets = cast(list[TileDataset], self.datasets)
         return any(dataset.holds_tile(index) for dataset in datasets)
 
+    @override
     def __getitem__(self, index: GeoSlice) -> Sample:
-        """Retrieve images and what is known of them, indexed by spatiotemporal slice.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Sample of images and annotations at that index.
-
-        Raises:
-            IndexError: If *index* is not found in the datasets.
-        """
         # Slices that are left open mean the bounds of both datasets
         index = self._disambiguate_slice(index)
         for dataset in cast(list[TileDataset], self.datasets):
@@ -111,9 +89,6 @@ def merge_pairs(samples: Sequence[Sample]) -> Sample:
                 empty = (merged[key] == 0).all(dim=0)
                 merged[key] = torch.where(empty, value, merged[key])
             elif key not in ('bounds', 'transform'):
-                fill = 0 if key == 'question' else -1
-                column = value.new_full((size, *value.shape[1:]), fill)
                 real = torch.cat([merged[key][kept[0]], value[kept[1]]])
-                column[:num_questions] = real
-                merged[key] = column
+                merged[key] = pad(real, size, PADDING.get(key, -1))
     return merged

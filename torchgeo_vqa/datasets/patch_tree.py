@@ -37,19 +37,6 @@ RGB = ('B04', 'B03', 'B02')
 SENTINEL1_BANDS = ('VV', 'VH')
 
 
-def check_bands(bands: Sequence[str]) -> None:
-    """Check the names of Sentinel-2 bands.
-
-    Args:
-        bands: Names.
-
-    Raises:
-        ValueError: If there are none or one is unknown.
-    """
-    if not bands or isinstance(bands, str) or not set(bands) <= set(SENTINEL2_BANDS):
-        raise ValueError(f'bands must be among {SENTINEL2_BANDS}, got {bands!r}')
-
-
 @dataclass(frozen=True)
 class PatchTree:
     """Folder of all patches of a satellite, each a folder with a file for each band.
@@ -100,16 +87,9 @@ class PatchTree:
         table = cached_table(
             [self.folder], self._read_partners, name=f'{self.folder.name}_partners'
         )
-        names = table.to_pydict()
-        partners: dict[str, str] = {}
-        for sentinel2, sentinel1 in zip(names['s2'], names['s1'], strict=True):
-            other = partners.setdefault(sentinel2, sentinel1)
-            if other != sentinel1:
-                raise ValueError(
-                    f'{self.folder}: both {other} and {sentinel1} name {sentinel2} as '
-                    'corresponding_s2_patch'
-                )
-        return partners
+        return match_patches(
+            table['s2'].to_pylist(), table['s1'].to_pylist(), self.folder
+        )
 
     def _read_partners(self) -> pa.Table:
         """Read the file of each folder."""
@@ -124,7 +104,31 @@ class PatchTree:
                 )
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f'{path} must tell the corresponding_s2_patch: {error}'
+                    f'{path} must hold the corresponding_s2_patch: {error}'
                 ) from error
             names['s1'].append(patch)
         return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
+
+
+def match_patches(
+    optical: Sequence[str], sar: Sequence[str], source: Path
+) -> dict[str, str]:
+    """Match the patches of two satellites.
+
+    Args:
+        optical: Names of Sentinel-2 patches.
+        sar: Name of the Sentinel-1 patch that goes with each.
+        source: File or folder that holds these names.
+
+    Returns:
+        Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
+
+    Raises:
+        ValueError: If two go with the same.
+    """
+    partners: dict[str, str] = {}
+    for name, partner in zip(optical, sar, strict=True):
+        other = partners.setdefault(name, partner)
+        if other != partner:
+            raise ValueError(f'{source}: {name} goes with both {other} and {partner}')
+    return partners

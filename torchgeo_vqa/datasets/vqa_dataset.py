@@ -56,7 +56,10 @@ class VQADataset(GeoDataset):
     answers: tuple[str, ...]
 
     def _set_questions(
-        self, table: QuestionTable, question_types: Sequence[str], answers: Sequence[str]
+        self,
+        table: QuestionTable,
+        question_types: Sequence[str],
+        answers: Sequence[str],
     ) -> None:
         """Take the questions, the names of their types, and the vocabulary."""
         self.table = table

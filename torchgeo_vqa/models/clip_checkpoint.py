@@ -54,12 +54,7 @@ def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
             f'of open_clip weights: {error}'
         ) from error
     if isinstance(content, Mapping) and KEY in content:
-        prefix = 'model.'
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in content['state_dict'].items()
-            if name.startswith(prefix)
-        }
+        weights = strip_prefix(content['state_dict'], 'model.')
         return CLIPCheckpoint(content[KEY], weights)
     if isinstance(content, Mapping) and 'pytorch-lightning_version' in content:
         raise ValueError(
@@ -69,13 +64,30 @@ def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
     return None
 
 
+def strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the state of a part of a model.
+
+    Args:
+        state: State of the model.
+        prefix: What the names of the part start with.
+
+    Returns:
+        State of the part.
+    """
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
+
+
 def check_clip_checkpoint(
     path: str | os.PathLike[str], checkpoint: CLIPCheckpoint, config: Mapping[str, Any]
 ) -> None:
-    """Make sure that a model can start from a checkpoint.
+    """Check that a model can start from a checkpoint.
 
     Args:
-        path: Where the checkpoint comes from.
+        path: Path of the checkpoint.
         checkpoint: The checkpoint.
         config: Arguments of :func:`~torchgeo_vqa.models.pair_clip` for the model.
 
@@ -89,9 +101,9 @@ def check_clip_checkpoint(
             f'{config["architecture"]!r}: set clip to {saved["architecture"]!r}'
         )
     for modality, channels in config['in_channels'].items():
-        there = saved['in_channels'].get(modality)
-        if there != channels:
-            has = 'no tower' if there is None else f'a tower of {there} channels'
+        own = saved['in_channels'].get(modality)
+        if own != channels:
+            has = 'no tower' if own is None else f'a tower of {own} channels'
             raise ValueError(
                 f'{name} holds {has} for {modality} images, but the model needs one of '
                 f'{channels} channels: fine-tune CLIP on the same kind of images, or '

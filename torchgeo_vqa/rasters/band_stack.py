@@ -6,6 +6,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import override
 
 import numpy as np
 from rasterio.windows import Window
@@ -49,18 +50,9 @@ class BandStack(ImageFile):
         header |= {'bands': (1,), 'num_bands': len(paths), 'count': len(paths)}
         return cls(**header, paths=tuple(paths))
 
+    @override
     def read(self, window: Window | None = None) -> Array:
-        """Read the pixels; bands of another resolution are brought to the first's grid.
-
-        Args:
-            window: Part of the image to read (defaults to all of it).
-
-        Returns:
-            Array of shape (num_bands, H, W).
-
-        Raises:
-            OSError: If a file cannot be read.
-        """
+        """Bands of another resolution are brought to the first's grid."""
         return np.concatenate([self._read_band(path, window) for path in self.paths])
 
     def _read_band(self, path: str, window: Window | None) -> Array:

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Where a dataset of raster files has data."""
+"""Coverage of a dataset of raster files: where it has data."""
 
 import math
 from collections.abc import Sequence

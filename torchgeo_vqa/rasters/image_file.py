@@ -142,5 +142,5 @@ def opened(path: str) -> Iterator[DatasetReader]:
             with rasterio.open(path, driver=driver) as src:
                 yield src
         except (RasterioError, CPLE_BaseError) as error:
-            kind = f' as {driver}' if driver else ''
-            raise OSError(f'cannot read {path}{kind}: {error}') from error
+            as_driver = f' as {driver}' if driver else ''
+            raise OSError(f'cannot read {path}{as_driver}: {error}') from error

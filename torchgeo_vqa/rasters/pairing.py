@@ -45,7 +45,7 @@ def pair_images(
         open_image: Opens an image, or raises an OSError.
         first_rows: For the name of each pair, in the order of the annotations, the file
             and the row that name it first.
-        strip: Number of the split; no two splits are laid out in the same place.
+        strip: Number of the split; no two splits are laid out on each other.
         modalities: Images each pair must have.
         positions: For the name of each pair, its position among those of the split.
         on_error: 'raise', or 'skip' to leave out pairs with a problem.
@@ -126,13 +126,13 @@ def find_misfits(
 
 
 def _anchor(pair: Files) -> ImageFile:
-    """The image that tells where a pair is: the first with a CRS."""
+    """Return the image that tells the location of a pair: the first with a CRS."""
     files = list(pair.values())
     return next((file for file in files if file.grid.crs), files[0])
 
 
 def _overlap(grid: Grid, other: Grid) -> bool:
-    """Tell whether two grids with a CRS have a place in common."""
+    """Tell whether two grids with a CRS overlap."""
     bounds = grid.bounds
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
@@ -173,7 +173,7 @@ def _tiles(
     positions: Mapping[str, int],
     georeferenced: bool,
 ) -> dict[str, Tile]:
-    """Give each pair the grid of its first image, placed where the pair is."""
+    """Give each pair the grid of its first image, at the location of the pair."""
     grids = {}
     for name, pair in pairs.items():
         first, anchor = next(iter(pair.values())), _anchor(pair)
@@ -182,7 +182,7 @@ def _tiles(
             grids[name] = anchor.grid.resized(first.grid.height, first.grid.width)
     if pairs and not georeferenced:
         sizes = [(grid.height, grid.width) for grid in grids.values()]
-        places = lay_out(strip, [positions[name] for name in pairs], sizes)
-        for (name, grid), place in zip(list(grids.items()), places, strict=True):
-            grids[name] = replace(grid, transform=place)
+        transforms = lay_out(strip, [positions[name] for name in pairs], sizes)
+        for name, transform in zip(pairs, transforms, strict=True):
+            grids[name] = replace(grids[name], transform=transform)
     return {name: Tile(name, grids[name], pair) for name, pair in pairs.items()}

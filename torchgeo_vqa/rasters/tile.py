@@ -62,7 +62,7 @@ class Tile:
         return self._grid_of(modality).is_same(self.grid)
 
     def _grid_of(self, modality: str) -> Grid:
-        """Grid of an image; without a CRS, it shows what its partner shows."""
+        """Return the grid of an image; without a CRS, it has the bounds of its partner."""
         grid = self.files[modality].grid
         return grid if grid.crs else self.grid.resized(grid.height, grid.width)
 

@@ -71,8 +71,8 @@ class Zone:
         """
         datasets = {}
         for name, files in self.files.items():
-            kind = LabelRaster if name in labels else RasterDataset
-            datasets[name] = kind([file.path for file in files], crs=self.crs)
+            dataset_class = LabelRaster if name in labels else RasterDataset
+            datasets[name] = dataset_class([file.path for file in files], crs=self.crs)
             if bands and name in bands:
                 datasets[name].band_indexes = list(bands[name])
         return datasets

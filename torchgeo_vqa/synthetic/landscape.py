@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Synthetic places: land cover with natural borders, objects on plausible ground, clouds and night."""
+"""Synthetic scenes: land cover with natural borders, objects, clouds and night."""
 
 from functools import lru_cache
 
@@ -45,7 +45,7 @@ type Mask = NDArray[np.bool_]
 
 
 def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
-    """Draw a place, its objects and the state of its optical image.
+    """Draw land cover, objects and the state of the optical image.
 
     Args:
         rng: Source of randomness.
@@ -140,9 +140,8 @@ def _draw_land_cover(
     num, scale = len(classes), size / 64
     if num > 2 and rng.random() < 0.65:
         # zones: one class follows another as on a slope or from the shore inland
-        slope = smooth_noise(
-            rng, 1, size, rng.uniform(8, 16) * scale
-        ) + 0.08 * smooth_noise(rng, 1, size, 2.0)
+        slope = smooth_noise(rng, 1, size, rng.uniform(8, 16) * scale)
+        slope += 0.08 * smooth_noise(rng, 1, size, 2.0)
         levels = np.quantile(slope, (np.arange(num) + rng.uniform(0.2, 0.8, num)) / num)
         field = -((slope - levels[:, None, None]) ** 2)
     else:
@@ -164,7 +163,7 @@ def _remove_small(
     """Draw the label raster from the fields, without specks and without classes that are too small.
 
     A class that touches another by a single pixel, or is there but hardly, makes bad questions:
-    such places go to the runner-up.
+    such pixels go to the runner-up.
     """
     first = field.argmax(axis=0)
     for i in range(len(order)):
@@ -190,16 +189,15 @@ def _build_bridges(
     river: _River,
     instances: NDArray[np.uint8],
 ) -> list[str]:
-    """Put bridges across the river where both ends stand on land, well apart."""
+    """Draw bridges across the river where both ends are on land, well apart."""
     target = rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS)
     built: list[float] = []
-    places = rng.uniform(river.along.min(), river.along.max(), 40)
-    for place in places:
+    for position in rng.uniform(river.along.min(), river.along.max(), 40):
         if len(built) == target:
             break
-        if any(abs(place - other) < 12 for other in built):
+        if any(abs(position - other) < 12 for other in built):
             continue
-        near = np.abs(river.along - place) <= 1.6
+        near = np.abs(river.along - position) <= 1.6
         mask = near & (np.abs(river.across) <= river.half_width + 2.5)
         ends = mask & (np.abs(river.across) > river.half_width + 1)
         whole = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
@@ -208,7 +206,7 @@ def _build_bridges(
             side.any() and (label[side] != WATER).all() for side in sides
         ):
             continue
-        built.append(place)
+        built.append(position)
         instances[mask] = len(built)
     return ['bridge'] * len(built)
 
@@ -217,7 +215,7 @@ def _build_bridges(
 def _stamp(
     category: str, length: int, width: int, angle: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Row and column offsets of an object's pixels."""
+    """Return row and column offsets of an object's pixels."""
     rows, columns = np.mgrid[-8:9, -8:9]
     along = columns * np.cos(np.radians(angle)) + rows * np.sin(np.radians(angle))
     across = rows * np.cos(np.radians(angle)) - columns * np.sin(np.radians(angle))
@@ -257,7 +255,7 @@ def _draw_stamp(
 def _place_objects(
     rng: np.random.Generator, label: NDArray[np.uint8], instances: NDArray[np.uint8]
 ) -> list[str]:
-    """Put ships on water, buildings and storage tanks on built-up land and some on open land."""
+    """Draw ships on water, buildings and storage tanks mostly on built-up land."""
     size = len(label)
     free = ~dilate(instances > 0, _GAP)
     # objects keep off the border of their ground
@@ -275,10 +273,8 @@ def _place_objects(
             options = [(c, p) for c, p in _GROUND[category] if c in ground_of]
             if not options:
                 continue
-            grounds, weights = (
-                [c for c, _ in options],
-                np.array([p for _, p in options]),
-            )
+            grounds = [c for c, _ in options]
+            weights = np.array([p for _, p in options])
             chances = list(weights / weights.sum())
         ground = int(rng.choice(grounds, p=chances))
         if ground not in ground_of:
@@ -291,9 +287,8 @@ def _place_objects(
         tries = spots[rng.integers(len(spots), size=40)]
         r, c = tries[:, :1] + rows, tries[:, 1:] + columns
         inside = ((r >= 1) & (r < size - 1) & (c >= 1) & (c < size - 1)).all(axis=1)
-        fits = inside & allowed[np.clip(r, 0, size - 1), np.clip(c, 0, size - 1)].all(
-            axis=1
-        )
+        clipped = np.clip(r, 0, size - 1), np.clip(c, 0, size - 1)
+        fits = inside & allowed[clipped].all(axis=1)
         if not fits.any():
             continue
         best = int(fits.argmax())
@@ -304,21 +299,16 @@ def _place_objects(
 
 
 def _box(category: str, mask: Mask) -> SceneObject:
-    """Bounding box of an object's pixels."""
+    """Return the bounding box of an object's pixels."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return SceneObject(
-        category,
-        float(rows[0]),
-        float(columns[0]),
-        float(rows[-1] + 1),
-        float(columns[-1] + 1),
-    )
+    edges = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    return SceneObject(category, *map(float, edges))
 
 
 def _draw_quality(
     rng: np.random.Generator, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw the clouds and say which pixels of the optical image they or the dark take away."""
+    """Draw the clouds, and which pixels of the optical image they or the dark hide."""
     condition = QUALITIES[rng.choice(3, p=CONDITION_CHANCES)]
     if condition == 'cloudy':
         return _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
@@ -329,7 +319,7 @@ def _draw_quality(
 def _draw_clouds(
     rng: np.random.Generator, size: int, cover: float, scale: float
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw clouds over a share of the place and say what they hide."""
+    """Draw clouds over a share of the scene, and what they hide."""
     field = smooth_noise(rng, 1, size, rng.uniform(6, 12) * scale)[0]
     field += 0.45 * smooth_noise(rng, 1, size, 3.0)[0]
     field += 0.15 * smooth_noise(rng, 1, size, 1.2)[0]

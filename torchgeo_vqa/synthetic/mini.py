@@ -133,22 +133,18 @@ def generate(
             }
             job = partial(_write_scene, str(folder), seed, size)
             scenes = [name for split in names.values() for name in split]
-            written = _map(job, scenes, num_workers, progress)
-            pools = {
-                name: pool for name, (pool, _) in zip(scenes, written, strict=True)
-            }
+            results = _map(job, scenes, num_workers, progress)
+            written = dict(zip(scenes, results, strict=True))
             for split, of_split in names.items():
                 rng = np.random.default_rng([seed, SPLITS.index(split)])
-                drawn = draw_balanced([pools[name] for name in of_split], rng)
+                drawn = draw_balanced([written[name][0] for name in of_split], rng)
                 rows = [
                     [name, *question[:3]]
                     for name, questions in zip(of_split, drawn, strict=True)
                     for question in questions
                 ]
                 _write_json(folder / f'annotations/all_{split}_annotation.json', rows)
-            groups = {
-                name: group for name, (_, group) in zip(scenes, written, strict=True)
-            }
+            groups = {name: group for name, (_, group) in written.items()}
             _write_json(folder / 'annotations/image_groups.json', groups)
             _write_json(folder / 'manifest.json', made_with)
     except FileExistsError:
@@ -208,7 +204,7 @@ def _verify(num_scenes: Mapping[str, int], size: int) -> None:
 def _map[T](
     job: Callable[[str], T], names: list[str], num_workers: int | None, progress: bool
 ) -> list[T]:
-    """Return what a job returns for each scene, in processes of their own."""
+    """Run a job for each scene, in processes of their own, and show the progress."""
     if num_workers is None:
         num_workers = min(os.cpu_count() or 1, len(names) // 32)
     bar = partial(

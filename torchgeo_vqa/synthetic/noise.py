@@ -14,7 +14,7 @@ _PAD = 32
 
 @lru_cache(maxsize=64)
 def _low_pass(size: int, sigma: float) -> NDArray[np.float64]:
-    """Fourier transform of a Gaussian of standard deviation *sigma* pixels on a square grid."""
+    """Return the Fourier transform of a Gaussian of *sigma* pixels on a square grid."""
     rows = np.fft.fftfreq(size)[:, None]
     columns = np.fft.rfftfreq(size)[None, :]
     return np.exp(-2 * (np.pi * sigma) ** 2 * (rows**2 + columns**2))

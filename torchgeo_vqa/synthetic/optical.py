@@ -62,7 +62,7 @@ def render_optical(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
 def parcels(
     rng: np.random.Generator, size: int, side: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Cut the plane into fields.
+    """Divide a scene into fields.
 
     Args:
         rng: Source of randomness.
@@ -77,7 +77,7 @@ def parcels(
     u = columns * np.cos(angle) + rows * np.sin(angle) + 1000
     v = rows * np.cos(angle) - columns * np.sin(angle) + 1000
     strip = np.floor(v / side).astype(np.intp)
-    # every strip is cut at its own places
+    # every strip is divided in its own way
     shift = rng.uniform(0, 2 * side, 512)[strip % 512]
     number = strip * 31 + np.floor((u + shift) / (1.6 * side)).astype(np.intp) * 17
     return number % 256, v
@@ -141,7 +141,7 @@ def _draw_object(
     water: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
-    """Draw an object and its shadow onto (H, W, 3) in place."""
+    """Draw an object and its shadow into (H, W, 3)."""
     match obj.category:
         case 'ship':
             _draw_wake(image, mask, water, rng)
@@ -167,7 +167,7 @@ def _draw_object(
 
 
 def _shift(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.bool_]:
-    """Move a mask; objects keep off the edge, so nothing wraps around."""
+    """Shift a mask; objects keep off the edge, so nothing wraps around."""
     return np.roll(mask, (rows, columns), (0, 1))
 
 
@@ -193,7 +193,7 @@ def _draw_wake(
 def _clouds(
     image: NDArray[np.float64], cloud: NDArray[np.floating], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Cover the ground by clouds and their shadows."""
+    """Draw clouds and their shadows over the ground."""
     rows, columns = rng.integers(2, 7, 2)
     if not cloud.any():
         return image
@@ -212,7 +212,7 @@ def _clouds(
 def _darkness(
     image: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Take nearly all light away and add what a sensor adds: pattern, stripes, glow and read noise."""
+    """Darken, and add what a sensor adds: pattern, stripes, glow and read noise."""
     size = len(image)
     gain = rng.uniform(0.04, 0.15)
     dark = gain * image

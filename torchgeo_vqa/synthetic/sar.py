@@ -84,7 +84,7 @@ def _draw_object(
     mask: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
-    """Draw an object onto (H, W, 2) linear power in place; the radar looks from the left."""
+    """Draw an object into (H, W, 2) linear power; the radar looks from the left."""
     bright = rng.normal(0, 0.8)
     match category:
         case 'ship':
@@ -108,5 +108,5 @@ def _draw_object(
 def _set(
     power: NDArray[np.float64], mask: NDArray[np.bool_], vv: float, vh: float
 ) -> None:
-    """Give pixels a backscatter in dB."""
+    """Set the backscatter of pixels, in dB."""
     power[mask] = 10 ** (np.array([vv, vh]) / 10)

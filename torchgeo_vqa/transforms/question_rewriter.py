@@ -9,7 +9,7 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
-from .dihedral import ELEMENTS
+from ..rasters.dihedral import ELEMENTS
 from .directions import DIRECTION_WORDS, canonical, has_direction, rewrite
 
 # L tokens, A answers, T question types

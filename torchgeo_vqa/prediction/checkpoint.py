@@ -1,0 +1,147 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""What checkpoints of VQATask hold, and the models that are built for it."""
+
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from ..models import VQAModel
+from ..models.api import builder, builder_options
+from ..models.metadata import Metadata
+
+#: Where a checkpoint holds the metadata, and the version that it was saved with.
+METADATA_KEY, VERSION_KEY = 'vqa', 'torchgeo_vqa_version'
+
+VERSION = version('torchgeo-vqa')
+
+# Arguments of the task that decide on the weights of its model
+_ARCHITECTURE = ('model', 'model_args')
+
+
+def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
+    """Verify that there is a model, and that its builder has these arguments.
+
+    Args:
+        name: Name of the model.
+        model_args: Arguments of its builder, by name.
+
+    Raises:
+        ValueError: If there is no such model, or its builder lacks an argument.
+    """
+    accepted = builder_options(name)
+    if unknown := sorted(set(model_args or ()) - set(accepted)):
+        raise ValueError(
+            f'{name} has no argument {", ".join(unknown)}, model_args may hold '
+            f'{", ".join(accepted)}'
+        )
+
+
+def build_model(
+    arguments: Mapping[str, Any], metadata: Metadata, to_load: bool = False
+) -> tuple[VQAModel, Metadata]:
+    """Build a model for its data.
+
+    Args:
+        arguments: ``model``, its name; ``model_args`` of its builder, which override those
+            of the data; and ``pretrained``, weights that CLIP starts from.
+        metadata: What the model is to know of its data.
+        to_load: Whether all weights are loaded next: then none are looked for before.
+
+    Returns:
+        The model, and its metadata with the image size.
+
+    Raises:
+        ValueError: If there is no such model, or its builder lacks an argument.
+    """
+    name, model_args = arguments['model'], arguments.get('model_args')
+    verify_model_args(name, model_args)
+    args = {
+        'image_size': metadata.image_size,
+        'modalities': list(metadata.modalities),
+        'sar_channels': metadata.sar_channels,
+        'pretrained': None if to_load else arguments['pretrained'],
+        **(model_args or {}),
+    }
+    with warnings.catch_warnings():
+        if to_load:  # no warning of random weights
+            warnings.simplefilter('ignore', UserWarning)
+        model: Any = builder(name)(num_answers=len(metadata.answers), **args)
+    return model, replace(metadata, image_size=model.image_size)
+
+
+def read_metadata(checkpoint: object) -> Metadata:
+    """Read what the model of a checkpoint knows of its data.
+
+    Args:
+        checkpoint: Content of the checkpoint.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        ValueError: If it is no checkpoint of VQATask.
+    """
+    if not isinstance(checkpoint, Mapping) or METADATA_KEY not in checkpoint:
+        raise ValueError(
+            'the checkpoint holds no vocabulary: it was not saved by VQATask'
+        )
+    return Metadata.from_dict(checkpoint[METADATA_KEY])
+
+
+def load_state(
+    model: VQAModel, checkpoint: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> None:
+    """Load the weights of a checkpoint.
+
+    Args:
+        model: The model.
+        checkpoint: Content of the checkpoint.
+        arguments: Arguments of the task that the model is of.
+
+    Raises:
+        RuntimeError: If the weights do not fit the model. The message names what differs
+            between the task and the one that saved the checkpoint.
+    """
+    state = checkpoint['state_dict'].items()
+    try:
+        model.load_state_dict({k.removeprefix('model.'): x for k, x in state})
+    except RuntimeError as error:
+        saved, here = (
+            {name: args.get(name) for name in _ARCHITECTURE}
+            for args in (checkpoint['hyper_parameters'], arguments)
+        )
+        saved['torchgeo-vqa'] = checkpoint.get(VERSION_KEY)
+        here['torchgeo-vqa'] = VERSION
+        differ = ', '.join(
+            f'{name} {value!r} (here {here[name]!r})'
+            for name, value in saved.items()
+            if value != here[name]
+        )
+        raise RuntimeError(
+            f'the weights do not fit the model; they were saved with {differ or here}: '
+            'give what they were trained with, which stands in the config.yaml of their '
+            f'run\n{error}'
+        ) from error
+
+
+def verify_whole(path: str | os.PathLike[str]) -> None:
+    """Verify that a file may be a checkpoint.
+
+    Args:
+        path: The file; a folder or an address is not looked at.
+
+    Raises:
+        ValueError: If it is cut off, or no checkpoint.
+    """
+    # The directory of a ZIP archive is at its end
+    if os.path.isfile(path) and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f'{os.fspath(path)} is cut off, or no checkpoint: take another one, such as '
+            'that of the epoch before'
+        )
