@@ -18,10 +18,11 @@ from statistics import median
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from side_by_side import RESULTS, write
 
+from side_by_side import RESULTS, write
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
 
 
 class Clock(Callback):
@@ -50,7 +51,10 @@ def epochs(number: int, pairs: int, questions: int, cache: str | bool) -> list[f
     trainer = Trainer(max_epochs=number, callbacks=[clock], **options)
     task = VQATask('tgfnet', freeze_clip=True, feature_cache=cache)
     dm = OSVQAMiniDataModule(
-        batch_size=4, questions_per_sample=questions, geometry=False, length=pairs
+        batch_size=4,
+        questions_per_sample=questions,
+        augmentation=Augmentation(geometry=False),
+        length=pairs,
     )
     # The same pairs in every epoch
     dm.setup('fit')

@@ -16,17 +16,17 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from sample import load
 
+from sample import load
 from torchgeo_vqa.datasets import OSVQAMini
 
 
-def routing(checkpoint: str, kind: str = 'ship') -> dict[str, dict[str, float]]:
+def routing(checkpoint: str, category: str = 'ship') -> dict[str, dict[str, float]]:
     """Measure the routing of a checkpoint trained on the embedded sample.
 
     Args:
         checkpoint: Path of the checkpoint.
-        kind: Kind of object.
+        category: Category of the object.
 
     Returns:
         For each modality, all scenes and those with the object in a corner: how often
@@ -45,8 +45,8 @@ def routing(checkpoint: str, kind: str = 'ship') -> dict[str, dict[str, float]]:
         places, texts = dataset.location(ids), dataset.question_text(ids)
         for row, (place, text) in enumerate(zip(places, texts, strict=True)):
             scene = dataset.scene(place)
-            objects = [o for o in scene.objects if o.kind == kind]
-            if kind not in text or len(objects) != 1:
+            objects = [o for o in scene.objects if o.category == category]
+            if category not in text or len(objects) != 1:
                 continue
             size = len(scene.label)
             y, x = objects[0].center
@@ -72,9 +72,9 @@ def main() -> None:
     """Print the measurement as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint')
-    parser.add_argument('--kind', default='ship')
+    parser.add_argument('--category', default='ship')
     args = parser.parse_args()
-    print(json.dumps(routing(args.checkpoint, args.kind), indent=2))
+    print(json.dumps(routing(args.checkpoint, args.category), indent=2))
 
 
 if __name__ == '__main__':

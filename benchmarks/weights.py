@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from robustness import CLIP, DEGRADATION, FINE_TUNED, HARDENING
-from runs import fine_tune, train_and_test
-from sample import load
 
+from experiment import fine_tune, train_and_test
+from methods import CLIP, DEGRADATION, FINE_TUNED, HARDENING
+from sample import load
 from torchgeo_vqa.models.weights import pack, unpack
 
 ROOT = Path(__file__).parents[1]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from torchgeo_vqa.datasets.osvqamini import draw_scene
 from torchgeo_vqa.models import TGFNet_Weights
 from torchgeo_vqa.prediction import Predictor, plot_explanation
+from torchgeo_vqa.synthetic.mini import draw_scene
 from torchgeo_vqa.transforms import Degradation
 
 FIGURE = Path(__file__).parent / '_static' / 'explanation.png'

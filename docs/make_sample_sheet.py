@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from torchgeo_vqa.datasets.osvqamini import draw_scene
 from torchgeo_vqa.questions import QUALITIES
+from torchgeo_vqa.synthetic.mini import draw_scene
 
 SHEET = Path(__file__).parent / '_static' / 'osvqamini_sheet.png'
 PAIRS = 4
@@ -37,7 +37,7 @@ def main(path: Path = SHEET) -> None:
     while any(len(pairs) < PAIRS for pairs in shown.values()):
         scene, optical, sar = draw_scene(f'test_{index:05d}')
         index += 1
-        # places where something is to be seen
+        # only scenes with several classes and objects
         pairs = shown[str(scene.condition)]
         if len(pairs) < PAIRS and len(scene.present) >= 2 and len(scene.objects) >= 3:
             pairs.append((optical, sar))

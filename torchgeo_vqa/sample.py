@@ -10,7 +10,7 @@ from torch import Tensor
 
 # K questions of a pair, L tokens, B pairs
 
-#: Kinds of images, in the order that models take them.
+#: Modalities of images, in the order that models take them.
 MODALITIES = ('optical', 'sar')
 
 #: How modalities are titled in figures and messages.
@@ -33,35 +33,21 @@ PADDING = {
 
 
 def pad(value: Tensor, length: int, fill: int) -> Tensor:
-    """Pad a tensor along its first axis.
-
-    Args:
-        value: Tensor of shape (K, ...).
-        length: Length of the first axis of the result, at least K.
-        fill: Value of the padding.
-
-    Returns:
-        Tensor of shape (length, ...), of the same dtype.
-    """
+    """Pad a tensor (K, ...) to (length, ...) along its first axis."""
     padded = value.new_full((length, *value.shape[1:]), fill)
     padded[: len(value)] = value
     return padded
 
 
 def mask_questions(sample: dict[str, Any], kept: Tensor) -> dict[str, Any]:
-    """Turn some questions of a sample or of a batch into padding.
+    """Turn the questions of a sample (K,) or batch (B, K) that are not kept into padding.
 
-    Args:
-        sample: A sample, with entries of shape (K, ...), or a batch, with entries of
-            shape (B, K, ...).
-        kept: Questions to keep, bool of shape (K,) or (B, K).
-
-    Returns:
-        The entries of :data:`PADDING` that the sample has, of the same shapes.
+    Return the entries of :data:`PADDING` that the sample has, of the same shapes.
     """
     masked = {}
-    for key in PADDING.keys() & sample.keys():
-        value: Tensor = sample[key]
-        mask = kept if value.ndim == kept.ndim else kept[..., None]
-        masked[key] = torch.where(mask, value, PADDING[key])
+    for key, fill in PADDING.items():
+        if key in sample:
+            value: Tensor = sample[key]
+            mask = kept if value.ndim == kept.ndim else kept[..., None]
+            masked[key] = torch.where(mask, value, fill)
     return masked

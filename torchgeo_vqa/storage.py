@@ -16,19 +16,19 @@ from pathlib import Path, PureWindowsPath
 
 import platformdirs
 
-# Which process writes it: process numbers are those of one machine
+# Name of a file or folder that is being written, and which process writes it
 _TEMPORARY = re.compile(
     r'\..+\.torchgeo-vqa-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}(\..*)?'
 )
 
+# Characters of a name to keep: with the host's, at most 255 bytes, as file systems allow
+_MAX_STEM = 32
+
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: question tables, the embedded sample.
+    """Return the folder for question tables, the embedded sample and the like.
 
-    The environment variable ``TORCHGEO_VQA_CACHE`` names another one.
-
-    Returns:
-        The folder, which may not exist yet.
+    The environment variable ``TORCHGEO_VQA_CACHE`` names another one. It may not exist yet.
     """
     if folder := os.environ.get('TORCHGEO_VQA_CACHE'):
         return Path(folder)
@@ -39,7 +39,9 @@ def cache_folder() -> Path:
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file that appears under its name when it is complete.
 
-    Leftovers of killed processes in its folder are removed.
+    Whatever happens to the process, the old file or the new one is there. (That is not
+    so if the machine loses power: nothing waits for the disk.) Leftovers of killed
+    processes in its folder are removed.
 
     Args:
         path: Path of the file. Its folder is made if need be.
@@ -50,7 +52,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: If the file cannot be written; *path* is as it was before.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
     temporary = _temporary(path)
@@ -64,41 +66,39 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that appears under its name when it is complete.
+    """Yield a folder to fill, which appears under its name when it is complete.
 
-    Leftovers of killed processes beside it are removed.
-
-    Args:
-        path: Path of the folder, which must not exist.
-
-    Yields:
-        Folder to fill, beside it.
-
-    Raises:
-        FileExistsError: If something is there, before or after.
-        OSError: If the folder cannot be made.
+    Leftovers of killed processes beside it are removed. Raise a FileExistsError if something
+    is there, before or after.
     """
-    path = Path(path)
-    _refuse_existing(path)
+    path = Path(path).absolute()
+    verify_free(path)
+    with scratch_folder(path) as temporary:
+        yield temporary
+        verify_free(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            verify_free(path)  # another process was faster
+            raise
+
+
+@contextlib.contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a folder beside a path that is removed at the end, after a kill by the next one."""
+    path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
     temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
-        _refuse_existing(path)
-        temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file that appears when it is complete.
-
-    Args:
-        path: Path of the file.
-        text: Its content, written as UTF-8.
-    """
+    """Write a text file, as UTF-8, that appears when it is complete."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
@@ -106,13 +106,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(
     path: str | os.PathLike[str], content: object, indent: int | None = None
 ) -> None:
-    """Write a JSON file that appears when it is complete.
-
-    Args:
-        path: Path of the file.
-        content: Its content.
-        indent: Spaces of an indentation (defaults to everything in one line).
-    """
+    """Write a JSON file that appears when it is complete."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=indent) + '\n')
 
 
@@ -120,29 +114,29 @@ def write_json(
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed writers have left in a folder, once in each process.
 
-    Args:
-        folder: The folder.
+    Only processes of this machine are known to have ended: what others write, also
+    those of another container, stays. So does what may not be removed.
     """
-    for leftover in folder.iterdir():
-        match = _TEMPORARY.fullmatch(leftover.name)
-        if match and match['host'] == socket.gethostname():
-            if _is_running(int(match['pid'])):
+    with contextlib.suppress(OSError):
+        for leftover in folder.iterdir():
+            match = _TEMPORARY.fullmatch(leftover.name)
+            if not match or match['host'] != _host() or _is_running(int(match['pid'])):
                 continue
             if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
-                leftover.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
+
+
+def verify_free(path: str | os.PathLike[str]) -> None:
+    """Raise a FileExistsError if there is something under a name."""
+    if os.path.lexists(path):
+        raise FileExistsError(f'{path} exists; remove it or choose another folder')
 
 
 def is_inside(name: str) -> bool:
-    """Tell whether a name stays in its folder, on any operating system.
-
-    Args:
-        name: Name of a file, which may have folders in it.
-
-    Returns:
-        Whether it is a relative path without ``..``.
-    """
+    """Tell whether a name is a path below its folder, on any operating system."""
     # Windows' paths know both slashes and drives
     path = PureWindowsPath(name)
     return not path.anchor and '..' not in path.parts
@@ -150,14 +144,16 @@ def is_inside(name: str) -> bool:
 
 def _temporary(path: Path) -> Path:
     """Make a name for a file or folder until it is complete."""
-    mark = f'torchgeo-vqa-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
-    return path.with_name(f'.{path.stem}.{mark}{path.suffix}')
+    mark = f'torchgeo-vqa-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
+    return path.with_name(f'.{path.stem[:_MAX_STEM]}.{mark}{path.suffix}')
 
 
-def _refuse_existing(path: Path) -> None:
-    """Raise an error if there is something under a name."""
-    if os.path.lexists(path):
-        raise FileExistsError(f'{path} exists; remove it or choose another folder')
+def _host() -> str:
+    """Return a name of what numbers the processes: a machine, or a container on it."""
+    with contextlib.suppress(OSError):  # only Linux has containers' numbers
+        namespace = os.stat('/proc/self/ns/pid').st_ino
+        return f'{socket.gethostname()}-{namespace}'
+    return socket.gethostname()
 
 
 def _is_running(pid: int) -> bool:
@@ -166,8 +162,8 @@ def _is_running(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
+    except PermissionError:  # it is somebody else's
         return True
     return True

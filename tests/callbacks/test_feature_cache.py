@@ -3,6 +3,7 @@
 
 """Tests of caches of what frozen towers return."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
+
+STILL = Augmentation(geometry=False)
 
 
 def make(root: Path, **kwargs: Any) -> OSVQADataModule:
@@ -41,7 +45,7 @@ def test_feature_cache(release_root: Path, tmp_path: Path) -> None:
         seed_everything(0)
         task = VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=cache, lr=1e-2)
         runner = trainer(tmp_path, max_steps=0, num_sanity_val_steps=0)
-        runner.fit(task, datamodule=make(release_root, geometry=False))
+        runner.fit(task, datamodule=make(release_root, augmentation=STILL))
         counts.append(0)
         for encoder in task.model.image_encoders.values():
             original = encoder._patches
@@ -53,7 +57,7 @@ def test_feature_cache(release_root: Path, tmp_path: Path) -> None:
             encoder._patches = count
         seed_everything(1)
         runner = trainer(tmp_path, max_epochs=3, num_sanity_val_steps=0)
-        runner.fit(task, datamodule=make(release_root, geometry=False))
+        runner.fit(task, datamodule=make(release_root, augmentation=STILL))
         states.append(task.state_dict())
         for module in task.model.modules():
             assert getattr(module, 'cache', None) is None
@@ -65,15 +69,22 @@ def test_feature_cache(release_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    'data', [{'geometry': True}, {'cloud': 0.5}, {'patch_size': 16}]
+    ('data', 'name'),
+    [
+        ({'augmentation': Augmentation()}, 'augmentation.geometry=True'),
+        (
+            {'augmentation': Augmentation(geometry=False, cloud=0.5)},
+            'augmentation.cloud=0.5',
+        ),
+        ({'patch_size': 16}, 'patch_size=16'),
+    ],
 )
 def test_feature_cache_refuses_augmentation(
-    release_root: Path, tmp_path: Path, data: dict[str, Any]
+    release_root: Path, tmp_path: Path, data: dict[str, Any], name: str
 ) -> None:
     task = VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=str(tmp_path))
-    dm = make(release_root, **{'geometry': False, **data})
-    name, value = next(iter(data.items()))
-    with pytest.raises(ValueError, match=rf'augments them \({name}={value}\)'):
+    dm = make(release_root, **{'augmentation': STILL, **data})
+    with pytest.raises(ValueError, match=rf'augments them \({re.escape(name)}\)'):
         trainer(tmp_path).fit(task, datamodule=dm)
 
 
@@ -83,7 +94,7 @@ def test_remembers_questions(release_root: Path, tmp_path: Path, freeze: bool) -
     seed_everything(0)
     task = VQATask('tgfnet_tiny', freeze_clip=freeze)
     seen: list[tuple[bool, int]] = []
-    data = {'batch_size': 1, 'geometry': False}
+    data = {'batch_size': 1, 'augmentation': STILL}
     trainer(tmp_path, max_steps=0).fit(task, datamodule=make(release_root, **data))
     encoder = task.model.text_encoder
     original = encoder._features

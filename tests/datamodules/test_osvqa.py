@@ -164,8 +164,6 @@ def test_vocabulary_without_training_questions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('kwargs', 'match'),
     [
-        ({'cloud': 1.5}, 'cloud is a probability'),
-        ({'speckle': -0.1}, 'speckle is a probability'),
         ({'batch_size': 0}, 'batch_size must be at least 1, got 0'),
         ({'patch_size': 0}, 'patch_size must be at least 1, got 0'),
         ({'image_size': -3}, 'image_size must be at least 1, got -3'),

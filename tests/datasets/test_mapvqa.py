@@ -30,6 +30,7 @@ from torchgeo_vqa.questions import (
     NO_DATA,
     QUESTION_TYPES,
     Legend,
+    ObjectLayer,
     Question,
     Questions,
     QuestionType,
@@ -301,7 +302,7 @@ def test_zones_far_apart_in_one_map(terramesh: Path) -> None:
         for tile in dataset.index.geometry
     ]
     for x, y in chain.from_iterable(samplers):
-        label = dataset.scene((x, y)).label
+        label = dataset.read((x, y)).scene.label
         known = label != NO_DATA
         assert known.mean() > 0.8  # all but a corner that warping left empty
         xs = x.start + dataset.res[0] * (np.arange(32) + 0.5)
@@ -493,7 +494,7 @@ def test_balance_weakens_guessing(make_map: MakeMap) -> None:
 
     before = blind()
     sampler = RandomPatchSampler(dataset, size=32, length=60, generator=2)
-    dataset.balance = dataset.measure_balance(sampler)
+    dataset.measure(sampler)
     assert blind() < before - 0.1
 
 
@@ -544,7 +545,7 @@ def test_labels_of_another_resolution(make_map: MakeMap, res: float) -> None:
         rows = ((row + 0.5 + np.arange(48)) * RES // res).astype(int)
         columns = ((column + 0.5 + np.arange(48)) * RES // res).astype(int)
         part = labels[rows][:, columns]
-        label = dataset.scene(patch(row, column)).label
+        label = dataset.read(patch(row, column)).scene.label
         np.testing.assert_array_equal(np.array(list(CODES))[label], part)
         for question in dataset.questions(patch(row, column)):
             assert question.answer == recount(question.question, part, CODES)
@@ -557,7 +558,7 @@ def test_warped_corners_are_no_data(make_map: MakeMap) -> None:
         labels, classes=['sea', 'land'], image_crs=CRS.from_epsg(3035), max_nodata=1
     )
     (tile,) = TileSampler(dataset)
-    scene = dataset.scene(tile)
+    scene = dataset.read(tile).scene
     corners = scene.label[[0, 0, -1, -1], [0, -1, 0, -1]]
     middle = scene.label[SIZE // 3 : SIZE // 2, SIZE // 3 : SIZE // 2]
     assert (corners == NO_DATA).all()
@@ -572,7 +573,7 @@ def test_beyond_the_map_is_no_data(make_map: MakeMap) -> None:
     # TorchGeo fills with 0, which is a class here, and the images go on
     labels = np.zeros((SIZE, SIZE - 6), np.uint8)
     dataset = make_map(labels, classes=['sea', 'land'], max_nodata=1)
-    label = dataset.scene(patch(0, 48)).label
+    label = dataset.read(patch(0, 48)).scene.label
     assert (label[:, :42] == 0).all()
     assert (label[:, 42:] == NO_DATA).all()
 
@@ -660,12 +661,12 @@ class TestNoData:
         rest = {m: Image(tmp_path / m) for m in ('optical', 'sar')}
         from torchgeo_vqa.rasters import coverage
 
-        coverage._open.cache_clear()
+        coverage._coverage.cache_clear()
         dataset = MapVQA(
             rest['optical'], rest['sar'], LandCover(tmp_path / 'labels'), CODES
         )
         assert dataset[patch(0, 0)]['nodata'] == pytest.approx(100 / 48**2)
-        assert (dataset.scene(patch(0, 0)).label[:10, :10] == NO_DATA).all()
+        assert (dataset.read(patch(0, 0)).scene.label[:10, :10] == NO_DATA).all()
 
     def test_beyond_the_edge(self, make_map: MakeMap) -> None:
         sample = make_map()[patch(-4, 0)]
@@ -783,7 +784,6 @@ class TestBadMaps:
             ({'max_nodata': 1.5}, 'max_nodata .* got 1.5'),
             ({'seed': -1}, 'seed .* got -1'),
             ({'urban_classes': ['town']}, r"urban_classes .* got \['town'\]"),
-            ({'kinds': ['ship']}, r"kinds \('ship',\) need objects"),
             ({'question_types': ['object_count']}, "'object_count'.* need"),
             ({'question_types': ['colour']}, r"got \['colour'\]"),
         ],
@@ -852,9 +852,9 @@ class TestObjects:
     def test_boxes_are_in_pixels(
         self, make_map: MakeMap, objects: gpd.GeoDataFrame
     ) -> None:
-        scene = make_map(objects=objects).scene(patch(1, 2))
+        scene = make_map(objects=objects).read(patch(1, 2)).scene
         found = {
-            (o.kind, *np.round([o.top, o.left, o.bottom, o.right], 6))
+            (o.category, *np.round([o.top, o.left, o.bottom, o.right], 6))
             for o in scene.objects
         }
         assert found == {
@@ -862,7 +862,7 @@ class TestObjects:
             ('ship', 19, 18, 23, 22),
             ('tank', 9, 28, 10, 29),
         }
-        assert scene.kinds == ('crane', 'ship', 'tank')
+        assert scene.categories == ('crane', 'ship', 'tank')
         # the edge cuts the third ship
         assert scene.partial == {'ship'}
 
@@ -884,7 +884,7 @@ class TestObjects:
     def test_sources(
         self, make_map: MakeMap, tmp_path: Path, objects: gpd.GeoDataFrame, source: str
     ) -> None:
-        expected = make_map(objects=objects).scene(patch(0, 0, 96)).objects
+        expected = make_map(objects=objects).read(patch(0, 0, 96)).scene.objects
         layer: Any = objects.to_crs(4326)
         if source == 'parquet':
             layer.to_parquet(tmp_path / 'a.parquet')
@@ -895,14 +895,14 @@ class TestObjects:
             layer = tmp_path / 'objects/a.gpkg'
             if source == 'dataset':
                 layer = VectorDataset(layer.parent)
-        scene = make_map(objects=layer).scene(patch(0, 0, 96))
+        scene = make_map(objects=layer).read(patch(0, 0, 96)).scene
         assert len(scene.objects) == len(expected) == 5
         for a, b in zip(scene.objects, expected, strict=True):
-            assert a.kind == b.kind
+            assert a.category == b.category
             np.testing.assert_allclose(a.center, b.center, atol=0.51)
 
-    def test_kinds(self, make_map: MakeMap, objects: gpd.GeoDataFrame) -> None:
-        dataset = make_map(objects=objects, kinds=['ship', 'whale'])
+    def test_categories(self, make_map: MakeMap, objects: gpd.GeoDataFrame) -> None:
+        dataset = make_map(objects=ObjectLayer(objects, categories=['ship', 'whale']))
         answers = {q[1]: q[2] for q in dataset.candidates(patch(0, 0, 96))}
         assert answers['Is there a whale?'] == 'no'
         assert not any('crane' in text for text in answers)
@@ -911,10 +911,10 @@ class TestObjects:
         ('change', 'message'),
         [
             (lambda o: o.set_crs(None, allow_override=True), 'no CRS'),
-            (lambda o: o.rename(columns={'class': 'kind'}), r"\['kind'\], got 'class'"),
+            (lambda o: o.rename(columns={'class': 'type'}), r"\['type'\], got 'class'"),
             (
                 lambda o: o.assign(**{'class': [None, *'abcd']}),
-                '1 of 5 objects have no kind',
+                '1 of 5 objects have no category',
             ),
             (
                 lambda o: o.assign(geometry=o.geometry.where(o.index > 0)),
@@ -1016,7 +1016,7 @@ def test_worldcover_like_tiles(
     dataset = MapVQA(optical, sar, LandCover(tmp_path / 'cover'), names)
     off = 0
     for row, column in ((0, 0), (20, 9), (48, 48)):
-        label = dataset.scene(patch(row, column)).label
+        label = dataset.read(patch(row, column)).scene.label
         xs = WEST + (column + 0.5 + np.arange(48)) * RES
         ys = NORTH - (row + 0.5 + np.arange(48)) * RES
         lon, lat = to_degrees.transform(*np.meshgrid(xs, ys))

@@ -111,8 +111,8 @@ def test_answers_about_the_sample() -> None:
 
 def test_transforms_are_those_of_the_metadata() -> None:
     transforms = TINY.transforms
-    assert transforms.statistics == TINY.metadata['statistics']
-    assert transforms.image_size == TINY.metadata['image_size']
+    assert transforms.statistics == TINY.metadata.statistics
+    assert transforms.image_size == TINY.metadata.image_size
     sample = {'image_optical': torch.rand(3, 80, 90) * 255, 'question': torch.zeros(1)}
     out = transforms(sample)
     assert out['image_optical'].shape == (1, 3, 64, 64)

@@ -62,8 +62,8 @@ def corner(row: float, column: float, scene: Scene) -> str:
     return f'{vertical} {"left" if column < width / 2 else "right"}'
 
 
-def the(kind: str, scene: Scene) -> SceneObject:
-    (obj,) = (o for o in scene.objects if o.kind == kind)
+def the(category: str, scene: Scene) -> SceneObject:
+    (obj,) = (o for o in scene.objects if o.category == category)
     return obj
 
 
@@ -71,17 +71,17 @@ def middle(obj: SceneObject) -> tuple[float, float]:
     return (obj.top + obj.bottom) / 2, (obj.left + obj.right) / 2
 
 
-def singular(kinds: str, scene: Scene) -> str:
-    (kind,) = (k for k in scene.kinds if f'{k}s' == kinds)
-    return kind
+def singular(categories: str, scene: Scene) -> str:
+    (category,) = (k for k in scene.categories if f'{k}s' == categories)
+    return category
 
 
 def areas(scene: Scene) -> Counter[str]:
     return Counter(name for _, _, name in pixels(scene))
 
 
-def count(kind: str, scene: Scene) -> int:
-    return sum(o.kind == kind for o in scene.objects)
+def count(category: str, scene: Scene) -> int:
+    return sum(o.category == category for o in scene.objects)
 
 
 def box_distance(obj: SceneObject, row: int, column: int) -> float:
@@ -125,8 +125,8 @@ def is_beside(scene: Scene, a: str, direction: str, b: str) -> str:
     return 'yes' if truth[direction] else 'no'
 
 
-def surroundings(scene: Scene, kind: str) -> str:
-    obj = the(kind, scene)
+def surroundings(scene: Scene, category: str) -> str:
+    obj = the(category, scene)
     ring = Counter(n for r, c, n in pixels(scene) if 0 < box_distance(obj, r, c) <= 4)
     return ring.most_common(1)[0][0]
 
@@ -140,8 +140,8 @@ def borders(scene: Scene, a: str, b: str) -> str:
     return 'no'
 
 
-def near(scene: Scene, kind: str, name: str) -> str:
-    objects = [o for o in scene.objects if o.kind == kind]
+def near(scene: Scene, category: str, name: str) -> str:
+    objects = [o for o in scene.objects if o.category == category]
     spots = [(r, c) for r, c, n in pixels(scene) if n == name]
     distance = min(box_distance(o, r, c) for o in objects for r, c in spots)
     assert distance <= 4 or distance > 9
@@ -433,7 +433,7 @@ def test_two_causes_are_not_one() -> None:
 
 
 class TestByHand:
-    """A scene small enough to answer by eye, with classes and kinds of its own."""
+    """A scene small enough to answer by eye, with classes and categories of its own."""
 
     @pytest.fixture
     def scene(self) -> Scene:

@@ -1,20 +1,20 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Tests of grids, tiles, and warping."""
+"""Tests of tiles."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.transform import Affine, from_origin
+from rasterio.transform import from_origin
+from rasterio.windows import Window
 
-from torchgeo_vqa.rasters.tile import Grid, ImageFile, Tile, warp
+from torchgeo_vqa.rasters.grid import Grid
+from torchgeo_vqa.rasters.image_file import ImageFile
+from torchgeo_vqa.rasters.tile import Tile
 
 UTM = CRS.from_epsg(32633)
 
@@ -42,63 +42,6 @@ def plane(grid: Grid) -> NDArray[np.float32]:
     """Image of a function that bilinear interpolation knows exactly."""
     x, y = centers(grid)
     return np.stack([0.1 * x + 0.3 * y, 5 - 0.2 * x]).astype(np.float32)
-
-
-class TestWarp:
-    @given(st.integers(-20, 20), st.integers(-20, 20))
-    def test_whole_pixels_are_shifted(self, column: int, row: int) -> None:
-        source = grid(10.0 * column, -10.0 * row)
-        assert source.offset(grid()) == (row, column)
-        warped = warp(plane(source), source, grid())
-        expected = plane(grid())
-        expected[:, : max(row, 0)] = np.nan
-        expected[:, max(row + 16, 0) :] = np.nan
-        expected[:, :, : max(column, 0)] = np.nan
-        expected[:, :, max(column + 16, 0) :] = np.nan
-        np.testing.assert_allclose(warped, expected, atol=1e-4)
-
-    @pytest.mark.parametrize('crs', [UTM, None])
-    @pytest.mark.parametrize(
-        'source',
-        [
-            {'west': 3.0, 'north': 4.0, 'size': 20},
-            {'west': -30.0, 'north': 50.0, 'size': 20, 'res': 15.0},
-            {'west': -7.0, 'north': 7.0, 'size': 64, 'res': 4.0},
-        ],
-    )
-    def test_plane(self, source: dict[str, Any], crs: CRS | None) -> None:
-        given = grid(**source, crs=crs)
-        target = grid(crs=crs)
-        warped = warp(plane(given), given, target)
-        x, y = centers(target)
-        xmin, ymin, xmax, ymax = given.bounds
-        step = given.transform.a
-        inside = (x > xmin + step) & (x < xmax - step)
-        inside &= (y > ymin + step) & (y < ymax - step)
-        assert inside.sum() > 100
-        np.testing.assert_allclose(
-            warped[:, inside], plane(target)[:, inside], atol=0.02
-        )
-        outside = (x < xmin) | (x > xmax) | (y < ymin) | (y > ymax)
-        assert np.isnan(warped[:, outside]).all()
-
-    def test_turned_grid(self) -> None:
-        turned = Grid(UTM, Affine(0, 10, 0, 10, 0, -160), 16, 16)
-        south_up = Grid(UTM, Affine(10, 0, 0, 0, 10, -160), 16, 16)
-        for source in (turned, south_up):
-            assert source.bounds == grid().bounds
-            warped = warp(plane(source), source, grid())
-            np.testing.assert_allclose(
-                warped[:, 1:-1, 1:-1], plane(grid())[:, 1:-1, 1:-1], atol=0.02
-            )
-
-    def test_nodata(self) -> None:
-        array = np.full((1, 16, 16), 5.0)
-        array[0, 0, 0] = -9999
-        assert np.isnan(warp(array, grid(), grid(), -9999)).sum() == 1
-        # It must not bleed into its neighbours either
-        shifted = warp(array, grid(5.0), grid(), -9999)
-        assert np.nanmin(shifted) == np.nanmax(shifted) == 5
 
 
 class TestTile:
@@ -137,9 +80,26 @@ class TestTile:
             array[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=0.02
         )
 
+    def test_bands(self, tmp_path: Path, write_image: Any) -> None:
+        """A single one is repeated, and those beyond are left out."""
+        path, pixels = tmp_path / 'a.tif', plane(grid())
+        write_image(path, pixels[:1], 0.0, 0.0)
+        one = ImageFile.open(str(path))
+        np.testing.assert_array_equal(
+            Tile('a', one.grid, {'sar': one}).read('sar', 2), pixels[[0, 0]]
+        )
+        write_image(path, pixels, 0.0, 0.0)
+        two = ImageFile.open(str(path))
+        np.testing.assert_array_equal(
+            Tile('a', two.grid, {'sar': two}).read('sar', 1), pixels[:1]
+        )
 
-def test_header_of_no_image(tmp_path: Path) -> None:
-    path = tmp_path / 'a.tif'
-    path.write_text('text')
-    with pytest.raises(OSError, match=r'cannot read .*a\.tif'):
-        ImageFile.open(str(path))
+    def test_window(self, tmp_path: Path, write_image: Any) -> None:
+        path, pixels = tmp_path / 'a.tif', plane(grid())
+        write_image(path, pixels, 0.0, 0.0)
+        file = ImageFile.open(str(path))
+        tile = Tile('a', file.grid, {'sar': file})
+        assert tile.has_pixels_of('sar')
+        assert tile.shape == (16, 16)
+        part = tile.read('sar', 2, Window(2, 3, 5, 4))
+        np.testing.assert_array_equal(part, pixels[:, 3:7, 2:7])

@@ -19,6 +19,7 @@ from torchgeo_vqa.annotations.statement import statement
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.trainers import CLIPTask, VQATask
+from torchgeo_vqa.transforms import Augmentation
 
 
 def make(root: Path, **kwargs: Any) -> OSVQADataModule:
@@ -76,7 +77,12 @@ class TestCLIPTask:
         seed_everything(0)
         task = CLIPTask('tgfnet-tiny', lr=3e-3)
         runner = trainer(folder, max_epochs=60, limit_val_batches=0)
-        dm = make(release_root, batch_size=6, questions_per_sample=None, geometry=False)
+        dm = make(
+            release_root,
+            batch_size=6,
+            questions_per_sample=None,
+            augmentation=Augmentation(geometry=False),
+        )
         runner.fit(task, datamodule=dm)
         assert runner.callback_metrics['train_loss'] < 0.1
 

@@ -15,6 +15,7 @@ from lightning.pytorch import Trainer, seed_everything
 
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
 
 
 @pytest.mark.slow
@@ -26,7 +27,7 @@ def test_tiny_model_learns_real_pairs_by_heart(real_root: Path, tmp_path: Path) 
         root=str(real_root),
         batch_size=8,
         questions_per_sample=16,
-        geometry=False,
+        augmentation=Augmentation(geometry=False),
         predict_split='train',
     )
     trainer = Trainer(

@@ -19,6 +19,9 @@ from torchgeo_vqa.models import VQAOutput
 from torchgeo_vqa.prediction import Predictor
 from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.trainers.vqa import answer_loss
+from torchgeo_vqa.transforms import Augmentation
+
+STILL = Augmentation(geometry=False)
 
 
 def make(root: Path, **kwargs: Any) -> OSVQADataModule:

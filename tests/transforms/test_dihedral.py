@@ -3,51 +3,17 @@
 
 """Flips and quarter turns move pixels, matrices and masks exactly."""
 
-from itertools import product
-
 import kornia.augmentation as K
-import numpy as np
 import pytest
 import torch
 
+from torchgeo_vqa.rasters.dihedral import dihedral
 from torchgeo_vqa.transforms import RandomDihedral
-from torchgeo_vqa.transforms.dihedral import ELEMENTS, INVERSE, compose, dihedral, turn
 
 
 @pytest.fixture
 def images() -> torch.Tensor:
     return torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize('element', ELEMENTS)
-def test_dihedral_is_numpy(element: int) -> None:
-    image = torch.arange(2 * 3 * 4).reshape(2, 3, 4)
-    expected = np.rot90(image.numpy(), element % 4, axes=(1, 2))
-    if element >= 4:
-        expected = np.flip(expected, axis=2)
-    np.testing.assert_array_equal(dihedral(image, element).numpy(), expected)
-
-
-@pytest.mark.parametrize(('first', 'second'), [*product(ELEMENTS, ELEMENTS)])
-def test_compose(first: int, second: int) -> None:
-    image = torch.arange(9).reshape(1, 3, 3)
-    both = dihedral(dihedral(image, first), second)
-    assert torch.equal(dihedral(image, compose(first, second)), both)
-
-
-@pytest.mark.parametrize('element', ELEMENTS)
-def test_inverse(element: int) -> None:
-    assert compose(element, INVERSE[element]) == 0
-
-
-@pytest.mark.parametrize('element', ELEMENTS)
-def test_turn_follows_the_pixels(element: int) -> None:
-    directions = {(-1, 0): (1, 0), (1, 0): (1, 2), (0, -1): (0, 1), (0, 1): (2, 1)}
-    for (x, y), (row, column) in directions.items():
-        image = torch.zeros(3, 3)
-        image[row, column] = 1
-        (new_row, new_column), *_ = dihedral(image, element).nonzero().tolist()
-        assert turn(x, y, element) == (new_column - 1, new_row - 1)
 
 
 def test_each_sample_gets_its_element(images: torch.Tensor) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torchgeo_vqa.rasters.dihedral import ELEMENTS, INVERSE, compose
 from torchgeo_vqa.transforms import rewrite
-from torchgeo_vqa.transforms.dihedral import ELEMENTS, INVERSE, compose
 from torchgeo_vqa.transforms.directions import DIRECTION_WORDS, canonical, has_direction
 
 # Phrases whose wording survives a quarter turn and back, and phrases whose does not.

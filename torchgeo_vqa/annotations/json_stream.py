@@ -66,7 +66,7 @@ def _elements(cursor: '_Cursor') -> Iterator[Any]:
 
 
 class _Cursor:
-    """A place in a JSON file, with some of the text that follows it."""
+    """A position in a JSON file, with some of the text that follows it."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self.path = path
@@ -78,10 +78,10 @@ class _Cursor:
         self.decode = json.JSONDecoder().raw_decode
 
     def error(self, reason: str) -> ValueError:
-        """Say what is wrong, and where."""
-        place = self.passed + self.at
+        """Return the error that says what is wrong, and where."""
+        position = self.passed + self.at
         return ValueError(
-            f'{self.path} is not valid JSON: {reason}, at character {place}'
+            f'{self.path} is not valid JSON: {reason}, at character {position}'
         )
 
     def next(self) -> str:
@@ -135,14 +135,7 @@ class _Cursor:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether a text can be written: JSON may hold halves of surrogate pairs.
-
-    Args:
-        text: A string that was read from JSON.
-
-    Returns:
-        Whether it is Unicode.
-    """
+    """Tell whether a text can be written: JSON may hold halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

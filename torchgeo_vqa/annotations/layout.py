@@ -1,45 +1,28 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Folder layout of OSVQA's release, and places for its images that have none."""
+"""Folder layout of OSVQA's release."""
 
-import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-from pyproj import CRS
-from rasterio.transform import Affine, from_origin
-from torchgeo.datasets.utils import disambiguate_timestamp
-
-from ..rasters.tile import ImageFile
+from ..rasters.extensions import IMAGE_EXTENSIONS, pattern_of
+from ..rasters.image_file import ImageFile
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'
 
 #: What an image's name may end in or not, and it is the same image.
-EXTENSION = r'(?i)\.(png|tiff?)$'
-
-#: Extensions that are tried one after the other where a folder cannot be listed.
-REMOTE_EXTENSIONS = ('.png', '.tif', '.tiff')
-
-_DATE = re.compile(r'(?P<day>\d{8})T(?P<time>\d{5,6})(?!\d)')
-
-# Tiles of a split stand in a strip of columns, a tile's width apart.
-_COLUMNS = 64
-
-# Distance of the splits' strips. Small enough that pixel coordinates are exact in float32.
-_STRIP = 2**17
+EXTENSION = pattern_of(IMAGE_EXTENSIONS)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the files of a dataset are.
+    """Files of a dataset in the layout of OSVQA's release.
 
     Attributes:
         root: The folder that holds annotations and images.
@@ -52,64 +35,30 @@ class Layout:
 
     @classmethod
     def find(cls, root: str | os.PathLike[str], folders: Mapping[str, str]) -> 'Layout':
-        """Look for the dataset in a folder, or in its ``OSVQA_1.0``.
-
-        Args:
-            root: The dataset's folder or its parent.
-            folders: Folder of each modality's images.
-
-        Returns:
-            The layout, whose files may be missing all the same.
-        """
+        """Find the dataset in a folder, or in its ``OSVQA_1.0``; files may be missing."""
         path = Path(root)
         if not (path / 'annotations').is_dir() and (path / RELEASE).is_dir():
             path = path / RELEASE
         return cls(path, folders)
 
     def annotation(self, split: str) -> Path:
-        """Path of a split's questions.
-
-        Args:
-            split: One of 'train', 'val' or 'test'.
-
-        Returns:
-            Path of a JSON file.
-        """
+        """Return the path of a split's questions."""
         return self.root / 'annotations' / f'all_{split}_annotation.json'
 
     def folder(self, modality: str) -> str:
-        """Where a modality's images are.
-
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            Path or URL of a folder.
-        """
+        """Return the path or URL of a modality's folder."""
         folder = self.folders[modality]
         return folder.rstrip('/') if _is_remote(folder) else str(self.root / folder)
 
     def has_folder(self, modality: str) -> bool:
-        """Tell whether a modality's folder is there, as far as that is known.
-
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            False if it is missing. Where GDAL finds it, its images will tell.
-        """
+        """Tell whether a modality's folder is there; of one that GDAL finds, assume it."""
         folder = self.folder(modality)
         return _is_remote(folder) or os.path.exists(folder)
 
     def images(self, modality: str) -> dict[str, str]:
-        """List a modality's images.
+        """List the path of each image of a modality by its name, without extension.
 
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            Path of each image by its name, which has no extension, but the sub-folder
-            it may be in. Empty where GDAL finds the images: few servers list them.
+        A name includes a sub-folder. Empty where GDAL finds the images: few servers list them.
         """
         folder = self.folder(modality)
         images: dict[str, str] = {}
@@ -126,19 +75,9 @@ class Layout:
     def open(
         self, images: Mapping[str, Mapping[str, str]], modality: str, name: str
     ) -> ImageFile:
-        """Read the header of an image.
+        """Read the header of an image among those that :meth:`images` lists for each modality.
 
-        Args:
-            images: What :meth:`images` returns for each modality.
-            modality: 'optical' or 'sar'.
-            name: Name of the image.
-
-        Returns:
-            What the header says.
-
-        Raises:
-            FileNotFoundError: If there is no such image.
-            OSError: If the image cannot be read.
+        Raise a FileNotFoundError if it is missing, an OSError if it cannot be read.
         """
         folder = self.folder(modality)
         if _is_remote(folder):
@@ -150,13 +89,9 @@ class Layout:
         return ImageFile.open(images[modality][name])
 
     def groups(self) -> dict[str, str]:
-        """Read which group each image is in, such as clear or cloudy.
+        """Read the group of each image, such as clear or cloudy; empty if there are none.
 
-        Returns:
-            Group by name of the image; empty if the dataset does not tell.
-
-        Raises:
-            ValueError: If the file is not an object of texts.
+        Raise a ValueError if the file is not an object of texts.
         """
         path = self.root / 'annotations' / 'image_groups.json'
         if not path.exists():
@@ -175,94 +110,18 @@ class Layout:
 
 
 def _is_remote(folder: str) -> bool:
-    """Tell whether GDAL, and not the operating system, finds a folder."""
+    """Return whether GDAL, and not the operating system, finds a folder."""
     return '://' in folder or folder.startswith('/vsi')
 
 
 def _open_remote(stem: str) -> ImageFile:
     """Read the header of an image that GDAL finds, whatever its extension."""
     errors = []
-    for extension in REMOTE_EXTENSIONS:
+    for extension in IMAGE_EXTENSIONS:
         try:
             return ImageFile.open(stem + extension)
         except OSError as error:
             errors.append(str(error))
     raise FileNotFoundError(
-        f'no image {stem} ({", ".join(REMOTE_EXTENSIONS)}): {"; ".join(errors)}'
+        f'no image {stem} ({", ".join(IMAGE_EXTENSIONS)}): {"; ".join(errors)}'
     )
-
-
-def engineering_crs(root: Path) -> CRS:
-    """Make a coordinate reference system for images that are nowhere on Earth.
-
-    Its unit is the pixel. There is no way from it to any other, so that combining such
-    images with real places fails, and so does combining them with those of another folder.
-
-    Args:
-        root: Folder of the dataset.
-
-    Returns:
-        The coordinate reference system.
-    """
-    root = root.resolve()
-    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    name = f'Image tiles of {root.name} ({key})'
-    return CRS.from_wkt(
-        f'ENGCRS["{name}",EDATUM["{name}"],CS[Cartesian,2],'
-        'AXIS["x",east],AXIS["y",north],LENGTHUNIT["pixel",1]]'
-    )
-
-
-def lay_out(
-    strip: int, positions: Sequence[int], sizes: Sequence[tuple[int, int]]
-) -> list[Affine]:
-    """Place images on a grid, each a tile's width from the next and pixels being units.
-
-    A multiple of the largest tile's side apart, so that a gridded sampler of that size
-    meets whole tiles.
-
-    Args:
-        strip: Number of the images' strip, one for each split: no two overlap.
-        positions: Position of each image among those of the split.
-        sizes: Height and width of each image.
-
-    Returns:
-        Transform of each image.
-
-    Raises:
-        ValueError: If the images are too large to stand beside each other.
-    """
-    pitch = 2 * max(max(size) for size in sizes)
-    if pitch > _STRIP:
-        raise ValueError(
-            f'images without a CRS may have a side of up to {_STRIP // 2} pixels, got '
-            f'{pitch // 2}; georeference them'
-        )
-    columns = min(_COLUMNS, _STRIP // pitch)
-    west = strip * _STRIP
-    transforms = []
-    for position, (height, _) in zip(positions, sizes, strict=True):
-        row, column = divmod(position, columns)
-        south = float(row * pitch)
-        transforms.append(from_origin(west + column * pitch, south + height, 1.0, 1.0))
-    return transforms
-
-
-def acquisition_time(name: str) -> tuple[datetime, datetime]:
-    """Read off an image's name when it was taken.
-
-    Args:
-        name: Name of the image, with something like ``20170613T101031`` in it.
-
-    Returns:
-        Start and end of that second, or of all time if the name does not tell.
-    """
-    match = _DATE.search(name)
-    if match:
-        # Older BigEarthNet names leave out the hour's leading zero
-        date = f'{match["day"]}T{match["time"].zfill(6)}'
-        try:
-            return disambiguate_timestamp(date, '%Y%m%dT%H%M%S')
-        except ValueError:
-            pass  # digits of another meaning
-    return pd.Timestamp.min, pd.Timestamp.max

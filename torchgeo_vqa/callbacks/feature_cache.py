@@ -30,7 +30,7 @@ class FeatureCache(Callback):
             raise ValueError(
                 'feature_cache keeps features of images that are the same in every '
                 f'epoch, but the data module augments them ({changed}): turn that off '
-                '(--data.geometry false), or use feature_cache=False'
+                '(--data.augmentation.geometry false), or use feature_cache=False'
             )
 
     @override

@@ -4,9 +4,11 @@
 """Data modules."""
 
 from .bigearthnettext import BigEarthNetTextDataModule
+from .mapvqa import MapVQADataModule
 from .osvqa import OSVQADataModule
 from .osvqamini import OSVQAMiniDataModule
-from .pair_vqa import PairVQADataModule
+from .pair import PairDataModule
+from .pair_vqa import PairVQADataModule, VQADataModule
 from .rsvqahr import RSVQAHRDataModule
 from .rsvqalr import RSVQALRDataModule
 from .rsvqaxben import RSVQAxBENDataModule
@@ -14,11 +16,14 @@ from .worker import start_worker
 
 __all__ = (
     'BigEarthNetTextDataModule',
+    'MapVQADataModule',
     'OSVQADataModule',
     'OSVQAMiniDataModule',
+    'PairDataModule',
     'PairVQADataModule',
     'RSVQAHRDataModule',
     'RSVQALRDataModule',
     'RSVQAxBENDataModule',
+    'VQADataModule',
     'start_worker',
 )

@@ -16,13 +16,15 @@ class BigEarthNetTextDataModule(PairVQADataModule):
     See :class:`~torchgeo_vqa.datasets.BigEarthNetText`.
     """
 
+    # Images are reflectance x 10,000; little on land is brighter than 0.3.
+    default_optical_max = 3000.0
+
     def __init__(
         self,
         root: str = 'data',
         bands: Sequence[str] = ('B04', 'B03', 'B02'),
         optical_dir: str = 'BigEarthNet-S2',
         sar_dir: str = 'BigEarthNet-S1',
-        optical_max: float = 3000.0,
         test_split: Literal['test', 'bench'] = 'test',
         **kwargs: Any,
     ) -> None:
@@ -33,8 +35,6 @@ class BigEarthNetTextDataModule(PairVQADataModule):
             bands: Three Sentinel-2 bands of an optical image.
             optical_dir: Folder of the Sentinel-2 patches, below *root*.
             sar_dir: Folder of the Sentinel-1 patches, below *root*.
-            optical_max: Value of the optical images, which are reflectance x 10,000, that
-                stands for 1 in *color_jitter*, *cloud* and *low_light*.
             test_split: Split that test evaluates; 'bench' was checked by hand.
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
 
@@ -49,7 +49,6 @@ class BigEarthNetTextDataModule(PairVQADataModule):
                 'optical_dir': optical_dir,
                 'sar_dir': sar_dir,
             },
-            optical_max=optical_max,
             test_split=test_split,
             **kwargs,
         )

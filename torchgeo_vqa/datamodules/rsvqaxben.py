@@ -16,6 +16,9 @@ class RSVQAxBENDataModule(PairVQADataModule):
     See :class:`~torchgeo_vqa.datasets.RSVQAxBEN`.
     """
 
+    # Images are reflectance x 10,000; little on land is brighter than 0.3.
+    default_optical_max = 3000.0
+
     def __init__(
         self,
         root: str = 'data',
@@ -24,7 +27,6 @@ class RSVQAxBENDataModule(PairVQADataModule):
         sar_dir: str = RSVQAxBEN.folders['sar'],
         download: bool = False,
         checksum: bool = True,
-        optical_max: float = 3000.0,
         **kwargs: Any,
     ) -> None:
         """Initialize a new RSVQAxBENDataModule instance.
@@ -36,8 +38,6 @@ class RSVQAxBENDataModule(PairVQADataModule):
             sar_dir: Folder of the Sentinel-1 patches, below *root*.
             download: Whether to download what is missing (some 120 gigabytes).
             checksum: Whether to check what is downloaded against MD5 sums.
-            optical_max: Value of the optical images, which are reflectance x 10,000, that
-                stands for 1 in *color_jitter*, *cloud* and *low_light*.
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
 
         Raises:
@@ -53,6 +53,5 @@ class RSVQAxBENDataModule(PairVQADataModule):
                 'download': download,
                 'checksum': checksum,
             },
-            optical_max=optical_max,
             **kwargs,
         )

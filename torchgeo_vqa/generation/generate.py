@@ -6,7 +6,7 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from tqdm import tqdm
 
 from ..annotations.layout import Layout
 from ..annotations.split_draw import verify_fractions
+from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, draw_balanced, draw_even
-from ..rasters.header import find_rasters
 from ..sample import SPLITS
+from ..storage import whole_file, write_json, write_text
 from .balance import TypeBalance, balance, overall_blind
 from .engine import run
-from .maps import Maps, OpenMaps, read_classes
+from .maps import open_zones
 from .patch_file import FOLDERS, Workspace, read_questions, write_patch
 from .plan import Patch, Plan, make_plan
 
@@ -64,14 +65,14 @@ class Generated:
                 f'patches in {numbers["blocks"]} blocks, blind '
                 f'{_percent(numbers["blind"])}'
             )
-            for name, kind in numbers['types'].items():
-                answers = list(kind['answers'].items())
+            for name, own in numbers['types'].items():
+                answers = list(own['answers'].items())
                 shown = ', '.join(
                     f'{answer} {number}' for answer, number in answers[:4]
                 )
                 more = f', and {len(answers) - 4} more' if len(answers) > 4 else ''
                 lines.append(
-                    f'  {name}: {kind["questions"]}, blind {_percent(kind["blind"])}; '
+                    f'  {name}: {own["questions"]}, blind {_percent(own["blind"])}; '
                     f'{shown}{more}'
                 )
             if not numbers['questions']:
@@ -90,19 +91,7 @@ class Generated:
 def generate(
     output: str | os.PathLike[str],
     *,
-    optical: str | os.PathLike[str] | None = None,
-    sar: str | os.PathLike[str] | None = None,
-    labels: str | os.PathLike[str],
-    classes: str | os.PathLike[str],
-    quality: str | os.PathLike[str] | None = None,
-    objects: str | os.PathLike[str] | None = None,
-    optical_bands: Sequence[int] | None = None,
-    ignore: Sequence[int] = (),
-    object_column: str = 'class',
-    kinds: Sequence[str] | None = None,
-    urban_classes: Sequence[str] = (),
     question_types: Sequence[str] | None = None,
-    max_nodata: float = 0.1,
     patch_size: int = 256,
     num_patches: int | None = None,
     stride: int | None = None,
@@ -113,6 +102,7 @@ def generate(
     questions_per_patch: int = 32,
     num_workers: int | None = None,
     scheduler: str | None = None,
+    **kwargs: Any,
 ) -> Generated:
     """Generate questions about your own images from a map of classes.
 
@@ -122,26 +112,12 @@ def generate(
 
     Args:
         output: Folder to create.
-        optical: Raster of the optical image, or a folder of some.
-        sar: Raster of the SAR image, or a folder of some.
-        labels: Raster of class codes, or a folder of some.
-        classes: YAML or JSON file with the name of each code, such as {1: water, 2: trees}.
-        quality: Raster of the optical image's state, or a folder of some: 0 is clear, 1
-            cloudy, 2 dark.
-        objects: Vector file of objects, points or outlines.
-        optical_bands: Red, green and blue among the optical files' bands, counted from 1
-            (defaults to all bands, which must be three).
-        ignore: Codes that mean that nothing is known, such as clouds.
-        object_column: Column with the kind of each object, in the singular.
-        kinds: Kinds of objects that were looked for (defaults to those that occur).
-        urban_classes: Names of the classes that make an area urban.
         question_types: Question types to ask (defaults to all that are possible).
-        max_nodata: Share of a patch without data above which it is left out.
         patch_size: Side of a patch in pixels.
         num_patches: Number of patches drawn at random (defaults to a grid of patches).
         stride: Distance of the grid's patches in pixels (defaults to patch_size).
         block_size: Side in pixels of the blocks that are drawn for the splits, so that no
-            place is in two (defaults to four times patch_size).
+            location is in two (defaults to four times patch_size).
         fractions: Shares of the blocks for training, validation and test.
         seed: Seed of everything that is random.
         balance_by: Whether answers are balanced over the whole 'dataset', which leaves the
@@ -151,6 +127,8 @@ def generate(
             than one need Dask.
         scheduler: Address of a Dask scheduler, to use its workers instead. They must see
             the same files.
+        **kwargs: The images and maps: arguments of
+            :class:`~torchgeo_vqa.datasets.map_source.MapSource`.
 
     Returns:
         The folder and its report.
@@ -160,77 +138,78 @@ def generate(
         FileNotFoundError: If a file does not exist.
         ImportError: If Dask is needed and not installed.
         OSError: If a file cannot be read or written.
-        RuntimeError: If images and labels have no place in common.
+        RuntimeError: If images and labels have no location in common.
         ValueError: If an argument is invalid, or the maps do not fit together.
     """
-    stride = patch_size if stride is None else stride
-    block_size = 4 * patch_size if block_size is None else block_size
+    options = {
+        'patch_size': patch_size,
+        'num_patches': num_patches,
+        'stride': patch_size if stride is None else stride,
+        'block_size': 4 * patch_size if block_size is None else block_size,
+        'fractions': list(fractions),
+        'seed': seed,
+    }
+    drawing = {'balance_by': balance_by, 'questions_per_patch': questions_per_patch}
     if num_workers is None:
         num_workers = 1 if scheduler else os.cpu_count() or 1
-    for name, number in (
-        ('patch_size', patch_size),
-        ('num_patches', num_patches),
-        ('stride', stride),
-        ('questions_per_patch', questions_per_patch),
-        ('num_workers', num_workers),
+    _verify({**options, **drawing, 'num_workers': num_workers})
+    source = MapSource(**kwargs)
+    manifest = {
+        'generator': 'torchgeo-vqa generate',
+        'version': VERSION,
+        'sources': _describe(source.map_files),
+        **source.map_options,
+        'question_types': question_types,
+        **options,
+        **drawing,
+    }
+    # A cluster's workers have other working directories
+    output = Path(output).absolute()
+    workspace = Workspace(output.with_name(f'{output.name}.partial'))
+    if _is_complete(output, workspace, json.loads(json.dumps(manifest))):
+        return Generated(output, _read_json(output / REPORT))
+    opened = open_zones(source, question_types)
+    plan = make_plan(opened, **options)
+    workspace.create()
+    write_json(workspace.dataset / MANIFEST, manifest, indent=1)
+    missing = [p for p in plan.patches if not workspace.questions(p.name).exists()]
+    with tqdm(
+        total=len(plan.patches),
+        initial=len(plan.patches) - len(missing),
+        desc='Patches',
+        disable=None,
+    ) as bar:
+        job = partial(write_patch, source, question_types, workspace)
+        for number in run(job, missing, num_workers, scheduler):
+            bar.update(number)
+    report = _finish(workspace, plan, opened, seed, **drawing)
+    workspace.finish(output)
+    return Generated(output, report)
+
+
+def _verify(options: dict[str, Any]) -> None:
+    """Raise a ValueError if an argument is out of its range."""
+    for name in (
+        *('patch_size', 'num_patches', 'stride', 'questions_per_patch', 'num_workers'),
     ):
-        if number is not None and number < 1:
-            raise ValueError(f'{name} must be at least 1, got {number}')
+        if options[name] is not None and options[name] < 1:
+            raise ValueError(f'{name} must be at least 1, got {options[name]}')
+    block_size, patch_size = options['block_size'], options['patch_size']
     if block_size < patch_size:
         raise ValueError(
             f'block_size must be at least patch_size ({patch_size}), got {block_size}'
         )
-    if seed < 0:
-        raise ValueError(f'seed must not be negative, got {seed}')
-    if balance_by not in ('dataset', 'patch', 'none'):
+    if options['seed'] < 0:
+        raise ValueError(f'seed must not be negative, got {options["seed"]}')
+    if options['balance_by'] not in ('dataset', 'patch', 'none'):
         raise ValueError(
-            f'balance_by must be dataset, patch or none, got {balance_by!r}'
+            f'balance_by must be dataset, patch or none, got {options["balance_by"]!r}'
         )
-    verify_fractions(fractions)
-    if optical is None and sar is None:
-        raise ValueError('name an optical or a SAR raster, or both')
-    maps = Maps(
-        find_rasters(optical),
-        find_rasters(sar),
-        find_rasters(labels),
-        find_rasters(quality),
-        None if objects is None else str(Path(objects).resolve()),
-        read_classes(classes),
-        None if optical_bands is None else tuple(optical_bands),
-        tuple(ignore),
-        object_column,
-        None if kinds is None else tuple(kinds),
-        tuple(urban_classes),
-        None if question_types is None else tuple(question_types),
-        max_nodata,
-    )
-    manifest = {
-        'generator': 'torchgeo-vqa generate',
-        'version': VERSION,
-        'sources': _sources(maps),
-        'classes': dict(maps.classes),
-        'optical_bands': maps.optical_bands,
-        'ignore': maps.ignore,
-        'object_column': object_column,
-        'kinds': maps.kinds,
-        'urban_classes': maps.urban_classes,
-        'question_types': maps.question_types,
-        'max_nodata': max_nodata,
-        'patch_size': patch_size,
-        'num_patches': num_patches,
-        'stride': stride,
-        'block_size': block_size,
-        'fractions': list(fractions),
-        'seed': seed,
-        'balance_by': balance_by,
-        'questions_per_patch': questions_per_patch,
-    }
-    # as it will be read
-    manifest = json.loads(json.dumps(manifest))
+    verify_fractions(options['fractions'])
 
-    # A cluster's workers have other working directories
-    output = Path(output).absolute()
-    workspace = Workspace(output.with_name(f'{output.name}.partial'))
+
+def _is_complete(output: Path, workspace: Workspace, manifest: dict[str, Any]) -> bool:
+    """Tell whether the dataset is there; raise a FileExistsError if another is."""
     if os.path.lexists(output):
         if _read_json(output / MANIFEST) != manifest:
             raise FileExistsError(
@@ -239,34 +218,14 @@ def generate(
             )
         # killed at the very end, or simply called again
         shutil.rmtree(workspace.root, ignore_errors=True)
-        return Generated(output, _read_json(output / REPORT))
+        return True
     begun = workspace.dataset / MANIFEST
     if workspace.root.exists() and begun.exists() and _read_json(begun) != manifest:
         raise FileExistsError(
             f'{workspace.root} was begun with other arguments or other files; remove it, '
             'or choose another output'
         )
-    opened = maps.open()
-    plan = make_plan(
-        opened, patch_size, num_patches, stride, block_size, fractions, seed
-    )
-    workspace.create()
-    workspace.write_json(begun, manifest)
-    missing = [p for p in plan.patches if not workspace.questions(p.name).exists()]
-    with tqdm(
-        total=len(plan.patches),
-        initial=len(plan.patches) - len(missing),
-        desc='Patches',
-        disable=None,
-    ) as bar:
-        job = partial(write_patch, maps, workspace)
-        for number in run(job, missing, num_workers, scheduler):
-            bar.update(number)
-
-    report = _finish(workspace, plan, opened, seed, balance_by, questions_per_patch)
-    workspace.dataset.rename(output)
-    shutil.rmtree(workspace.root)
-    return Generated(output, report)
+    return False
 
 
 def _finish(
@@ -303,46 +262,53 @@ def _finish(
     left_out['no question left after balancing'] = sum(
         bool(pool) and not own for pool, own in zip(pools, drawn, strict=True)
     )
-
-    layout = Layout(workspace.dataset, FOLDERS)
-    rows: dict[str, list[list[str]]] = {}
-    num_patches: dict[str, int] = {}
-    tables: list[pa.Table] = []
-    for split in SPLITS:
-        asked = [
-            (patch, own)
-            for patch, own in zip(plan.patches, drawn, strict=True)
-            if patch.split == split and own
-        ]
-        num_patches[split] = len(asked)
-        rows[split] = [[patch.name, *q[:3]] for patch, own in asked for q in own]
-        path = layout.annotation(split)
-        if asked:
-            lines = [json.dumps(row, ensure_ascii=False) for row in rows[split]]
-            workspace.write_text(path, '[\n' + ',\n'.join(lines) + '\n]\n')
-            tables.append(_table(asked, maps))
-        else:
-            path.unlink(missing_ok=True)
-    if not tables:
+    if not any(drawn):
         reasons = ', '.join(f'{reason}: {n}' for reason, n in left_out.items() if n)
         raise ValueError(
             f'no questions in {len(plan.patches)} patches ({reasons}); take more patches '
             'or larger ones, or choose --balance_by patch'
         )
-    workspace.write(
-        workspace.dataset / 'questions.parquet',
-        lambda file: pq.write_table(pa.concat_tables(tables), file),
-    )
+    rows = _write_questions(workspace, plan.patches, drawn, maps)
+    num_patches = {split: len({row[0] for row in rows[split]}) for split in SPLITS}
     report = {
         'splits': _numbers(balance(rows), num_patches, plan.num_blocks),
         'left_out': left_out,
     }
-    workspace.write_json(workspace.dataset / REPORT, report)
+    write_json(workspace.dataset / REPORT, report, indent=1)
     for patch, own in zip(plan.patches, drawn, strict=True):
         if not own:
             for modality in FOLDERS:
                 workspace.image(modality, patch.name).unlink(missing_ok=True)
     return report
+
+
+def _write_questions(
+    workspace: Workspace,
+    patches: Sequence[Patch],
+    drawn: Sequence[Sequence[Question]],
+    maps: Sequence[OpenMaps],
+) -> dict[str, list[list[str]]]:
+    """Write annotations and a table of where questions are asked; return the former."""
+    layout = Layout(workspace.dataset, FOLDERS)
+    rows: dict[str, list[list[str]]] = {}
+    tables: list[pa.Table] = []
+    for split in SPLITS:
+        asked = [
+            (patch, own)
+            for patch, own in zip(patches, drawn, strict=True)
+            if patch.split == split and own
+        ]
+        rows[split] = [[patch.name, *q[:3]] for patch, own in asked for q in own]
+        path = layout.annotation(split)
+        if asked:
+            lines = [json.dumps(row, ensure_ascii=False) for row in rows[split]]
+            write_text(path, '[\n' + ',\n'.join(lines) + '\n]\n')
+            tables.append(_table(asked, maps))
+        else:
+            path.unlink(missing_ok=True)
+    with whole_file(workspace.dataset / 'questions.parquet') as file:
+        pq.write_table(pa.concat_tables(tables), file)
+    return rows
 
 
 def _draw(
@@ -416,32 +382,29 @@ def _numbers(
         split: {
             'blocks': num_blocks[split],
             'patches': num_patches[split],
-            'questions': sum(kind.num_questions for kind in balanced.get(split, [])),
+            'questions': sum(own.num_questions for own in balanced.get(split, [])),
             'blind': overall_blind(balanced.get(split, [])),
             'types': {
-                kind.question_type: {
-                    'questions': kind.num_questions,
-                    'top': kind.top,
-                    'blind': kind.blind,
-                    'answers': kind.answers,
+                own.question_type: {
+                    'questions': own.num_questions,
+                    'top': own.top,
+                    'blind': own.blind,
+                    'answers': own.answers,
                 }
-                for kind in balanced.get(split, [])
+                for own in balanced.get(split, [])
             },
         }
         for split in SPLITS
     }
 
 
-def _sources(maps: Maps) -> dict[str, dict[str, list[int]]]:
-    """Describe the files by size and time of change."""
-    names = ('optical', 'sar', 'labels', 'quality')
-    sources = {name: getattr(maps, name) for name in names}
-    sources['objects'] = () if maps.objects is None else (maps.objects,)
+def _describe(files: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[int]]]:
+    """Return size and time of change of each file."""
     return {
         name: {
             path: [os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in paths
         }
-        for name, paths in sources.items()
+        for name, paths in files.items()
     }
 
 

@@ -4,10 +4,9 @@
 """Writing patches: their images, and every question that may be asked about them."""
 
 import json
-import os
+import shutil
 import threading
-import uuid
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, candidates
-from .maps import Maps, OpenMaps
+from ..storage import whole_file, write_json
+from .maps import open_zones
 from .plan import Patch
 
 #: Folder of each modality's images.
@@ -45,42 +46,23 @@ class Workspace:
         #: What becomes the dataset.
         self.dataset = root / 'dataset'
         self._questions = root / 'questions'
-        self._temporary = root / 'temporary'
 
     def create(self) -> None:
         """Make the folders."""
-        for path in (self._questions, self._temporary, self.dataset / 'annotations'):
+        for path in (self._questions, self.dataset / 'annotations'):
             path.mkdir(parents=True, exist_ok=True)
 
-    def write(self, path: Path, write: Callable[[Path], object]) -> None:
-        """Write a file so that it appears when it is whole.
+    def finish(self, output: Path) -> None:
+        """Give the dataset its name, and remove everything else.
 
         Args:
-            path: Path of the file.
-            write: Writes it to another path.
+            output: Path of the dataset.
         """
-        temporary = self._temporary / f'{uuid.uuid4().hex}{path.suffix}'
-        write(temporary)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(temporary, path)
-
-    def write_text(self, path: Path, text: str) -> None:
-        """Write a text file so that it appears when it is whole.
-
-        Args:
-            path: Path of the file.
-            text: What it holds.
-        """
-        self.write(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
-
-    def write_json(self, path: Path, content: object) -> None:
-        """Write a JSON file so that it appears when it is whole.
-
-        Args:
-            path: Path of the file.
-            content: What it holds.
-        """
-        self.write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + '\n')
+        # of killed workers, which may have been on other machines
+        for leftover in self.dataset.rglob('.*.torchgeo-vqa-*'):
+            leftover.unlink(missing_ok=True)
+        self.dataset.rename(output)
+        shutil.rmtree(self.root)
 
     def image(self, modality: str, name: str) -> Path:
         """Path of an image.
@@ -107,18 +89,24 @@ class Workspace:
         return self._questions / name[:-3] / f'{name}.json'
 
 
-def write_patch(maps: Maps, workspace: Workspace, patch: Patch) -> None:
+def write_patch(
+    source: MapSource,
+    question_types: Sequence[str] | None,
+    workspace: Workspace,
+    patch: Patch,
+) -> None:
     """Write a patch unless it has been written.
 
     Args:
-        maps: Images and maps.
+        source: Images and maps.
+        question_types: Question types to ask; None asks all.
         workspace: Where to write.
         patch: The patch.
     """
     path = workspace.questions(patch.name)
     if path.exists():
         return
-    opened = _open(maps)[patch.zone]
+    opened = _open(source, question_types)[patch.zone]
     dataset = opened.dataset
     found = dataset.read(patch.query)
     pool: list[Question] = []
@@ -132,11 +120,10 @@ def write_patch(maps: Maps, workspace: Workspace, patch: Patch) -> None:
         }
         for modality, image in found.images.items():
             array = _as_type(image.numpy(), opened.dtypes[modality])
-            target = workspace.image(modality, patch.name)
-            workspace.write(target, lambda file: _write_image(file, array, profile))  # noqa: B023
+            with whole_file(workspace.image(modality, patch.name)) as file:
+                _write_image(file, array, profile)
     rows = [[*q[:3], q.footprint, q.wordings] for q in pool]
-    content = {'nodata': found.nodata, 'questions': rows}
-    workspace.write_text(path, json.dumps(content, ensure_ascii=False))
+    write_json(path, {'nodata': found.nodata, 'questions': rows})
 
 
 def read_questions(path: Path) -> tuple[float, list[Question]]:
@@ -150,16 +137,17 @@ def read_questions(path: Path) -> tuple[float, list[Question]]:
     """
     content = json.loads(path.read_bytes())
     pool = [
-        Question(kind, text, answer, footprint and tuple(footprint), tuple(wordings))
-        for kind, text, answer, footprint, wordings in content['questions']
+        Question(name, text, answer, footprint and tuple(footprint), tuple(wordings))
+        for name, text, answer, footprint, wordings in content['questions']
     ]
     return content['nodata'], pool
 
 
-def _open(maps: Maps) -> list[OpenMaps]:
+def _open(source: MapSource, question_types: Sequence[str] | None) -> list[OpenMaps]:
     """Open maps once in each thread."""
-    if getattr(_opened, 'maps', None) != maps:
-        _opened.maps, _opened.zones = maps, maps.open()
+    key = source.map_files, source.map_options, question_types
+    if getattr(_opened, 'key', None) != key:
+        _opened.key, _opened.zones = key, open_zones(source, question_types)
     zones: list[OpenMaps] = _opened.zones
     return zones
 

@@ -3,25 +3,19 @@
 
 """Where patches lie, and which split each is in."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import shapely
 from rasterio.warp import transform_bounds
 
-from ..annotations.split_draw import draw_splits, split_sizes
+from ..annotations.split_draw import split_sizes
+from ..datasets.map_source import OpenMaps
 from ..sample import SPLITS
-from .maps import OpenMaps
-
-# Share of a pixel by which coordinates may be off by rounding
-_TOLERANCE = 1e-3
-
-_Block = tuple[int, int, int]
+from ..samplers import BlockSampler, split_blocks
+from ..samplers.block import Query
 
 
 class Patch(NamedTuple):
@@ -31,41 +25,19 @@ class Patch(NamedTuple):
         name: Name of its images.
         split: Its split.
         zone: Which of the open maps it is of.
-        bounds: xmin, ymin, xmax, ymax in their CRS.
-        time: Start and end of the time it is taken from.
+        query: What to ask the dataset for.
     """
 
     name: str
     split: str
     zone: int
-    bounds: tuple[float, float, float, float]
-    time: tuple[pd.Timestamp, pd.Timestamp]
+    query: Query
 
     @property
-    def query(self) -> tuple[slice, slice, slice]:
-        """What to ask the dataset for."""
-        xmin, ymin, xmax, ymax = self.bounds
-        return slice(xmin, xmax), slice(ymin, ymax), slice(*self.time)
-
-
-class _Cell(NamedTuple):
-    """Patches that may be cut from one image inside one block.
-
-    Attributes:
-        block: Zone, row and column of the block.
-        left: x of the leftmost patches.
-        top: y of the uppermost patches.
-        rows: Number of positions from north to south.
-        columns: Number of positions from west to east.
-        time: Time of the image.
-    """
-
-    block: _Block
-    left: float
-    top: float
-    rows: int
-    columns: int
-    time: tuple[pd.Timestamp, pd.Timestamp]
+    def bounds(self) -> tuple[float, float, float, float]:
+        """xmin, ymin, xmax, ymax in the CRS of its zone."""
+        x, y, _ = self.query
+        return x.start, y.start, x.stop, y.stop
 
 
 @dataclass
@@ -115,90 +87,38 @@ def make_plan(
         ValueError: If there are too few blocks or patches.
     """
     step = stride if num_patches is None else 1
-    cells = [
-        cell
-        for zone, opened in enumerate(maps)
-        for cell in _cells(opened, zone, patch_size, block_size, step)
+    samplers = [
+        BlockSampler(zone.dataset, patch_size, block_size, origin=zone.origin)
+        for zone in maps
     ]
-    blocks = sorted({cell.block for cell in cells})
-    needed = sum(fraction > 0 for fraction in fractions)
-    if len(blocks) < needed:
-        raise ValueError(
-            f'the maps hold {len(blocks)} blocks of {block_size} pixels with room for a '
-            f'patch of {patch_size}, but there are {needed} splits; choose a smaller '
-            'block_size or patch_size'
-        )
-    split_of = draw_splits(blocks, fractions, seed)
+    blocks = [(i, block) for i, own in enumerate(samplers) for block in own.blocks]
+    split_of = split_blocks(blocks, block_size, fractions, seed)
     sizes: Sequence[int | None] = [None] * len(SPLITS)
     if num_patches is not None:
         sizes = split_sizes(num_patches, fractions)
     patches: list[Patch] = []
     for code, (split, number) in enumerate(zip(SPLITS, sizes, strict=True)):
-        own = [cell for cell in cells if split_of[cell.block] == split]
+        zones = [
+            own.within([b for b in own.blocks if split_of[i, b] == split])
+            for i, own in enumerate(samplers)
+        ]
         rng = np.random.default_rng([seed, code])
-        patches += _choose(own, maps, split, number, patch_size, step, rng)
+        patches += _choose(zones, split, number, step, rng)
     num_blocks = {s: sum(x == s for x in split_of.values()) for s in SPLITS}
     kept = _apart(patches, maps)
     return Plan(_named(kept), num_blocks, len(patches) - len(kept))
 
 
-def _cells(
-    maps: OpenMaps, zone: int, patch_size: int, block_size: int, step: int
-) -> list[_Cell]:
-    """List where patches may lie."""
-    dataset = maps.dataset
-    width, height = dataset.res
-    west, _, _, north = dataset.index.total_bounds
-    cells: dict[Any, _Cell] = {}
-    for time, box in zip(
-        dataset.index.index, dataset.index.bounds.to_numpy(), strict=True
-    ):
-        xmin, ymin, xmax, ymax = box.tolist()
-        x0, y0 = maps.origin((xmin + xmax) / 2, (ymin + ymax) / 2) or (xmin, ymax)
-        # columns and rows of pixels that lie inside, counted from that corner
-        first = _ceil((xmin - x0) / width), _ceil((y0 - ymax) / height)
-        last = _floor((xmax - x0) / width), _floor((y0 - ymin) / height)
-        # where that corner is among the blocks
-        shift = (x0 - west) / width, (north - y0) / height
-        ranges = [
-            range(
-                math.floor((first[axis] + shift[axis]) / block_size),
-                math.ceil((last[axis] + shift[axis]) / block_size),
-            )
-            for axis in (0, 1)
-        ]
-        for column, row in product(*ranges):
-            starts, counts = [], []
-            for axis, number in enumerate((column, row)):
-                start = max(first[axis], _ceil(number * block_size - shift[axis]))
-                end = min(last[axis], _floor((number + 1) * block_size - shift[axis]))
-                starts.append(start)
-                counts.append(max(0, (end - start - patch_size) // step + 1))
-            if counts[0] and counts[1]:
-                cell = _Cell(
-                    (zone, row, column),
-                    x0 + starts[0] * width,
-                    y0 - starts[1] * height,
-                    counts[1],
-                    counts[0],
-                    (time.left, time.right),
-                )
-                # several images of the same pixels, with one time, are one place
-                cells.setdefault(cell, cell)
-    return list(cells.values())
-
-
 def _choose(
-    cells: Sequence[_Cell],
-    maps: Sequence[OpenMaps],
+    zones: Sequence[BlockSampler],
     split: str,
     number: int | None,
-    patch_size: int,
     step: int,
     rng: np.random.Generator,
 ) -> list[Patch]:
     """Choose patches of a split, all or a number at random."""
-    ends = np.cumsum([cell.rows * cell.columns for cell in cells], dtype=np.int64)
+    cells = [(zone, cell) for zone, own in enumerate(zones) for cell in own.cells]
+    ends = np.cumsum(np.concatenate([own.num_positions(step) for own in zones]))
     total = int(ends[-1]) if len(ends) else 0
     if number is None:
         positions = np.arange(total)
@@ -210,15 +130,12 @@ def _choose(
     else:
         positions = np.sort(rng.choice(total, number, replace=False, shuffle=False))
     patches = []
-    for position in positions:
+    for position in positions.tolist():
         i = int(np.searchsorted(ends, position, side='right'))
-        cell = cells[i]
-        row, column = divmod(int(position - (ends[i - 1] if i else 0)), cell.columns)
-        width, height = maps[cell.block[0]].dataset.res
-        left = cell.left + column * step * width
-        top = cell.top - row * step * height
-        bounds = left, top - patch_size * height, left + patch_size * width, top
-        patches.append(Patch('', split, cell.block[0], bounds, cell.time))
+        zone, cell = cells[i]
+        start = int(ends[i - 1]) if i else 0
+        query = zones[zone].query(cell, position - start, step)
+        patches.append(Patch('', split, zone, query))
     return patches
 
 
@@ -251,13 +168,3 @@ def _named(patches: Sequence[Patch]) -> list[Patch]:
         named.append(patch._replace(name=f'{patch.split}_{counts[patch.split]:06d}'))
         counts[patch.split] += 1
     return named
-
-
-def _ceil(number: float) -> int:
-    """Round up, unless it is a whole number but for rounding."""
-    return math.ceil(number - _TOLERANCE)
-
-
-def _floor(number: float) -> int:
-    """Round down, unless it is a whole number but for rounding."""
-    return math.floor(number + _TOLERANCE)

@@ -30,7 +30,7 @@ CONTRASTIVE_HEADS = ('proj', 'attn_pool', 'attnpool', 'head')
 class ImageEncoder(nn.Module):
     """Patch features of a CLIP image tower, for any number of input channels."""
 
-    #: Where features are kept, in evaluation mode, while the weights do not change.
+    #: Cache of the features, used in evaluation mode while the weights do not change.
     cache: ImageFeatureCache | None = None
 
     def __init__(self, visual: nn.Module, in_channels: int = 3) -> None:
@@ -107,16 +107,11 @@ class ImageEncoder(nn.Module):
         return rearrange(features, 'b d h w -> b (h w) d')
 
     def compile_tower(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the tower, but not its cache.
-
-        Args:
-            *args: Arguments of :func:`torch.compile`.
-            **kwargs: Keyword arguments of :func:`torch.compile`.
-        """
+        """Compile the tower, but not its cache, with arguments of :func:`torch.compile`."""
         self._patches = torch.compile(self._patches, *args, **kwargs)  # type: ignore[method-assign]
 
     def embed(self, image: Tensor) -> Tensor:
-        """Embed whole images where CLIP compares them with texts.
+        """Compute CLIP's embeddings of whole images.
 
         Args:
             image: Normalised images, shape (B, C, H, W).
@@ -132,7 +127,7 @@ class ImageEncoder(nn.Module):
 class TextEncoder(nn.Module):
     """Token features and summary of a CLIP text tower."""
 
-    #: Where features are kept, in evaluation mode, while the weights do not change.
+    #: Cache of the features, used in evaluation mode while the weights do not change.
     cache: TextFeatureCache | None = None
 
     def __init__(self, text: nn.Module) -> None:
@@ -186,7 +181,7 @@ class TextEncoder(nn.Module):
         return features
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Embed whole texts where CLIP compares them with images.
+        """Compute CLIP's embeddings of whole texts.
 
         Args:
             tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
@@ -204,13 +199,7 @@ class TextEncoder(nn.Module):
 
 
 def set_trainable(module: nn.Module, names: tuple[str, ...], trainable: bool) -> None:
-    """Train or freeze parts that a tower may have.
-
-    Args:
-        module: The tower.
-        names: Names of the parts.
-        trainable: Whether they take gradients.
-    """
+    """Train or freeze parts that a tower may have."""
     for name in names:
         part = getattr(module, name, None)
         if part is not None:

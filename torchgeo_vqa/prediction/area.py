@@ -4,7 +4,7 @@
 """Asking a trained model about every patch of an area."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,13 +20,7 @@ from torchgeo.samplers import GriddedPatchSampler
 from tqdm import tqdm
 
 from ..rasters.coverage import find_gaps, has_data
-from ..rasters.header import (
-    RasterHeader,
-    by_crs,
-    find_rasters,
-    read_header,
-    verify_bands,
-)
+from ..rasters.zones import Layers, find_rasters, find_zones, read_header, verify_bands
 from .pair import Paths, given_paths
 from .predictor import Predictor
 
@@ -77,12 +71,12 @@ def ask_area(
     for name, value in {'patch_size': size, 'stride': stride}.items():
         if value < 1:
             raise ValueError(f'{name} must be at least 1, got {value}')
-    headers = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
+    files = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
     if optical_bands is not None:
-        for header in headers.get('optical', []):
-            verify_bands(header.path, header.num_bands, optical_bands)
+        for file in files.get('optical', []):
+            verify_bands(file.path, file.count, optical_bands)
     layers = []
-    for zone in _zones(headers, optical_bands):
+    for zone in _zones(files, optical_bands):
         patches = list(zone.patches(size, stride))
         read = (zone.read(patch) for patch in tqdm(patches, 'Asking', disable=None))
         known = (patch for patch in read if patch.nodata <= max_nodata)
@@ -101,12 +95,9 @@ def ask_area(
 
 
 class _Patch(NamedTuple):
-    """Images of a patch.
+    """Images of a patch, (C, H, W), NaN where there is no data.
 
-    Attributes:
-        outline: Its outline.
-        images: Image of each modality, NaN where there is no data, shape (C, H, W).
-        nodata: Share of the patch that some modality does not know.
+    *nodata* is the share of the patch that some modality does not know.
     """
 
     outline: shapely.Polygon
@@ -155,30 +146,10 @@ class _Zone:
         return _Patch(outline, images, float(unknown.mean()))
 
 
-def _zones(
-    headers: Mapping[str, Sequence[RasterHeader]], optical_bands: Sequence[int] | None
-) -> list[_Zone]:
+def _zones(files: Layers, optical_bands: Sequence[int] | None) -> list[_Zone]:
     """Open the images: those of each CRS of the first modality together."""
-    first, *others = headers
-    zones = []
-    for own in by_crs(headers[first]):
-        outline = shapely.union_all([header.outline for header in own])
-        near = {
-            m: [h for h in headers[m] if h.outline.intersects(outline)] for m in others
-        }
-        if not all(near.values()):
-            continue
-        crs = CRS.from_wkt(own[0].crs)
-        datasets = {
-            modality: RasterDataset([header.path for header in files], crs=crs)
-            for modality, files in {first: own, **near}.items()
-        }
-        if optical_bands is not None and 'optical' in datasets:
-            datasets['optical'].band_indexes = list(optical_bands)
-        outlines = [dataset.index.union_all() for dataset in datasets.values()]
-        area = shapely.intersection_all(outlines)
-        if area.area > 0:
-            zones.append(_Zone(datasets, area))
+    bands = {} if optical_bands is None else {'optical': optical_bands}
+    zones = [_Zone(zone.open(bands), zone.area) for zone in find_zones(files)]
     if not zones:
         raise ValueError(
             'the optical and the SAR images have no place in common; are their '

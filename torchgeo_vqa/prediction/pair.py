@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.metadata import Metadata
-from ..rasters.header import verify_bands
-from ..rasters.tile import ImageFile, Tile
+from ..rasters.image_file import ImageFile
+from ..rasters.tile import Tile
+from ..rasters.zones import verify_bands
 from .answer import Answer
 from .predictor import Predictor
 

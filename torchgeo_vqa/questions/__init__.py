@@ -3,13 +3,15 @@
 
 """Questions about label maps, and their true answers.
 
-A :class:`Scene` is what a map knows of a place. :func:`candidates` asks it everything that
-has a clear answer, :func:`draw_balanced` (of many scenes), :class:`Balance` (of scenes
-that come one by one) and :func:`draw_even` (of one) choose so that guessing stays weak, and :meth:`Question.reworded` varies the words. A subclass of
+A :class:`Scene` is what a map knows of a location. :func:`candidates` lists the questions
+about it that have a clear answer. :func:`draw_balanced` (of many scenes), :class:`Balance`
+(of scenes that come one by one) and :func:`draw_even` (of one) choose among them so that
+guessing stays weak, and :meth:`Question.reworded` varies the words. A subclass of
 :class:`QuestionType` with a name is a new type.
 """
 
 from .balance import Balance, draw_balanced, draw_even
+from .object_layer import ObjectLayer
 from .question import (
     QUESTION_TYPES,
     Question,
@@ -68,6 +70,7 @@ __all__ = (
     'ModalityQuality',
     'MoreFrequent',
     'ObjectCount',
+    'ObjectLayer',
     'ObjectPresence',
     'ObjectQuadrant',
     'ObjectRelation',

@@ -1,12 +1,14 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Layers of objects: points or outlines, each of a kind."""
+"""Layers of objects: points or outlines, each of a category."""
 
+import copy
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import geopandas as gpd
 import pandas as pd
@@ -16,7 +18,7 @@ from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import VectorDataset
 
-from . import SceneObject
+from .scene import SceneObject
 
 # Pixels by which an outline may miss the edge by rounding
 _SLACK = 1e-6
@@ -26,26 +28,26 @@ class ObjectLayer:
     """Objects on a map.
 
     Attributes:
-        kinds: Kinds of objects that were looked for.
+        categories: Categories of objects that were looked for.
     """
 
     def __init__(
         self,
         source: GeoDataFrame | VectorDataset | str | os.PathLike[str],
-        column: str,
-        kinds: Sequence[str] | None = None,
+        column: str = 'class',
+        categories: Sequence[str] | None = None,
     ) -> None:
         """Initialize a new ObjectLayer instance.
 
         Args:
             source: The objects, a file of them, or a dataset of such files.
-            column: Column with the kind of each.
-            kinds: Kinds that were looked for; others are left out (defaults to those
-                that occur).
+            column: Column with the category of each, in the singular.
+            categories: Categories that were looked for; others are left out (defaults to
+                those that occur).
 
         Raises:
             ValueError: If the layer has no CRS or no such column, or an object has no
-                kind or no geometry.
+                category or no geometry.
         """
         layer = _load(source)
         if layer.crs is None:
@@ -53,28 +55,36 @@ class ObjectLayer:
         if column not in layer:
             known = sorted(set(layer.columns) - {layer.geometry.name})
             raise ValueError(f'object_column must be one of {known}, got {column!r}')
+        names = layer[column].astype(str)
+        unnamed = layer[column].isna() | (names.str.strip() == '')
         empty = layer.geometry.isna() | layer.geometry.is_empty
-        for what, bad in {'kind': layer[column].isna(), 'geometry': empty}.items():
+        for what, bad in {'category': unnamed, 'geometry': empty}.items():
             if bad.any():
                 raise ValueError(
                     f'{int(bad.sum())} of {len(layer)} objects have no {what}'
                 )
-        names = layer[column].astype(str)
-        self.kinds = tuple(sorted(set(names)) if kinds is None else kinds)
+        self.categories = tuple(
+            sorted(set(names)) if categories is None else categories
+        )
         self._layer = GeoDataFrame(
-            {'kind': names.to_numpy()},
+            {'category': names.to_numpy()},
             geometry=layer.geometry.to_numpy(),
             crs=layer.crs,
         )
-        self._layer = self._layer[self._layer['kind'].isin(self.kinds)]
+        self._layer = self._layer[self._layer['category'].isin(self.categories)]
 
-    def to_crs(self, crs: CRS) -> None:
-        """Bring the objects to another CRS.
+    def to_crs(self, crs: CRS) -> Self:
+        """Return the objects in another CRS.
 
         Args:
             crs: The CRS.
+
+        Returns:
+            A layer of the same categories.
         """
-        self._layer = self._layer.to_crs(crs)
+        layer = copy.copy(self)
+        layer._layer = self._layer.to_crs(crs)
+        return layer
 
     def find(
         self, x: slice, y: slice, shape: tuple[int, int]
@@ -87,15 +97,15 @@ class ObjectLayer:
             shape: Height and width in pixels.
 
         Returns:
-            The objects that are entirely inside, and the kinds of those that the edge
-            cuts.
+            The objects that are entirely inside, and the categories of those that the
+            edge cuts.
         """
         height, width = shape
         patch = shapely.box(x.start, y.start, x.stop, y.stop)
         near = self._layer.iloc[sorted(self._layer.sindex.query(patch))]
         whole: list[SceneObject] = []
         partial: set[str] = set()
-        for kind, geometry in zip(near['kind'], near.geometry, strict=True):
+        for category, geometry in zip(near['category'], near.geometry, strict=True):
             left, bottom, right, top = geometry.bounds
             left, right = (left - x.start) / x.step, (right - x.start) / x.step
             top, bottom = (y.stop - top) / y.step, (y.stop - bottom) / y.step
@@ -103,7 +113,7 @@ class ObjectLayer:
                 # The pixel that holds it
                 top, left = math.floor(top), math.floor(left)
                 if 0 <= top < height and 0 <= left < width:
-                    whole.append(SceneObject(kind, top, left, top + 1, left + 1))
+                    whole.append(SceneObject(category, top, left, top + 1, left + 1))
             elif (
                 min(top, left) >= -_SLACK
                 and bottom <= height + _SLACK
@@ -115,9 +125,9 @@ class ObjectLayer:
                     min(bottom, height),
                     min(right, width),
                 )
-                whole.append(SceneObject(kind, *box))
+                whole.append(SceneObject(category, *box))
             elif geometry.intersects(patch) and not geometry.touches(patch):
-                partial.add(kind)
+                partial.add(category)
         return tuple(whole), frozenset(partial)
 
 

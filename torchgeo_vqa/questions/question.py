@@ -3,13 +3,17 @@
 
 """What a question is, and what a type of questions is."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 
 from .scene import Legend, Scene, Window
+
+if TYPE_CHECKING:
+    import inflect
 
 type Questions = Iterator['Question']
 
@@ -126,25 +130,35 @@ class QuestionType(ABC):
         return Question(self.name, wordings[0], answer, footprint, wordings)
 
 
+@functools.cache
+def _english() -> 'inflect.engine':
+    """Return the library that knows English nouns; it takes a second to import."""
+    import inflect
+
+    return inflect.engine()
+
+
+@functools.cache
 def plural(noun: str) -> str:
-    """Plural of an English noun.
+    """Return the plural of an English noun.
 
     Args:
-        noun: A regular noun such as ``'ship'``.
+        noun: A noun such as ``'ship'``.
 
     Returns:
         Such as ``'ships'``.
     """
-    if noun.endswith(('s', 'x', 'ch', 'sh')):
-        return f'{noun}es'
-    if noun.endswith('y') and noun[-2:-1] not in 'aeiou':
-        return f'{noun[:-1]}ies'
-    return f'{noun}s'
+    last = noun.split()[-1]
+    # inflect turns an abbreviation into capitals as a whole, such as 'SUVS'
+    if last == last.upper():
+        return f'{noun}s'
+    return _english().plural_noun(cast('inflect.Word', noun))
 
 
+@functools.cache
 def with_article(noun: str) -> str:
-    """Noun with its indefinite article, such as ``'an airport'``."""
-    return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'
+    """Return a noun with its indefinite article, such as ``'an airport'``."""
+    return _english().a(cast('inflect.Word', noun))
 
 
 def yes_no(truth: bool) -> str:
@@ -153,17 +167,7 @@ def yes_no(truth: bool) -> str:
 
 
 def select(names: Sequence[str] | None) -> list[QuestionType]:
-    """Look question types up by name.
-
-    Args:
-        names: Names of types, all of :data:`QUESTION_TYPES` by default.
-
-    Returns:
-        The types.
-
-    Raises:
-        ValueError: If a type is unknown.
-    """
+    """Look question types up by name (defaults to all); raise a ValueError for unknown ones."""
     if names is None:
         return list(QUESTION_TYPES.values())
     if unknown := sorted(set(names) - set(QUESTION_TYPES)):

@@ -202,8 +202,8 @@ class RuralUrban(QuestionType):
             scene.shares[scene.class_names.index(c)] for c in scene.urban_classes
         )
         if share + scene.unknown <= self.rural or share >= self.urban:
-            kind = 'urban' if share >= self.urban else 'rural'
-            yield self.ask(kind, scene.whole)
+            category = 'urban' if share >= self.urban else 'rural'
+            yield self.ask(category, scene.whole)
 
 
 class QuadrantLandCover(QuestionType):
@@ -239,14 +239,14 @@ class QuadrantLandCover(QuestionType):
 
 
 class ObjectQuadrant(QuestionType):
-    """In which quadrant the only object of a kind is; it must not touch the middle lines."""
+    """In which quadrant the only object of a category is, off the middle lines."""
 
     name = 'object_quadrant'
     templates = (
         (
-            'In which quadrant is the {kind}?',
-            'Which quadrant holds the {kind}?',
-            'Which quadrant of the image is the {kind} in?',
+            'In which quadrant is the {category}?',
+            'Which quadrant holds the {category}?',
+            'Which quadrant of the image is the {category} in?',
         ),
     )
     per_scene = 4
@@ -254,9 +254,9 @@ class ObjectQuadrant(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for kind in legend.kinds:
+        for category in legend.categories:
             for quadrant in QUADRANTS:
-                yield self.ask(quadrant, kind=kind)
+                yield self.ask(quadrant, category=category)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -274,11 +274,11 @@ class ObjectQuadrant(QuestionType):
                 quadrant = (
                     f'{"upper" if upper else "lower"} {"left" if left else "right"}'
                 )
-                yield self.ask(quadrant, scene.whole, kind=obj.kind)
+                yield self.ask(quadrant, scene.whole, category=obj.category)
 
 
 class ObjectRelation(QuestionType):
-    """Where one object is relative to another, both the only ones of their kind."""
+    """Where one object is relative to another, both the only ones of their category."""
 
     name = 'object_relation'
     templates = (
@@ -301,7 +301,7 @@ class ObjectRelation(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for a, b in combinations(legend.kinds, 2):
+        for a, b in combinations(legend.categories, 2):
             for relation in ('left of', 'right of', 'above', 'below'):
                 for truth in YES_NO:
                     yield self.ask(truth, first=a, second=b, relation=relation)
@@ -322,8 +322,8 @@ class ObjectRelation(QuestionType):
                     yes_no(truth),
                     scene.whole,
                     relation=relation,
-                    first=a.kind,
-                    second=b.kind,
+                    first=a.category,
+                    second=b.category,
                 )
             sides: list[str] = []
             if abs(right) >= max(self.margin, self.dominance * abs(down)):
@@ -332,19 +332,19 @@ class ObjectRelation(QuestionType):
                 sides.append('above' if down < 0 else 'below')
             for side in sides:
                 yield self.ask(
-                    side, scene.whole, template=1, first=a.kind, second=b.kind
+                    side, scene.whole, template=1, first=a.category, second=b.category
                 )
 
 
 class ObjectSurroundings(QuestionType):
-    """Which class makes up most of the ring around the only object of a kind."""
+    """Which class makes up most of the ring around the only object of a category."""
 
     name = 'object_surroundings'
     templates = (
         (
-            'Which land cover is around the {kind}?',
-            'Which land cover surrounds the {kind}?',
-            'What is the land cover around the {kind}?',
+            'Which land cover is around the {category}?',
+            'Which land cover surrounds the {category}?',
+            'What is the land cover around the {category}?',
         ),
     )
     radius: ClassVar[int] = 4
@@ -352,9 +352,9 @@ class ObjectSurroundings(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for kind in legend.kinds:
+        for category in legend.categories:
             for c in legend.class_names:
-                yield self.ask(c, kind=kind)
+                yield self.ask(c, category=category)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -369,45 +369,47 @@ class ObjectSurroundings(QuestionType):
             total = ring.sum() + unknown - inner_unknown
             best = int(ring.argmax())
             if ring[best] >= self.majority * total > 0:
-                yield self.ask(scene.class_names[best], _window(outer), kind=obj.kind)
+                yield self.ask(
+                    scene.class_names[best], _window(outer), category=obj.category
+                )
 
 
 class ObjectPresence(QuestionType):
-    """Whether there is an object of a kind."""
+    """Whether there is an object of a category."""
 
     name = 'object_presence'
     templates = (
         (
-            'Is there {a_kind}?',
-            'Can {a_kind} be seen?',
-            'Does the image show {a_kind}?',
+            'Is there {a_category}?',
+            'Can {a_category} be seen?',
+            'Does the image show {a_category}?',
         ),
     )
     per_scene = 4
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for kind in legend.kinds:
+        for category in legend.categories:
             for truth in YES_NO:
-                yield self.ask(truth, a_kind=with_article(kind))
+                yield self.ask(truth, a_category=with_article(category))
 
     @override
     def candidates(self, scene: Scene) -> Questions:
-        for kind, objects in scene.by_kind.items():
-            if objects or kind not in scene.partial:
+        for category, objects in scene.by_category.items():
+            if objects or category not in scene.partial:
                 truth = yes_no(bool(objects))
-                yield self.ask(truth, scene.whole, a_kind=with_article(kind))
+                yield self.ask(truth, scene.whole, a_category=with_article(category))
 
 
 class ObjectCount(QuestionType):
-    """How many objects of a kind there are, as long as a person would count them at a glance."""
+    """How many objects of a category there are, if a glance is enough to count them."""
 
     name = 'object_count'
     templates = (
         (
-            'How many {kinds} are there?',
-            'How many {kinds} can be seen?',
-            'What is the number of {kinds}?',
+            'How many {categories} are there?',
+            'How many {categories} can be seen?',
+            'What is the number of {categories}?',
         ),
     )
     per_scene = 4
@@ -415,19 +417,21 @@ class ObjectCount(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for kind in legend.kinds:
+        for category in legend.categories:
             for number in range(self.maximum + 1):
-                yield self.ask(str(number), kinds=plural(kind))
+                yield self.ask(str(number), categories=plural(category))
 
     @override
     def candidates(self, scene: Scene) -> Questions:
-        for kind, objects in scene.by_kind.items():
-            if len(objects) <= self.maximum and kind not in scene.partial:
-                yield self.ask(str(len(objects)), scene.whole, kinds=plural(kind))
+        for category, objects in scene.by_category.items():
+            if len(objects) <= self.maximum and category not in scene.partial:
+                yield self.ask(
+                    str(len(objects)), scene.whole, categories=plural(category)
+                )
 
 
 class MoreFrequent(QuestionType):
-    """Of which of two kinds there are more."""
+    """Of which of two categories there are more."""
 
     name = 'more_frequent'
     templates = (
@@ -441,14 +445,14 @@ class MoreFrequent(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for a, b in combinations(map(plural, legend.kinds), 2):
+        for a, b in combinations(map(plural, legend.categories), 2):
             for more in (a, b):
                 yield self.ask(more, first=a, second=b)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
-        for a, b in combinations(scene.kinds, 2):
-            difference = len(scene.by_kind[a]) - len(scene.by_kind[b])
+        for a, b in combinations(scene.categories, 2):
+            difference = len(scene.by_category[a]) - len(scene.by_category[b])
             if difference and not {a, b} & scene.partial:
                 names = plural(a), plural(b)
                 more = names[int(difference < 0)]
@@ -500,14 +504,14 @@ class Adjacency(QuestionType):
 
 
 class ObjectsNearLandCover(QuestionType):
-    """Whether any object of a kind is near a class that is present."""
+    """Whether any object of a category is near a class that is present."""
 
     name = 'objects_near_land_cover'
     templates = (
         (
-            'Is there {a_kind} near {land_cover}?',
-            'Can {a_kind} be seen close to {land_cover}?',
-            'Does the image show {a_kind} near {land_cover}?',
+            'Is there {a_category} near {land_cover}?',
+            'Can {a_category} be seen close to {land_cover}?',
+            'Does the image show {a_category} near {land_cover}?',
         ),
     )
     per_scene = 6
@@ -517,10 +521,12 @@ class ObjectsNearLandCover(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for kind in legend.kinds:
+        for category in legend.categories:
             for c in legend.class_names:
                 for truth in YES_NO:
-                    yield self.ask(truth, a_kind=with_article(kind), land_cover=c)
+                    yield self.ask(
+                        truth, a_category=with_article(category), land_cover=c
+                    )
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -528,20 +534,20 @@ class ObjectsNearLandCover(QuestionType):
             counts, unknown = scene.count(*obj.window(margin, scene.shape))
             return counts > 0, unknown
 
-        for kind, objects in scene.by_kind.items():
+        for category, objects in scene.by_category.items():
             if not objects:
                 continue
             near = np.any([within(o, self.near)[0] for o in objects], axis=0)
             around = [within(o, self.far) for o in objects]
             far = ~np.any([classes for classes, _ in around], axis=0)
-            if kind in scene.partial or any(unknown for _, unknown in around):
+            if category in scene.partial or any(unknown for _, unknown in around):
                 far[:] = False
             for c in scene.present:
                 if near[c] or far[c]:
                     yield self.ask(
                         yes_no(bool(near[c])),
                         scene.whole,
-                        a_kind=with_article(kind),
+                        a_category=with_article(category),
                         land_cover=scene.class_names[c],
                     )
 
@@ -612,9 +618,9 @@ def _window(part: tuple[slice, slice]) -> Window:
 
 
 def _only_objects(scene: Scene) -> list[SceneObject]:
-    """Objects that are the only ones of their kind, so that 'the ship' says which."""
+    """Objects that are the only ones of their category, so that 'the ship' says which."""
     return [
         objects[0]
-        for kind, objects in scene.by_kind.items()
-        if len(objects) == 1 and kind not in scene.partial
+        for category, objects in scene.by_category.items()
+        if len(objects) == 1 and category not in scene.partial
     ]

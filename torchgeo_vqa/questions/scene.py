@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rasters.dihedral import ELEMENTS, turn_array, turn_box
+
 #: What the values of :attr:`Scene.quality` mean for the optical image.
 QUALITIES = ('clear', 'cloudy', 'dark')
 
@@ -33,34 +35,39 @@ class Legend:
 
     Args:
         class_names: Land-cover classes, as they are named in questions and answers.
-        kinds: Object kinds that were looked for, in the singular.
+        categories: Object categories that were looked for, in the singular.
         urban_classes: Classes that make an area urban.
         quality: Whether the quality of the optical image is known.
     """
 
     class_names: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     urban_classes: tuple[str, ...] = ()
     quality: bool = False
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One object, known by its kind and its box.
+    """One object, known by its category and its box.
 
     Args:
-        kind: What it is, in the singular, such as ``'ship'``.
+        category: What it is, in the singular, such as ``'ship'``.
         top: Upper edge in pixels, row 0 starting at 0.
         left: Left edge in pixels.
         bottom: Lower edge in pixels (exclusive).
         right: Right edge in pixels (exclusive).
     """
 
-    kind: str
+    category: str
     top: float
     left: float
     bottom: float
     right: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Top, left, bottom and right edge."""
+        return self.top, self.left, self.bottom, self.right
 
     @property
     def center(self) -> tuple[float, float]:
@@ -100,11 +107,13 @@ class Scene:
     Args:
         label: (H, W) uint8 raster, index into *class_names*, or :data:`NO_DATA`.
         class_names: Land-cover classes, as they are named in questions and answers.
-        objects: All objects of the kinds listed in *kinds* that are entirely inside.
-        kinds: Object kinds that were looked for, in the singular, so that 'none' is known too.
+        objects: All objects of these *categories* that are entirely inside.
+        categories: Object categories that were looked for, in the singular, so that
+            'none' is known too.
         quality: (H, W) uint8 raster, index into :data:`QUALITIES`; None if not known.
         urban_classes: Classes that make an area urban.
-        partial: Kinds of which objects lie partly inside, so that their number is not clear.
+        partial: Categories of which objects lie partly inside, so that their number is
+            not clear.
         instances: (H, W) uint8 raster, i + 1 where objects[i] is, 0 elsewhere (synthetic scenes only).
         cloud: (H, W) opacity of the clouds, 0 to 1 (synthetic scenes only).
     """
@@ -112,7 +121,7 @@ class Scene:
     label: NDArray[np.uint8]
     class_names: tuple[str, ...]
     objects: tuple[SceneObject, ...] = ()
-    kinds: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     quality: NDArray[np.uint8] | None = None
     urban_classes: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()
@@ -135,7 +144,7 @@ class Scene:
         """What the map of the scene can tell."""
         return Legend(
             self.class_names,
-            self.kinds,
+            self.categories,
             self.urban_classes,
             quality=self.quality is not None,
         )
@@ -174,11 +183,11 @@ class Scene:
         return tuple(int(i) for i in np.flatnonzero(self.shares >= MIN_SHARE))
 
     @cached_property
-    def by_kind(self) -> dict[str, tuple[SceneObject, ...]]:
-        """Objects of each kind that are entirely inside, empty tuples included."""
+    def by_category(self) -> dict[str, tuple[SceneObject, ...]]:
+        """Objects of each category that are entirely inside, empty tuples included."""
         return {
-            kind: tuple(o for o in self.objects if o.kind == kind)
-            for kind in self.kinds
+            category: tuple(o for o in self.objects if o.category == category)
+            for category in self.categories
         }
 
     @property
@@ -213,31 +222,17 @@ class Scene:
         Raises:
             ValueError: If *k* is not in 0..7.
         """
-        if not 0 <= k < 8:
+        if k not in ELEMENTS:
             raise ValueError(f'k must be in 0..7, got {k!r}')
 
-        def turn[T: np.generic](raster: NDArray[T]) -> NDArray[T]:
-            turned = np.rot90(raster, k % 4)
-            return np.ascontiguousarray(np.fliplr(turned) if k >= 4 else turned)
-
-        return replace(
-            self,
-            label=turn(self.label),
-            objects=tuple(_turn_object(o, k, self.shape) for o in self.objects),
-            quality=None if self.quality is None else turn(self.quality),
-            instances=None if self.instances is None else turn(self.instances),
-            cloud=None if self.cloud is None else turn(self.cloud),
-        )
-
-
-def _turn_object(obj: SceneObject, k: int, shape: tuple[int, int]) -> SceneObject:
-    """Move an object as :meth:`Scene.dihedral` moves the pixels."""
-    top, left, bottom, right = obj.top, obj.left, obj.bottom, obj.right
-    height, width = shape
-    for _ in range(k % 4):
-        # a quarter turn takes the point (row, column) to (width - column, row)
-        top, left, bottom, right = width - right, top, width - left, bottom
-        height, width = width, height
-    if k >= 4:
-        left, right = width - right, width - left
-    return SceneObject(obj.kind, top, left, bottom, right)
+        rasters: dict[str, Any] = {
+            name: turn_array(getattr(self, name), k)
+            for name in ('label', 'quality', 'instances', 'cloud')
+            if getattr(self, name) is not None
+        }
+        boxes = [turn_box(o.box, self.shape, k) for o in self.objects]
+        objects = [
+            SceneObject(o.category, *box)
+            for o, box in zip(self.objects, boxes, strict=True)
+        ]
+        return replace(self, objects=tuple(objects), **rasters)

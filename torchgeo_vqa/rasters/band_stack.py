@@ -5,12 +5,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import override
 
 import numpy as np
 from rasterio.windows import Window
 
-from .tile import Array, ImageFile, warp
+from .grid import Array, warp
+from .image_file import ImageFile
 
 
 @dataclass(frozen=True)
@@ -26,48 +28,27 @@ class BandStack(ImageFile):
 
     @classmethod
     def stack(cls, paths: Sequence[str]) -> 'BandStack':
-        """Read the header of the first band; the others must only be there.
+        """Read the header of the first band; raise FileNotFoundError if another is missing.
 
         A dataset of half a million patches opens in half of the time that way.
-
-        Args:
-            paths: Path of each band's file.
-
-        Returns:
-            What the header says.
-
-        Raises:
-            FileNotFoundError: If a file is missing.
-            OSError: If the first file cannot be read.
         """
         for path in paths:
             if not os.path.exists(path):
                 raise FileNotFoundError(f'no band {path}')
         first = ImageFile.open(paths[0])
-        return cls(first.path, first.grid, (1,), len(paths), first.nodata, tuple(paths))
+        header = {field.name: getattr(first, field.name) for field in fields(ImageFile)}
+        header |= {'bands': (1,), 'num_bands': len(paths), 'count': len(paths)}
+        return cls(**header, paths=tuple(paths))
 
+    @override
     def read(self, window: Window | None = None) -> Array:
-        """Read the pixels; bands of another resolution are brought to the first's grid.
-
-        Args:
-            window: Part of the image to read (defaults to all of it).
-
-        Returns:
-            Array of shape (num_bands, H, W).
-
-        Raises:
-            OSError: If a file cannot be read.
-        """
+        """Bands of another resolution are brought to the first's grid."""
         return np.concatenate([self._read_band(path, window) for path in self.paths])
 
     def _read_band(self, path: str, window: Window | None) -> Array:
         """Read a band, (1, H, W)."""
         file = replace(ImageFile.open(path), bands=(1,))
-        size = file.grid.height, file.grid.width
-        if file.grid.offset(self.grid) == (0, 0) and size == (
-            self.grid.height,
-            self.grid.width,
-        ):
+        if file.grid.is_same(self.grid):
             return file.read(window)
         grid = self.grid if window is None else self.grid.crop(window)
         return warp(file.read(), file.grid, grid, file.nodata)

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Where a dataset of raster files has data."""
+"""Coverage of a dataset of raster files: where it has data."""
 
 import math
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import rasterio
 import shapely
 from geopandas import GeoDataFrame, GeoSeries
 from numpy.typing import NDArray
 from pyproj import CRS
-from rasterio.errors import RasterioIOError
 from rasterio.features import geometry_mask
-from rasterio.transform import from_origin, xy
+from rasterio.transform import from_origin
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import GeoDataset
+
+from .image_file import ImageFile
 
 Query = tuple[slice, slice, slice]
 
@@ -26,13 +26,10 @@ Query = tuple[slice, slice, slice]
 _POINTS = 32
 
 
-class RasterFile(NamedTuple):
-    """What a file says of itself.
+class _Coverage(NamedTuple):
+    """Where a file has data: its outline in a CRS, None if the file does not tell.
 
-    Attributes:
-        outline: Its outline in the CRS asked for; None if the file does not tell.
-        blur: Side of its pixels in that CRS if it has another, else 0.
-        nodata: What stands for no data in it, if anything does.
+    *blur* is the side of its pixels in that CRS if its own is another, else 0.
     """
 
     outline: BaseGeometry | None
@@ -41,31 +38,26 @@ class RasterFile(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _open(path: str, crs: CRS) -> RasterFile:
-    """Read a file's outline, in a CRS, and its no-data value."""
+def _coverage(path: str, crs: CRS) -> _Coverage:
+    """Find where a file has data, in a CRS."""
     try:
-        with rasterio.open(path) as file:
-            if file.crs is None or file.transform.is_identity:
-                return RasterFile(None, 0.0, file.nodata)
-            rows, columns = (
-                [0, 0, file.height, file.height],
-                [0, file.width, file.width, 0],
-            )
-            xs, ys = xy(file.transform, rows, columns, offset='ul')
-            outline = shapely.Polygon(np.column_stack([xs, ys]))
-            own, nodata = CRS.from_wkt(file.crs.to_wkt()), file.nodata
-            num_pixels = file.width * file.height
-    except RasterioIOError:
-        return RasterFile(None, 0.0, None)
+        file = ImageFile.open(path)
+    except OSError:
+        return _Coverage(None, 0.0, None)
+    grid = file.grid
+    if grid.crs is None or grid.transform.is_identity:
+        return _Coverage(None, 0.0, file.nodata)
+    outline, own = grid.outline, CRS.from_wkt(grid.crs.to_wkt())
     if own == crs:
-        return RasterFile(outline, 0.0, nodata)
+        return _Coverage(outline, 0.0, file.nodata)
     outline = shapely.segmentize(outline, outline.length / 4 / _POINTS)
     outline = GeoSeries([outline], crs=own).to_crs(crs).iloc[0]
-    return RasterFile(outline, math.sqrt(outline.area / num_pixels), nodata)
+    pixel = outline.area / (grid.width * grid.height)
+    return _Coverage(outline, math.sqrt(pixel), file.nodata)
 
 
 def _rows(dataset: GeoDataset, query: Query) -> GeoDataFrame:
-    """Rows of a dataset's index that TorchGeo reads for a query."""
+    """Return the rows of a dataset's index that TorchGeo reads for a query."""
     x, y, t = query
     index = dataset.index
     times = index.index
@@ -76,30 +68,18 @@ def _rows(dataset: GeoDataset, query: Query) -> GeoDataFrame:
 
 
 class Gaps(NamedTuple):
-    """Where a dataset has no data.
-
-    Attributes:
-        outside: (H, W) mask of the pixels that no file reaches.
-        nodata: Values that stand for no data, which may be not a number.
-    """
+    """Mask of the pixels that no file reaches, (H, W), and values that stand for no data."""
 
     outside: NDArray[np.bool_]
     nodata: set[float]
 
 
 def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps:
-    """Find where a dataset has no data.
+    """Find where a dataset has no data within a complete query of *shape* (H, W).
 
-    What TorchGeo fills pixels with that no file reaches is no different from data. They
-    are where files end, and in the corners of files warped from another CRS.
-
-    Args:
-        dataset: The dataset; its own ``nodata`` overrides that of its files.
-        query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
-        shape: Height and width of the query in pixels.
-
-    Returns:
-        What is known of it.
+    TorchGeo fills pixels that no file reaches like data. They lie where files end, and in
+    the corners of files warped from another CRS. A ``nodata`` of the dataset overrides that
+    of its files.
     """
     x, y, _ = query
     rows = _rows(dataset, query)
@@ -107,7 +87,7 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
     nodata: set[float] = set()
     own = getattr(dataset, 'nodata', None)
     if 'filepath' in rows:
-        files = [_open(str(path), dataset.crs) for path in rows['filepath']]
+        files = [_coverage(str(path), dataset.crs) for path in rows['filepath']]
         nodata = {file.nodata for file in files if file.nodata is not None}
         outlines = [
             # TorchGeo warps in two steps: the last pixel of a file may have nothing in
@@ -139,15 +119,9 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
 
 
 def has_data(image: NDArray[Any], nodata: set[float]) -> NDArray[np.bool_]:
-    """Find the pixels of an image that have data.
+    """Return a mask (H, W) of the pixels of an image (C, H, W) that have data.
 
-    Args:
-        image: Image of shape (C, H, W).
-        nodata: Values that stand for no data.
-
-    Returns:
-        Mask of shape (H, W): False where a band is not a finite number, or all bands have
-        the same such value.
+    It is False where a band is not finite, or all bands have the same no-data value.
     """
     known: NDArray[np.bool_] = np.isfinite(image).all(axis=0)
     for value in nodata:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..sample import TITLES
 
+# By whether the prediction is right
 _COLORS = {None: 'black', True: 'tab:green', False: 'tab:red'}
 
 # Inches
@@ -24,8 +25,8 @@ _PANEL, _LINE = 3.2, 0.18
 _CHARACTERS = 13
 
 
-class Answered(NamedTuple):
-    """A question with its answers.
+class QAPair(NamedTuple):
+    """A question-answer pair to show.
 
     Attributes:
         question: The question.
@@ -57,7 +58,7 @@ def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def to_rgb(modality: str, image: Tensor) -> NDArray[np.float32]:
-    """Make an image visible.
+    """Convert an image to RGB.
 
     Args:
         modality: 'optical' or 'sar'.
@@ -82,7 +83,7 @@ def to_rgb(modality: str, image: Tensor) -> NDArray[np.float32]:
 
 def plot_pair(
     images: Mapping[str, Tensor],
-    answered: Sequence[Answered],
+    pairs: Sequence[QAPair],
     num_hidden: int = 0,
     show_titles: bool = True,
     suptitle: str | None = None,
@@ -91,7 +92,7 @@ def plot_pair(
 
     Args:
         images: Image of each modality, (C, H, W).
-        answered: Questions with their answers.
+        pairs: Questions with their answers.
         num_hidden: Number of questions that are not shown.
         show_titles: Whether to show titles above the images.
         suptitle: Title of the figure.
@@ -101,7 +102,7 @@ def plot_pair(
     """
     width = _PANEL * max(len(images), 2)
     lines: list[tuple[str, str]] = []
-    for question, answer, prediction in answered:
+    for question, answer, prediction in pairs:
         right = None if prediction is None else prediction == answer
         text = f'{question} → {answer}'
         if prediction is not None:

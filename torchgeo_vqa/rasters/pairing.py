@@ -11,9 +11,11 @@ from typing import Literal
 
 from rasterio.warp import transform_bounds
 
-from ..annotations.layout import lay_out
 from ..storage import is_inside
-from .tile import Grid, ImageFile, Tile, in_large_folders
+from .grid import Grid
+from .image_file import ImageFile, in_large_folders
+from .placement import lay_out
+from .tile import Tile
 
 #: Bands of an optical image.
 OPTICAL_BANDS = 3
@@ -41,21 +43,15 @@ def pair_images(
 
     Args:
         open_image: Opens an image, or raises an OSError.
-        first_rows: For the name of each pair, in the order of the annotations, the file
-            and the row that name it first.
-        strip: Number of the split; no two splits are laid out in the same place.
+        first_rows: For the name of each pair, the file and the row that name it first.
+        strip: Number of the split; no two splits are laid out on each other.
         modalities: Images each pair must have.
         positions: For the name of each pair, its position among those of the split.
-        on_error: 'raise', or 'skip' to leave out pairs with a problem.
+        on_error: 'raise' the first problem, or 'skip' the pairs that have one.
         optical_bands: Number of bands of an optical image.
 
     Returns:
         The tile of each pair by its name, and the number of bands of each modality.
-
-    Raises:
-        FileNotFoundError: If an image is missing.
-        OSError: If an image cannot be read.
-        ValueError: If an image does not fit the others.
     """
     problems: dict[str, Exception] = {}
     pairs: dict[str, Files] = {}
@@ -98,14 +94,8 @@ def find_misfits(
 ) -> tuple[dict[str, ValueError], dict[str, int], bool]:
     """Find pairs that do not fit the others: other bands, or no CRS where others have one.
 
-    Args:
-        pairs: Images of each pair by its name.
-        modalities: Images each pair has.
-        optical_bands: Number of bands of an optical image.
-
-    Returns:
-        What is wrong with each misfit, the number of bands of each modality, and whether
-        the others have a CRS.
+    Return what is wrong with each misfit by its name, the number of bands of each modality,
+    and whether the others have a CRS.
     """
     num_bands = dict.fromkeys(modalities, optical_bands)
     if 'sar' in modalities:
@@ -124,13 +114,13 @@ def find_misfits(
 
 
 def _anchor(pair: Files) -> ImageFile:
-    """The image that tells where a pair is: the first with a CRS."""
+    """Return the image that tells the location of a pair: the first with a CRS."""
     files = list(pair.values())
     return next((file for file in files if file.grid.crs), files[0])
 
 
 def _overlap(grid: Grid, other: Grid) -> bool:
-    """Tell whether two grids with a CRS have a place in common."""
+    """Tell whether two grids with a CRS overlap."""
     bounds = grid.bounds
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
@@ -171,7 +161,7 @@ def _tiles(
     positions: Mapping[str, int],
     georeferenced: bool,
 ) -> dict[str, Tile]:
-    """Give each pair the grid of its first image, placed where the pair is."""
+    """Give each pair the grid of its first image, at the location of the pair."""
     grids = {}
     for name, pair in pairs.items():
         first, anchor = next(iter(pair.values())), _anchor(pair)
@@ -180,7 +170,7 @@ def _tiles(
             grids[name] = anchor.grid.resized(first.grid.height, first.grid.width)
     if pairs and not georeferenced:
         sizes = [(grid.height, grid.width) for grid in grids.values()]
-        places = lay_out(strip, [positions[name] for name in pairs], sizes)
-        for (name, grid), place in zip(list(grids.items()), places, strict=True):
-            grids[name] = replace(grid, transform=place)
+        transforms = lay_out(strip, [positions[name] for name in pairs], sizes)
+        for name, transform in zip(pairs, transforms, strict=True):
+            grids[name] = replace(grids[name], transform=transform)
     return {name: Tile(name, grids[name], pair) for name, pair in pairs.items()}

@@ -3,62 +3,33 @@
 
 """Cache of decoded images."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from operator import attrgetter
 from typing import Any
 
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 
-class TileCache:
+class TileCache(LRUCache):
     """Keeps the arrays used last, up to a number of bytes.
 
     A pickled cache is empty: every worker process fills its own.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Initialize a new TileCache instance.
+        """Initialize a new TileCache instance."""
+        super().__init__(max_bytes, attrgetter('nbytes'))
 
-        Args:
-            max_bytes: Bytes to keep; 0 keeps nothing.
-        """
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
-        self._arrays: OrderedDict[Hashable, NDArray[Any]] = OrderedDict()
+    def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:
+        """Pickle without the arrays."""
+        return TileCache, (self.maxsize,)
 
-    def __len__(self) -> int:
-        """Return the number of arrays kept.
-
-        Returns:
-            Number of arrays.
-        """
-        return len(self._arrays)
-
-    def __reduce__(self) -> tuple[type['TileCache'], tuple[int]]:
-        """Pickle without the arrays.
-
-        Returns:
-            How to make an empty cache.
-        """
-        return TileCache, (self.max_bytes,)
-
-    def get(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return an array, reading it if it is not kept.
-
-        Args:
-            key: Key of the array.
-            read: Reads it.
-
-        Returns:
-            The array, not to be written to.
-        """
-        if key in self._arrays:
-            self._arrays.move_to_end(key)
-            return self._arrays[key]
+    def load(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Return the array of a key, not to be written to; *read* it if it is not kept."""
+        if key in self:
+            return self[key]
         array = read()
-        if array.nbytes <= self.max_bytes:
-            self._arrays[key] = array
-            self.num_bytes += array.nbytes
-        while self.num_bytes > self.max_bytes:
-            self.num_bytes -= self._arrays.popitem(last=False)[1].nbytes
+        if array.nbytes <= self.maxsize:
+            self[key] = array
         return array

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""A made-up area as files: two images and a land-cover map, as one has them of a real one."""
+"""A synthetic area as files: an optical image, a SAR image and a land-cover map."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ from .landscape import CLASSES, make_area
 from .optical import render_optical
 from .sar import render_sar
 
-#: Made-up places lie in this CRS and have pixels of this many metres.
+#: Synthetic images have this CRS, and pixels of this many metres.
 EPSG = 32633
 RESOLUTION = 10.0
 
@@ -30,7 +30,7 @@ def write_image(
     corner: tuple[float, float],
     **profile: Any,
 ) -> None:
-    """Write a GeoTIFF of a made-up place.
+    """Write a synthetic image as a GeoTIFF.
 
     Args:
         path: File to write.
@@ -61,7 +61,7 @@ def write_area(
     cloud_cover: float = 0.3,
     seed: int = 0,
 ) -> dict[int, str]:
-    """Write a made-up area as three GeoTIFFs, to try out what is meant for one's own.
+    """Write a synthetic area as three GeoTIFFs, to try out what works on one's own.
 
     Writes ``sentinel2.tif`` (red, green and blue, uint8), ``sentinel1.tif`` (VV and VH in
     dB, float32) and ``land_cover.tif`` (class codes, uint8, 0 is no data), of 10 m pixels

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Synthetic places: land cover with natural borders, objects on plausible ground, clouds and night."""
+"""Synthetic scenes: land cover with natural borders, objects, clouds and night."""
 
 from functools import lru_cache
 
@@ -16,8 +16,8 @@ from .noise import smooth_noise
 CLASSES = ('water', 'forest', 'cropland', 'grassland', 'built-up land', 'bare soil')
 WATER, FOREST, CROPLAND, GRASSLAND, BUILT_UP, BARE = range(len(CLASSES))
 
-#: Object kinds, as named in questions.
-KINDS = ('ship', 'bridge', 'building', 'storage tank')
+#: Object categories, as named in questions.
+CATEGORIES = ('ship', 'bridge', 'building', 'storage tank')
 
 #: Chance of a clear, cloudy, dark optical image, in the order of QUALITIES.
 CONDITION_CHANCES = (0.45, 0.30, 0.25)
@@ -30,7 +30,7 @@ _NUM_CLASSES = (0.05, 0.15, 0.28, 0.30, 0.22)
 _CLASS_WEIGHTS = (0.32, 0.11, 0.12, 0.11, 0.22, 0.12)
 # Classes smaller than this are removed, so that every class is seen at a glance.
 _MIN_SHARE = 2 * MIN_SHARE
-# Chance of 0, 1, ... objects of a kind where there is ground for it. One is the most
+# Chance of 0, 1, ... objects of a category where there is ground for it. One is the most
 # frequent since many questions are about 'the' ship.
 _NUM_OBJECTS = (0.18, 0.52, 0.12, 0.10, 0.08)
 # Ground on which objects stand, and how often.
@@ -45,26 +45,20 @@ type Mask = NDArray[np.bool_]
 
 
 def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
-    """Draw a place, its objects and the state of its optical image.
-
-    Args:
-        rng: Source of randomness.
-        size: Side in pixels, each meant to be 10 m.
-
-    Returns:
-        The scene.
-    """
+    """Draw land cover, objects and the state of the optical image, pixels of 10 m."""
     label, river = _draw_land_cover(rng, size)
     instances = np.zeros((size, size), np.uint8)
-    kinds = [] if river is None else _build_bridges(rng, label, river, instances)
-    kinds += _place_objects(rng, label, instances)
-    objects = tuple(_box(kind, instances == i) for i, kind in enumerate(kinds, start=1))
+    categories = [] if river is None else _build_bridges(rng, label, river, instances)
+    categories += _place_objects(rng, label, instances)
+    objects = tuple(
+        _box(category, instances == i) for i, category in enumerate(categories, start=1)
+    )
     cloud, quality = _draw_quality(rng, size)
     return Scene(
         label=label,
         class_names=CLASSES,
         objects=objects,
-        kinds=KINDS,
+        categories=CATEGORIES,
         quality=quality,
         urban_classes=(CLASSES[BUILT_UP],),
         instances=instances,
@@ -73,16 +67,7 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
 
 
 def make_area(rng: np.random.Generator, size: int, cloud_cover: float) -> Scene:
-    """Draw a wide area of all land covers, without objects, under clouds.
-
-    Args:
-        rng: Source of randomness.
-        size: Side in pixels, each meant to be 10 m.
-        cloud_cover: Share under clouds, in [0, 1).
-
-    Returns:
-        The area.
-    """
+    """Draw a wide area of all land covers, without objects, a share of it under clouds."""
     # in one region a class is frequent, in another it is rare
     field = smooth_noise(rng, len(CLASSES), size, 60.0)
     field += smooth_noise(rng, len(CLASSES), size, 16.0)
@@ -101,10 +86,8 @@ def make_area(rng: np.random.Generator, size: int, cloud_cover: float) -> Scene:
 class _River:
     """A meandering band of water.
 
-    Attributes:
-        along: (H, W) distance of each pixel along the river's general direction.
-        across: (H, W) signed distance of each pixel from the river's middle.
-        half_width: Half of the river's width in pixels.
+    *along* and *across* (H, W) are the distances of each pixel along its general direction
+    and, signed, from its middle.
     """
 
     def __init__(self, rng: np.random.Generator, size: int) -> None:
@@ -138,9 +121,8 @@ def _draw_land_cover(
     num, scale = len(classes), size / 64
     if num > 2 and rng.random() < 0.65:
         # zones: one class follows another as on a slope or from the shore inland
-        slope = smooth_noise(
-            rng, 1, size, rng.uniform(8, 16) * scale
-        ) + 0.08 * smooth_noise(rng, 1, size, 2.0)
+        slope = smooth_noise(rng, 1, size, rng.uniform(8, 16) * scale)
+        slope += 0.08 * smooth_noise(rng, 1, size, 2.0)
         levels = np.quantile(slope, (np.arange(num) + rng.uniform(0.2, 0.8, num)) / num)
         field = -((slope - levels[:, None, None]) ** 2)
     else:
@@ -162,7 +144,7 @@ def _remove_small(
     """Draw the label raster from the fields, without specks and without classes that are too small.
 
     A class that touches another by a single pixel, or is there but hardly, makes bad questions:
-    such places go to the runner-up.
+    such pixels go to the runner-up.
     """
     first = field.argmax(axis=0)
     for i in range(len(order)):
@@ -188,16 +170,15 @@ def _build_bridges(
     river: _River,
     instances: NDArray[np.uint8],
 ) -> list[str]:
-    """Put bridges across the river where both ends stand on land, well apart."""
+    """Draw bridges across the river where both ends are on land, well apart."""
     target = rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS)
     built: list[float] = []
-    places = rng.uniform(river.along.min(), river.along.max(), 40)
-    for place in places:
+    for position in rng.uniform(river.along.min(), river.along.max(), 40):
         if len(built) == target:
             break
-        if any(abs(place - other) < 12 for other in built):
+        if any(abs(position - other) < 12 for other in built):
             continue
-        near = np.abs(river.along - place) <= 1.6
+        near = np.abs(river.along - position) <= 1.6
         mask = near & (np.abs(river.across) <= river.half_width + 2.5)
         ends = mask & (np.abs(river.across) > river.half_width + 1)
         whole = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
@@ -206,20 +187,20 @@ def _build_bridges(
             side.any() and (label[side] != WATER).all() for side in sides
         ):
             continue
-        built.append(place)
+        built.append(position)
         instances[mask] = len(built)
     return ['bridge'] * len(built)
 
 
 @lru_cache(maxsize=512)
 def _stamp(
-    kind: str, length: int, width: int, angle: int
+    category: str, length: int, width: int, angle: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Row and column offsets of an object's pixels."""
+    """Return row and column offsets of an object's pixels."""
     rows, columns = np.mgrid[-8:9, -8:9]
     along = columns * np.cos(np.radians(angle)) + rows * np.sin(np.radians(angle))
     across = rows * np.cos(np.radians(angle)) - columns * np.sin(np.radians(angle))
-    match kind:
+    match category:
         case 'ship':
             # pointed at both ends
             mask = (
@@ -238,24 +219,24 @@ def _stamp(
 
 
 def _draw_stamp(
-    rng: np.random.Generator, kind: str
+    rng: np.random.Generator, category: str
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Draw the size and direction of an object."""
-    match kind:
+    match category:
         case 'ship':
             angle = int(rng.integers(8)) * 45 // 2
-            return _stamp(kind, int(rng.integers(11, 14)), 4, angle)
+            return _stamp(category, int(rng.integers(11, 14)), 4, angle)
         case 'storage tank':
-            return _stamp(kind, int(rng.integers(7, 9)), 0, 0)
+            return _stamp(category, int(rng.integers(7, 9)), 0, 0)
         case _:
             length = int(rng.integers(6, 10))
-            return _stamp(kind, length, 15 - length, 0)
+            return _stamp(category, length, 15 - length, 0)
 
 
 def _place_objects(
     rng: np.random.Generator, label: NDArray[np.uint8], instances: NDArray[np.uint8]
 ) -> list[str]:
-    """Put ships on water, buildings and storage tanks on built-up land and some on open land."""
+    """Draw ships on water, buildings and storage tanks mostly on built-up land."""
     size = len(label)
     free = ~dilate(instances > 0, _GAP)
     # objects keep off the border of their ground
@@ -263,20 +244,18 @@ def _place_objects(
     placed: list[str] = []
     offset = int(instances.max())
     jobs: list[str] = []
-    for kind in ('ship', 'building', 'storage tank'):
-        jobs += [kind] * int(rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS))
+    for category in ('ship', 'building', 'storage tank'):
+        jobs += [category] * int(rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS))
     rng.shuffle(jobs)
-    for kind in jobs:
-        if kind == 'ship':
+    for category in jobs:
+        if category == 'ship':
             grounds, chances = [WATER], [1.0]
         else:
-            options = [(c, p) for c, p in _GROUND[kind] if c in ground_of]
+            options = [(c, p) for c, p in _GROUND[category] if c in ground_of]
             if not options:
                 continue
-            grounds, weights = (
-                [c for c, _ in options],
-                np.array([p for _, p in options]),
-            )
+            grounds = [c for c, _ in options]
+            weights = np.array([p for _, p in options])
             chances = list(weights / weights.sum())
         ground = int(rng.choice(grounds, p=chances))
         if ground not in ground_of:
@@ -285,38 +264,32 @@ def _place_objects(
         spots = np.argwhere(allowed)
         if not len(spots):
             continue
-        rows, columns = _draw_stamp(rng, kind)
+        rows, columns = _draw_stamp(rng, category)
         tries = spots[rng.integers(len(spots), size=40)]
         r, c = tries[:, :1] + rows, tries[:, 1:] + columns
         inside = ((r >= 1) & (r < size - 1) & (c >= 1) & (c < size - 1)).all(axis=1)
-        fits = inside & allowed[np.clip(r, 0, size - 1), np.clip(c, 0, size - 1)].all(
-            axis=1
-        )
+        clipped = np.clip(r, 0, size - 1), np.clip(c, 0, size - 1)
+        fits = inside & allowed[clipped].all(axis=1)
         if not fits.any():
             continue
         best = int(fits.argmax())
-        placed.append(kind)
+        placed.append(category)
         instances[r[best], c[best]] = offset + len(placed)
         free &= ~dilate(instances == offset + len(placed), _GAP)
     return placed
 
 
-def _box(kind: str, mask: Mask) -> SceneObject:
-    """Bounding box of an object's pixels."""
+def _box(category: str, mask: Mask) -> SceneObject:
+    """Return the bounding box of an object's pixels."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return SceneObject(
-        kind,
-        float(rows[0]),
-        float(columns[0]),
-        float(rows[-1] + 1),
-        float(columns[-1] + 1),
-    )
+    edges = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    return SceneObject(category, *map(float, edges))
 
 
 def _draw_quality(
     rng: np.random.Generator, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw the clouds and say which pixels of the optical image they or the dark take away."""
+    """Draw the clouds, and which pixels of the optical image they or the dark hide."""
     condition = QUALITIES[rng.choice(3, p=CONDITION_CHANCES)]
     if condition == 'cloudy':
         return _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
@@ -327,7 +300,7 @@ def _draw_quality(
 def _draw_clouds(
     rng: np.random.Generator, size: int, cover: float, scale: float
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw clouds over a share of the place and say what they hide."""
+    """Draw clouds over a share of the scene, and what they hide."""
     field = smooth_noise(rng, 1, size, rng.uniform(6, 12) * scale)[0]
     field += 0.45 * smooth_noise(rng, 1, size, 3.0)[0]
     field += 0.15 * smooth_noise(rng, 1, size, 1.2)[0]

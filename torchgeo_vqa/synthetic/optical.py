@@ -32,15 +32,7 @@ _ROOFS = ((190, 78, 58), (170, 66, 50), (150, 62, 54))
 
 
 def render_optical(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw what an optical sensor sees: colours and texture, sun, clouds, darkness, noise.
-
-    Args:
-        scene: A scene made by :func:`~torchgeo_vqa.synthetic.landscape.make_scene`.
-        rng: Source of randomness.
-
-    Returns:
-        (3, H, W) red, green, blue.
-    """
+    """Draw the optical image of a scene, (3, H, W): texture, sun, clouds, darkness, noise."""
     if scene.instances is None or scene.cloud is None:
         raise ValueError(
             'only scenes of make_scene can be drawn, got one without instances or cloud'
@@ -62,22 +54,16 @@ def render_optical(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
 def parcels(
     rng: np.random.Generator, size: int, side: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Cut the plane into fields.
+    """Divide a scene into fields, typically of a *side* in pixels.
 
-    Args:
-        rng: Source of randomness.
-        size: Side of the image in pixels.
-        side: Typical side of a field in pixels.
-
-    Returns:
-        (H, W) number of the field, 0..255, and (H, W) distance along the furrows.
+    Return the number of each pixel's field, 0..255, and its distance along the furrows.
     """
     angle = rng.uniform(0, np.pi)
     rows, columns = np.mgrid[:size, :size]
     u = columns * np.cos(angle) + rows * np.sin(angle) + 1000
     v = rows * np.cos(angle) - columns * np.sin(angle) + 1000
     strip = np.floor(v / side).astype(np.intp)
-    # every strip is cut at its own places
+    # every strip is divided in its own way
     shift = rng.uniform(0, 2 * side, 512)[strip % 512]
     number = strip * 31 + np.floor((u + shift) / (1.6 * side)).astype(np.intp) * 17
     return number % 256, v
@@ -141,8 +127,8 @@ def _draw_object(
     water: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
-    """Draw an object and its shadow onto (H, W, 3) in place."""
-    match obj.kind:
+    """Draw an object and its shadow into (H, W, 3)."""
+    match obj.category:
         case 'ship':
             _draw_wake(image, mask, water, rng)
             image[mask] = np.array([222, 220, 212]) * rng.uniform(0.92, 1.08)
@@ -167,7 +153,7 @@ def _draw_object(
 
 
 def _shift(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.bool_]:
-    """Move a mask; objects keep off the edge, so nothing wraps around."""
+    """Shift a mask; objects keep off the edge, so nothing wraps around."""
     return np.roll(mask, (rows, columns), (0, 1))
 
 
@@ -193,7 +179,7 @@ def _draw_wake(
 def _clouds(
     image: NDArray[np.float64], cloud: NDArray[np.floating], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Cover the ground by clouds and their shadows."""
+    """Draw clouds and their shadows over the ground."""
     rows, columns = rng.integers(2, 7, 2)
     if not cloud.any():
         return image
@@ -212,7 +198,7 @@ def _clouds(
 def _darkness(
     image: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Take nearly all light away and add what a sensor adds: pattern, stripes, glow and read noise."""
+    """Darken, and add what a sensor adds: pattern, stripes, glow and read noise."""
     size = len(image)
     gain = rng.uniform(0.04, 0.15)
     dark = gain * image

@@ -38,15 +38,7 @@ STEP = 1 / 32
 
 
 def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draw what a C-band radar sees, clouds and night notwithstanding.
-
-    Args:
-        scene: A scene made by :func:`~torchgeo_vqa.synthetic.landscape.make_scene`.
-        rng: Source of randomness.
-
-    Returns:
-        (2, H, W) VV and VH in dB.
-    """
+    """Draw the SAR image of a scene, VV and VH in dB, (2, H, W), of a C-band radar."""
     if scene.instances is None:
         raise ValueError(
             'only scenes of make_scene can be drawn, got one without instances'
@@ -72,7 +64,7 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
 
     power = blur(10 ** (decibel / 10), 0.15)
     for i, obj in enumerate(scene.objects, start=1):
-        _draw_object(power, obj.kind, scene.instances == i, rng)
+        _draw_object(power, obj.category, scene.instances == i, rng)
     power *= rng.gamma(LOOKS, 1 / LOOKS, power.shape)
     decibel = np.clip(10 * np.log10(power), -40, 25)
     return (np.rint(decibel / STEP) * STEP).astype(np.float32).transpose(2, 0, 1)
@@ -80,13 +72,13 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
 
 def _draw_object(
     power: NDArray[np.float64],
-    kind: str,
+    category: str,
     mask: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
-    """Draw an object onto (H, W, 2) linear power in place; the radar looks from the left."""
+    """Draw an object into (H, W, 2) linear power; the radar looks from the left."""
     bright = rng.normal(0, 0.8)
-    match kind:
+    match category:
         case 'ship':
             _set(power, mask, 5 + bright, -4 + bright)
         case 'bridge':
@@ -108,5 +100,5 @@ def _draw_object(
 def _set(
     power: NDArray[np.float64], mask: NDArray[np.bool_], vv: float, vh: float
 ) -> None:
-    """Give pixels a backscatter in dB."""
+    """Set the backscatter of pixels, in dB."""
     power[mask] = 10 ** (np.array([vv, vh]) / 10)

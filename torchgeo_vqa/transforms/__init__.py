@@ -3,6 +3,7 @@
 
 """Augmentations and preprocessing of image pairs, on batches and on the device."""
 
+from .augmentation import Augmentation
 from .cloud import RandomCloud
 from .degradation import Degradation, ImageShuffle
 from .dihedral import RandomDihedral
@@ -14,6 +15,7 @@ from .preprocessing import Preprocess, normalize, resize
 from .speckle import RandomSpeckle
 
 __all__ = (
+    'Augmentation',
     'Degradation',
     'ImageShuffle',
     'PairedAugmentation',

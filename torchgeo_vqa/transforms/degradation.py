@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
+from ..sample import MODALITIES
 from .cloud import RandomCloud
 from .low_light import RandomLowLight
 from .speckle import RandomSpeckle
@@ -23,13 +24,6 @@ from .speckle import RandomSpeckle
 
 #: Types of questions that degradation makes false, in any dataset.
 QUALITY_TYPES = ('modality_quality',)
-
-#: What can be blanked or shuffled, and the modalities it means.
-MODALITIES: dict[str, tuple[str, ...]] = {
-    'optical': ('optical',),
-    'sar': ('sar',),
-    'both': ('optical', 'sar'),
-}
 
 # Standard deviation of a sensor's noise in low light, of the brightest value: 5 of 255.
 # Without noise, darkness would take nothing away that a gain does not bring back.
@@ -104,6 +98,7 @@ class Degradation:
         self._augmentation: K.IntensityAugmentationBase2D | None = None
         #: Modalities it changes: none where the severity is no degradation at all.
         self.modalities: tuple[str, ...] = ('optical',)
+        nothing = False
         match kind:
             case 'cloud':
                 share = self._number(0, 1)
@@ -117,9 +112,9 @@ class Degradation:
             case 'speckle':
                 looks = self._number(1, MAX_LOOKS)
                 self._augmentation = RandomSpeckle((looks, looks), p=1.0)
-                self.modalities, nothing = ('sar',), False
+                self.modalities = ('sar',)
             case 'blank':
-                self.modalities, nothing = _modalities(severity), False
+                self.modalities = _modalities(severity)
             case _:
                 raise ValueError(
                     "kind must be 'cloud', 'low_light', 'speckle' or 'blank', got "
@@ -271,6 +266,6 @@ class ImageShuffle:
 
 def _modalities(name: float | str) -> tuple[str, ...]:
     """Return the modalities that are blanked or shuffled."""
-    if name not in MODALITIES:
+    if name not in (*MODALITIES, 'both'):
         raise ValueError(f"modality must be 'optical', 'sar' or 'both', got {name!r}")
-    return MODALITIES[str(name)]
+    return MODALITIES if name == 'both' else (str(name),)

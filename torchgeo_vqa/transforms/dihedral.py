@@ -1,69 +1,16 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""The eight flips and quarter turns of an image, the dihedral group D4.
-
-An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns,
-then, if ``k >= 4``, a left-right flip.
-"""
+"""Random flips and quarter turns, see :mod:`torchgeo_vqa.rasters.dihedral`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, override
 
 import torch
 from kornia.augmentation import GeometricAugmentationBase2D
 from torch import Tensor
 
-ELEMENTS = (0, 1, 2, 3, 4, 5, 6, 7)
-"""All elements; 0 is the identity, odd ones swap rows and columns."""
-
-INVERSE = (0, 3, 2, 1, 4, 5, 6, 7)
-"""``INVERSE[k]`` undoes ``k``."""
-
-
-def compose(first: int, second: int) -> int:
-    """Return the one element that does what ``first`` and then ``second`` do.
-
-    Args:
-        first: The element applied first.
-        second: The element applied to its result.
-
-    Returns:
-        The element equal to both in a row.
-    """
-    # A flip turns later quarter turns the other way round.
-    turns = first % 4 + (second % 4 if first < 4 else -(second % 4))
-    return turns % 4 + 4 * ((first >= 4) != (second >= 4))
-
-
-def turn(x: int, y: int, element: int) -> tuple[int, int]:
-    """Return where a direction points after a flip or rotation of the image.
-
-    Args:
-        x: Component to the right.
-        y: Component *downwards*.
-        element: Element of D4.
-
-    Returns:
-        The direction's new components.
-    """
-    for _ in range(element % 4):
-        x, y = y, -x
-    return (-x if element >= 4 else x), y
-
-
-def dihedral(image: Tensor, element: int) -> Tensor:
-    """Apply one element of D4 to the last two axes.
-
-    Args:
-        image: Tensor of shape (..., H, W), of any dtype.
-        element: Element of D4.
-
-    Returns:
-        Tensor of shape (..., H, W), or (..., W, H) for an odd element.
-    """
-    image = torch.rot90(image, element % 4, dims=(-2, -1))
-    return image.flip(-1) if element >= 4 else image
+from ..rasters.dihedral import ELEMENTS, dihedral, turn
 
 
 class RandomDihedral(GeometricAugmentationBase2D):
@@ -90,11 +37,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
     """
 
     def __init__(
-        self,
-        elements: Sequence[int] = ELEMENTS,
-        p: float = 1.0,
-        same_on_batch: bool = False,
-        keepdim: bool = False,
+        self, elements: Sequence[int] = ELEMENTS, p: float = 1.0, **kwargs: Any
     ) -> None:
         """Initialize a new RandomDihedral instance.
 
@@ -102,32 +45,21 @@ class RandomDihedral(GeometricAugmentationBase2D):
             elements: Elements of D4 to draw from, with equal chance. The identity (0) is
                 one of them.
             p: Probability of drawing at all.
-            same_on_batch: Use one element for the whole batch.
-            keepdim: Return (C, H, W) for an input of (C, H, W).
+            **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
 
         Raises:
             ValueError: If *elements* is empty or holds anything but 0-7.
         """
-        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(p=p, **kwargs)
         if not elements or not set(elements) <= set(ELEMENTS):
             raise ValueError(
                 f'elements must be a non-empty selection of {ELEMENTS}, got {elements!r}'
             )
         self.flags = {'elements': tuple(elements)}
 
+    @override
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw one element per sample.
-
-        Args:
-            batch_shape: Shape of the input, (B, C, H, W).
-
-        Returns:
-            ``dihedral``, int64 of shape (B,).
-
-        Raises:
-            ValueError: If the images are not square and every element in use would change
-                their shape.
-        """
+        """Draw one element per sample: ``dihedral``, int64 of shape (B,)."""
         batch, height, width = batch_shape[0], batch_shape[-2], batch_shape[-1]
         elements = [k for k in self.flags['elements'] if height == width or k % 2 == 0]
         if not elements:
@@ -143,19 +75,10 @@ class RandomDihedral(GeometricAugmentationBase2D):
             'dihedral': torch.tensor(elements, device=self.device)[drawn].expand(batch)
         }
 
+    @override
     def compute_transformation(
         self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]
     ) -> Tensor:
-        """Compute the matrices that take input pixel coordinates to output ones.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-
-        Returns:
-            Matrices of shape (B, 3, 3).
-        """
         linear = _linear(input)[params['dihedral'].to(input.device)]
         # Turns and flips are about the centre, and shapes stay as they are.
         centre = input.new_tensor(
@@ -166,6 +89,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
         matrix[:, :2, 2] = centre - linear @ centre
         return matrix
 
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -173,19 +97,9 @@ class RandomDihedral(GeometricAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Flip and rotate.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-            transform: Not used: pixels are moved, not sampled.
-
-        Returns:
-            Images of shape (B, C, H, W).
-        """
         return _apply(input, params['dihedral'])
 
+    @override
     def inverse_transform(
         self,
         input: Tensor,
@@ -193,20 +107,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
         transform: Tensor | None = None,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Undo the flips and rotations.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            flags: Static parameters.
-            transform: The inverse matrices, (B, 3, 3), which tell the elements.
-            size: Not used: shapes do not change.
-
-        Returns:
-            Images of shape (B, C, H, W).
-
-        Raises:
-            TypeError: If *transform* is missing.
-        """
+        """Undo the elements that the inverse matrices *transform* tell."""
         if transform is None:
             raise TypeError(
                 'inverse_transform needs the inverse matrices, got transform=None'

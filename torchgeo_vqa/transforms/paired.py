@@ -7,121 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 
 import kornia.augmentation as K
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
-from ..sample import PADDING
-from .dihedral import ELEMENTS, RandomDihedral
-from .directions import DIRECTION_WORDS, canonical, has_direction, rewrite
+from ..sample import mask_questions
+from .dihedral import RandomDihedral
+from .question_rewriter import IMPOSSIBLE, QuestionRewriter, answer_table
 
-# B pairs, K questions per pair, L tokens, A answers, T question types
-
-# What the answer table says where no answer of the vocabulary stays true.
-IMPOSSIBLE = -2
-
-# Rewritten questions kept in memory: some 100 MB at most.
-MEMO_SIZE = 50_000
-
-
-def answer_table(
-    answers: Sequence[str], usual: Sequence[Collection[int]] = ()
-) -> Tensor:
-    """Tabulate what becomes of every answer under every flip and turn.
-
-    A direction becomes the answer of the vocabulary that means the new one: an answer
-    that the same type of question is known to have before others, the same wording
-    before synonyms (*top* and *above* are both synonyms of *upper*).
-
-    Args:
-        answers: The A answers.
-        usual: For each of T question types, the indices of the answers it is known to
-            have.
-
-    Returns:
-        New label for [element, question type, label], int64 of shape (8, T + 1, A + 2).
-        Type -1 is any other; label A (unknown) and -1 (padding) stay. Where the
-        vocabulary lacks the new answer, ``IMPOSSIBLE``.
-    """
-    table = torch.arange(len(answers) + 2).repeat(len(ELEMENTS), len(usual) + 1, 1)
-    table[..., -1] = -1
-    directions = [i for i, answer in enumerate(answers) if has_direction(answer)]
-    synonyms: dict[str, list[int]] = {}
-    for i in directions:
-        synonyms.setdefault(canonical(answers[i]), []).append(i)
-    for element in ELEMENTS:
-        for i in directions:
-            new = rewrite(answers[i], element)
-            if new == answers[i]:
-                continue
-            for kind, known in enumerate([*usual, ()]):
-                table[element, kind, i] = min(
-                    synonyms.get(canonical(new), ()),
-                    key=lambda j: (
-                        j not in known,
-                        answers[j].casefold() != new.casefold(),
-                    ),
-                    default=IMPOSSIBLE,
-                )
-    return table
-
-
-class QuestionRewriter:
-    """Rewrites the direction words of tokenized questions."""
-
-    def __init__(self) -> None:
-        """Initialize a new QuestionRewriter instance."""
-        self.tokenizer = SimpleTokenizer()
-        # A word is given away by its first token; the text has the last say.
-        self.tokens = torch.zeros(self.tokenizer.vocab_size, dtype=torch.bool)
-        self.tokens[[self.tokenizer.encode(word)[0] for word in DIRECTION_WORDS]] = True
-        self._memo: dict[tuple[bytes, int], Tensor | None] = {}
-
-    def suspects(self, question: Tensor) -> Tensor:
-        """Find the questions that may hold a direction word.
-
-        Args:
-            question: Tokens of shape (..., L).
-
-        Returns:
-            bool of shape (...).
-        """
-        self.tokens = self.tokens.to(question.device)
-        return self.tokens[question].any(dim=-1)
-
-    def __call__(self, question: Tensor, element: int) -> Tensor | None:
-        """Rewrite a question as its image is flipped or turned.
-
-        Args:
-            question: Tokens of shape (L,), on the CPU.
-            element: What is done to the image, an element of D4.
-
-        Returns:
-            Tokens of shape (L,), or None if the question is cut off, cannot be read
-            back from its tokens, or does not fit into L tokens any more.
-        """
-        key = question.numpy().tobytes(), element
-        if key not in self._memo:
-            if len(self._memo) >= MEMO_SIZE:
-                self._memo.clear()
-            self._memo[key] = self._rewrite(question, element)
-        return self._memo[key]
-
-    def _rewrite(self, question: Tensor, element: int) -> Tensor | None:
-        """Rewrite a question that has not been met before."""
-        length = len(question)
-        special = self.tokenizer.all_special_ids
-        tokens = [i for i in question.tolist() if i and i not in special]
-        text = self.tokenizer.decode(tokens)
-        if not has_direction(text):
-            return question.clone()
-        # The tokenizer cuts long questions, so one that fills its row may lack its end.
-        if question[-1] or self.tokenizer.encode(text) != tokens:
-            return None
-        text = rewrite(text, element)
-        if len(self.tokenizer.encode(text)) + 2 > length:
-            return None
-        return self.tokenizer(text, length)[0].to(question.dtype)
+# B pairs, K questions per pair, L tokens
 
 
 class PairedAugmentation(nn.Module):
@@ -159,7 +52,7 @@ class PairedAugmentation(nn.Module):
         self,
         answers: Sequence[str],
         usual_answers: Sequence[Collection[int]] = (),
-        geometry: bool = True,
+        geometry: bool | RandomDihedral = True,
         optical: Sequence[K.IntensityAugmentationBase2D] = (),
         sar: Sequence[K.IntensityAugmentationBase2D] = (),
         optical_max: float = 255.0,
@@ -171,23 +64,29 @@ class PairedAugmentation(nn.Module):
             answers: The vocabulary that labels index.
             usual_answers: For each question type, the indices of the answers it is known
                 to have: they choose among synonyms.
-            geometry: Flip and turn the pairs.
+            geometry: Flip and turn the pairs, by a :class:`RandomDihedral` of one's own
+                if it is one.
             optical: Kornia augmentations of optical images in [0, 1].
             sar: Kornia augmentations of SAR images in their own units.
             optical_max: Value of the optical images that becomes 1.
             quality_types: Question types about the quality of the images.
 
         Raises:
-            ValueError: If *optical_max* is not positive.
+            ValueError: If *optical_max* is not positive, or *geometry* leaves out pairs.
         """
         super().__init__()
         if optical_max <= 0:
             raise ValueError(f'optical_max must be positive, got {optical_max!r}')
         self.optical_max = optical_max
         self.quality_types = tuple(quality_types)
-        self.geometry: RandomDihedral | None = None
-        if geometry:
-            self.geometry = RandomDihedral()
+        self.geometry = RandomDihedral() if geometry is True else geometry or None
+        if self.geometry is not None:
+            if self.geometry.p != 1:
+                # Questions are rewritten by the element drawn, used or not
+                raise ValueError(
+                    f'geometry must have p=1, got p={self.geometry.p}: list the identity '
+                    'more than once in its elements'
+                )
             self._rewriter = QuestionRewriter()
             self._table = answer_table(answers, usual_answers)
         self.optical = K.AugmentationSequential(*optical, data_keys=None)
@@ -225,34 +124,22 @@ class PairedAugmentation(nn.Module):
         return batch
 
     def _leave_out(self, batch: Sample, before: Mapping[str, Tensor]) -> None:
-        """Pad the questions about quality of pairs whose images changed, in place.
-
-        Args:
-            batch: The batch.
-            before: Images before, (B, C, H, W) each.
-        """
-        kind = batch['question_type']
-        changed = torch.zeros(len(kind), dtype=torch.bool, device=kind.device)
+        """Pad the questions about quality of pairs whose images changed, in place."""
+        types = batch['question_type']
+        changed = torch.zeros(len(types), dtype=torch.bool, device=types.device)
         for key, image in before.items():
             if batch[key] is not image:
                 # NaN differs from itself, but no data is no change
                 same = torch.isclose(batch[key], image, equal_nan=True)
                 changed |= ~same.flatten(1).all(dim=1)
-        quality = torch.tensor(self.quality_types, device=kind.device)
-        left_out = changed[:, None] & torch.isin(kind, quality)
-        for key in PADDING.keys() & batch.keys():
-            mask = left_out[..., None] if batch[key].ndim == 3 else left_out
-            batch[key] = batch[key].masked_fill(mask, PADDING[key])
+        quality = torch.tensor(self.quality_types, device=types.device)
+        left_out = changed[:, None] & torch.isin(types, quality)
+        batch |= mask_questions(batch, ~left_out)
 
     def _rewrite(self, batch: Sample, elements: Tensor) -> Tensor:
         """Rewrite questions and labels of a batch in place.
 
-        Args:
-            batch: The batch.
-            elements: Elements drawn, (B,).
-
-        Returns:
-            Elements with 0 where a pair has to keep its geometry, (B,).
+        Return the elements drawn, (B,), with 0 where a pair has to keep its geometry.
         """
         question = batch['question']
         device = question.device
@@ -261,9 +148,9 @@ class PairedAugmentation(nn.Module):
         label = batch.get('label')
         if label is not None:
             self._table = self._table.to(device)
-            kind = batch.get('question_type', torch.full_like(label, -1))
-            kind = torch.where(kind < self._table.shape[1] - 1, kind, -1)
-            new_label = self._table[drawn[:, None], kind, label]
+            types = batch.get('question_type', torch.full_like(label, -1))
+            types = torch.where(types < self._table.shape[1] - 1, types, -1)
+            new_label = self._table[drawn[:, None], types, label]
             possible &= (new_label != IMPOSSIBLE).all(dim=1)
         rows = self._rewriter.suspects(question) & (possible & (drawn > 0))[:, None]
         pairs, slots = rows.nonzero(as_tuple=True)
@@ -272,12 +159,8 @@ class PairedAugmentation(nn.Module):
             self._rewriter(text, element)
             for text, element in zip(texts, drawn[pairs].tolist(), strict=True)
         ]
-        failed = [
-            pair
-            for pair, text in zip(pairs.tolist(), turned, strict=True)
-            if text is None
-        ]
-        possible[failed] = False
+        failed = [i for i, text in enumerate(turned) if text is None]
+        possible[pairs[failed]] = False
         new_question = question.clone()
         if turned:
             new = [

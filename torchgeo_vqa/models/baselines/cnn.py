@@ -78,14 +78,12 @@ class CNNEncoder(nn.Module):
         Raises:
             ValueError: If there is no image that the model uses.
         """
-        images = fill_absent(
-            {'optical': image_optical, 'sar': image_sar}, self.channels
-        )
+        images = fill_absent(image_optical, image_sar, self.channels)
         return self._features(torch.cat(list(images.values()), dim=1))
 
 
 def cnn_encoder(
-    backbone: str,
+    backbone: str = 'resnet152',
     pretrained: str | os.PathLike[str] | None = None,
     modalities: Sequence[str] = MODALITIES,
     sar_channels: int = 2,

@@ -1,0 +1,118 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of where datasets have data."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from torchgeo.datasets import RasterDataset
+
+from torchgeo_vqa.rasters.coverage import Gaps, Query, find_gaps, has_data
+
+WEST, NORTH = 400_000.0, 5_000_000.0
+TIME = slice(pd.Timestamp.min, pd.Timestamp.max, 1)
+
+
+def query(left: float, top: float, size: int = 16) -> Query:
+    """Query of pixels, counted from the first of the file."""
+    x, y = WEST + 10 * left, NORTH - 10 * top
+    return slice(x, x + 10 * size, 10.0), slice(y - 10 * size, y, 10.0), TIME
+
+
+@pytest.fixture
+def write(tmp_path: Path, write_image: Any) -> Any:
+    """Function that writes a file of 16 x 16 pixels."""
+
+    def write(name: str, west: float = WEST, **profile: Any) -> None:
+        pixels = np.ones((2, 16, 16), np.float32)
+        write_image(tmp_path / name, pixels, west, NORTH, **profile)
+
+    return write
+
+
+def gaps(folder: Path, left: float, top: float, nodata: float | None = None) -> Gaps:
+    dataset = RasterDataset(folder)
+    dataset.nodata = nodata
+    return find_gaps(dataset, query(left, top), (16, 16))
+
+
+class TestFindGaps:
+    def test_inside(self, tmp_path: Path, write: Any) -> None:
+        write('a.tif')
+        found = gaps(tmp_path, 0, 0)
+        assert not found.outside.any()
+        assert found.nodata == set()
+
+    def test_beyond_the_edge(self, tmp_path: Path, write: Any) -> None:
+        write('a.tif', nodata=-1)
+        found = gaps(tmp_path, -3, 2)
+        expected = np.ones((16, 16), bool)
+        expected[:14, 3:] = False
+        np.testing.assert_array_equal(found.outside, expected)
+        assert found.nodata == {-1}
+
+    def test_two_files(self, tmp_path: Path, write: Any) -> None:
+        write('a.tif', nodata=-1)
+        write('b.tif', WEST + 160, nodata=-2)
+        found = gaps(tmp_path, 8, 0)
+        assert not found.outside.any()
+        assert found.nodata == {-1, -2}
+
+    def test_nodata_of_the_dataset(self, tmp_path: Path, write: Any) -> None:
+        write('a.tif', nodata=-1)
+        assert gaps(tmp_path, 0, 0, nodata=-5).nodata == {-5}
+
+    def test_nothing_there(self, tmp_path: Path, write: Any) -> None:
+        write('a.tif')
+        assert gaps(tmp_path, 100, 0).outside.all()
+
+    def test_corners_of_another_crs(
+        self, tmp_path: Path, write: Any, write_image: Any
+    ) -> None:
+        """A warped file is turned: what it does not fill is no data."""
+        write('a.tif')
+        # Beside it, 2 degrees east of the next zone's meridian
+        far = 'EPSG:32632'
+        write_image(tmp_path / 'b.tif', np.ones((2, 64, 64), np.float32), 870_600.0,
+                    5_009_000.0, far)  # fmt: skip
+        dataset = RasterDataset([str(tmp_path / 'b.tif')], crs='EPSG:32633')
+        xmin, ymin, xmax, ymax = dataset.index.total_bounds
+        size = round((xmax - xmin) / 10), round((ymax - ymin) / 10)
+        box = slice(xmin, xmin + 10 * size[0], 10), slice(ymax - 10 * size[1], ymax, 10)
+        found = find_gaps(dataset, (*box, TIME), (size[1], size[0]))
+        image = dataset[box]['image'][0].numpy()[: size[1], : size[0]]
+        # TorchGeo fills with 0: all of that is found, and of the rest
+        assert found.outside[image == 0].all()
+        assert 0.01 < found.outside.mean() < 0.25
+        # less than two pixels at each side
+        assert found.outside.mean() < (image == 0).mean() + 4 * 2 / 64
+
+    def test_file_that_is_gone(self, tmp_path: Path, write: Any) -> None:
+        """Its outline in the index is all that is known."""
+        write('a.tif')
+        dataset = RasterDataset(tmp_path)
+        (tmp_path / 'a.tif').unlink()
+        found = find_gaps(dataset, query(0, 0), (16, 16))
+        assert not found.outside.any()
+
+
+@pytest.mark.parametrize(
+    ('nodata', 'known'),
+    [
+        (set(), [True, True, False, True]),
+        ({0.0}, [False, True, False, True]),
+        ({0.0, 7.0}, [False, True, False, False]),
+        ({np.nan}, [True, True, False, True]),
+    ],
+)
+def test_has_data(nodata: set[float], known: list[bool]) -> None:
+    """No data is in all bands the same value, or not finite in one."""
+    image: NDArray[np.float32] = np.array(
+        [[[0, 0, np.inf, 7]], [[0, 7, 1, 7]]], np.float32
+    )
+    assert has_data(image, nodata).tolist() == [known]

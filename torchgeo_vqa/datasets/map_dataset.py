@@ -1,0 +1,277 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Images, and what a map knows of what they show."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, override
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.features import shapes
+from rasterio.transform import from_origin
+from shapely.geometry import shape as as_geometry
+from shapely.geometry.base import BaseGeometry
+from torch import Tensor
+from torchgeo.datasets import GeoDataset
+from torchgeo.datasets.utils import GeoSlice
+
+from ..questions import NO_DATA, Legend, Scene, SceneObject
+from ..questions.class_map import ClassMap
+from ..questions.object_layer import ObjectLayer
+from ..rasters.coverage import Query, find_gaps, has_data
+from ..rasters.intersection import intersect
+from ..sample import MODALITIES
+
+# Side in pixels of what is read first, to see whether a map holds anything
+_PREVIEW = 256
+
+
+class Patch(NamedTuple):
+    """What the datasets hold of a patch.
+
+    Attributes:
+        images: Image of each modality, (C, H, W) float32.
+        gaps: (H, W) mask of the pixels that each image lacks.
+        scene: What the map knows of it; pixels that an image lacks are unknown, too.
+        nodata: Share of its pixels that the map does not know or an image lacks.
+    """
+
+    images: dict[str, Tensor]
+    gaps: dict[str, NDArray[np.bool_]]
+    scene: Scene
+    nodata: float
+
+
+class MapDataset(GeoDataset):
+    """Base class for datasets of images, and of a map of what they show.
+
+    The datasets are brought to the CRS and the resolution of the first of them, as
+    :class:`~torchgeo.datasets.IntersectionDataset` does: codes by nearest neighbour,
+    images as their datasets say.
+    """
+
+    def __init__(
+        self,
+        optical: GeoDataset | None,
+        sar: GeoDataset | None,
+        labels: ClassMap,
+        *,
+        objects: ObjectLayer | None = None,
+        quality: ClassMap | None = None,
+        urban_classes: Sequence[str] = (),
+        spatial_only: bool = False,
+    ) -> None:
+        """Initialize a new MapDataset instance.
+
+        Args:
+            optical: Optical images of three bands, or None.
+            sar: SAR images, or None.
+            labels: Map of classes.
+            objects: Objects on the map.
+            quality: State of the optical image.
+            urban_classes: Names of the classes that make an area urban.
+            spatial_only: Whether to combine what was taken at different times: a query's
+                time is then that of the first dataset.
+
+        Raises:
+            RuntimeError: If the datasets have no location or time in common.
+            TypeError: If a dataset is not a GeoDataset.
+            ValueError: If there are no images, a dataset has no CRS or one that leads
+                nowhere near the others, a class is unknown, or the map knows nothing.
+        """
+        images = zip(MODALITIES, (optical, sar), strict=True)
+        self._images = {m: dataset for m, dataset in images if dataset is not None}
+        if not self._images:
+            raise ValueError('there must be an optical or a SAR dataset, got neither')
+        self.modalities = tuple(self._images)
+        self.spatial_only = spatial_only
+        maps = {m.name: m.dataset for m in (labels, quality) if m is not None}
+        self._all = intersect(self._images | maps, spatial_only)
+        self.index = self._all.index[['geometry']].copy()
+        self._labels = labels
+        self._quality = quality
+        self._objects = None if objects is None else objects.to_crs(self.crs)
+        class_names = labels.class_names
+        if unknown := sorted(set(urban_classes) - set(class_names)):
+            raise ValueError(
+                f'urban_classes must be among {class_names}, got {unknown}'
+            )
+        #: What the map can tell.
+        self.legend = Legend(
+            class_names,
+            () if objects is None else objects.categories,
+            tuple(urban_classes),
+            quality is not None,
+        )
+        self._verify()
+        self.num_bands = {m: self._count_bands(m) for m in self.modalities}
+
+    @property
+    @override
+    def crs(self) -> CRS:
+        """:term:`coordinate reference system (CRS)` of all datasets."""
+        return self._all.crs
+
+    @crs.setter
+    def crs(self, new_crs: CRS) -> None:
+        if new_crs == self.crs:
+            return
+        self._all.crs = new_crs
+        self.index = self.index.to_crs(new_crs)
+        if self._objects is not None:
+            self._objects = self._objects.to_crs(new_crs)
+
+    @property
+    @override
+    def res(self) -> tuple[float, float]:
+        """Resolution of all datasets in units of CRS."""
+        return self._all.res
+
+    @res.setter
+    def res(self, new_res: float | tuple[float, float]) -> None:
+        self._all.res = new_res
+
+    def _verify(self) -> None:
+        """Verify that the map knows something where there are images."""
+        for axis in (_middle, _coarse):  # the middle of each location is quickly read
+            for query in self._locations():
+                query = axis(query[0]), axis(query[1]), query[2]
+                if (self._labels.read(self._own('labels', query)) != NO_DATA).any():
+                    return
+        raise ValueError(
+            'labels hold no data where the images are: all pixels have a code in `ignore` '
+            'or the no-data value of the files'
+        )
+
+    def _count_bands(self, modality: str) -> int:
+        """Count the bands of a modality's images."""
+        if modality == 'optical':
+            return 3
+        x, y, t = self._locations()[0]
+        query = _middle(x, 1), _middle(y, 1), t
+        sample = self._images[modality][self._own(modality, query)]
+        return len(sample['image']) if 'image' in sample else 0
+
+    def _locations(self) -> list[Query]:
+        """List where all datasets are, as queries."""
+        boxes = zip(
+            self.index.index, self.index.bounds.to_numpy().tolist(), strict=True
+        )
+        return [
+            (
+                slice(xmin, xmax, self.res[0]),
+                slice(ymin, ymax, self.res[1]),
+                slice(t.left, t.right, 1),
+            )
+            for t, (xmin, ymin, xmax, ymax) in boxes
+        ]
+
+    def known_area(self, max_size: int = 1024) -> BaseGeometry:
+        """Outline what the map knows and the images show.
+
+        It is the region of interest for a sampler that is to draw patches without
+        missing pixels: ``RandomPatchSampler(dataset, size=64, roi=dataset.known_area())``.
+
+        Args:
+            max_size: Side in pixels at which each location is read, at most: what is
+                smaller than such a pixel is overlooked.
+
+        Returns:
+            A polygon or several, in the CRS of the dataset.
+        """
+        areas: list[BaseGeometry] = []
+        for x, y, t in self._locations():
+            x, y = _coarse(x, max_size), _coarse(y, max_size)
+            label = self.read((x, y, t)).scene.label
+            known = (label != NO_DATA).astype(np.uint8)
+            transform = from_origin(x.start, y.stop, x.step, y.step)
+            found = shapes(known, mask=known > 0, transform=transform)
+            areas += [as_geometry(outline) for outline, _ in found]
+        return shapely.union_all(areas)
+
+    def _own(self, name: str, query: Query) -> Query:
+        """Return the query of one of the datasets."""
+        if not self.spatial_only or name == self.modalities[0]:
+            return query
+        return *query[:2], slice(pd.Timestamp.min, pd.Timestamp.max, 1)
+
+    def read(self, index: GeoSlice) -> Patch:
+        """Read images and map.
+
+        Args:
+            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
+
+        Returns:
+            What there is.
+
+        Raises:
+            IndexError: If *index* is not found in the dataset.
+            ValueError: If a code has no name, or the datasets do not give rasters of one
+                size.
+        """
+        query = self._disambiguate_slice(index)
+        label = self._labels.read(self._own('labels', query))
+        shape = label.shape[0], label.shape[1]
+        images = {m: self._read_image(m, query, shape) for m in self.modalities}
+        gaps = {}
+        for modality, image in images.items():
+            own = self._own(modality, query)
+            outside, nodata = find_gaps(self._images[modality], own, shape)
+            gaps[modality] = outside | ~has_data(image.numpy(), nodata)
+        unknown = np.logical_or.reduce([label == NO_DATA, *gaps.values()])
+        label[unknown] = NO_DATA
+        objects: tuple[SceneObject, ...] = ()
+        partial: frozenset[str] = frozenset()
+        if self._objects is not None:
+            objects, partial = self._objects.find(query[0], query[1], shape)
+        quality = None
+        if self._quality is not None:
+            quality = self._quality.read(self._own('quality', query))
+            if (quality == NO_DATA).any():
+                quality = None
+        scene = Scene(
+            label,
+            self.legend.class_names,
+            objects,
+            self.legend.categories,
+            quality,
+            self.legend.urban_classes,
+            partial,
+        )
+        return Patch(images, gaps, scene, float(unknown.mean()))
+
+    def _read_image(
+        self, modality: str, query: Query, shape: tuple[int, int]
+    ) -> Tensor:
+        """Read the image of a modality, (C, H, W) float32."""
+        image = self._images[modality][self._own(modality, query)].get('image')
+        num_bands = 3 if modality == 'optical' else None
+        if (
+            image is None
+            or image.shape[1:] != shape
+            or (num_bands or len(image)) != len(image)
+        ):
+            got = 'none' if image is None else f'shape {tuple(image.shape)}'
+            raise ValueError(
+                f'{modality} must give an image of shape ({num_bands or "C"}, '
+                f'{shape[0]}, {shape[1]}), got {got}; choose its bands with `bands`, and '
+                'time_series=False'
+            )
+        return image.float()
+
+
+def _middle(axis: slice, size: int = _PREVIEW) -> slice:
+    """Return the middle of an axis, on the grid."""
+    skipped = (axis.stop - axis.start) / axis.step - size
+    start = axis.start + axis.step * max(int(skipped / 2), 0)
+    return slice(start, min(start + axis.step * size, axis.stop), axis.step)
+
+
+def _coarse(axis: slice, size: int = _PREVIEW) -> slice:
+    """Return an axis in no more than some steps."""
+    step = max(axis.step, (axis.stop - axis.start) / size)
+    return slice(axis.start, axis.stop, step)

@@ -1,0 +1,89 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Every question that a map may be asked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..annotations.question_table import COLUMNS, QuestionTable
+from ..questions import Legend, Question, possible
+
+
+class PossibleQuestions:
+    """Every question that a map may be asked, in each wording and with each answer.
+
+    Attributes:
+        question_types: Names of the question types.
+        answers: All possible answers.
+        table: A row for each question, wording and answer. The rows of the wordings of a
+            question and its answer follow one another.
+    """
+
+    def __init__(self, legend: Legend, names: Sequence[str] | None = None) -> None:
+        """Initialize a new PossibleQuestions instance.
+
+        Args:
+            legend: What the map can tell.
+            names: Question types (defaults to all that are registered and possible).
+
+        Raises:
+            ValueError: If a question type is unknown, or needs what the map does not have.
+        """
+        listed = possible(legend, names)
+        found = tuple(dict.fromkeys(question.question_type for question in listed))
+        if impossible := sorted(set(names or ()) - set(found)):
+            raise ValueError(
+                f'question types {impossible} need what this map does not have: '
+                'objects, a quality mask or urban_classes'
+            )
+        self.question_types = found if names is None else tuple(dict.fromkeys(names))
+        self.answers = tuple(dict.fromkeys(question.answer for question in listed))
+        self._rows: dict[tuple[str, str, str], range] = {}
+        rows: list[tuple[str, str, str, str]] = []
+        for question_type, text, answer, _, wordings in listed:
+            start = len(rows)
+            rows += [('', question_type, wording, answer) for wording in wordings]
+            self._rows[question_type, text, answer] = range(start, len(rows))
+        columns = [pa.array(column) for column in zip(*rows, strict=True)]
+        self.table = QuestionTable(
+            pa.table([c.dictionary_encode() for c in columns], names=list(COLUMNS))
+        )
+
+    def wordings(self, question: Question) -> range:
+        """Return the rows of all wordings of a question with its answer.
+
+        Args:
+            question: A question with its answer.
+
+        Returns:
+            Rows of :attr:`table`.
+
+        Raises:
+            ValueError: If its type does not list it among the possible ones.
+        """
+        key = question.question_type, question.canonical, question.answer
+        if key not in self._rows:
+            raise ValueError(
+                f'{question.question_type} asks {question.canonical!r} with the answer '
+                f'{question.answer!r}, which its `possible` does not yield'
+            )
+        return self._rows[key]
+
+    def rows(self, questions: Sequence[Question]) -> NDArray[np.int64]:
+        """Return the rows of questions.
+
+        Args:
+            questions: N questions with their answers.
+
+        Returns:
+            Row of :attr:`table` for each, (N,) int64.
+
+        Raises:
+            ValueError: If a type does not list one among the possible ones.
+        """
+        rows = [self.wordings(q)[q.wordings.index(q.question)] for q in questions]
+        return np.array(rows, np.int64)

@@ -1,0 +1,158 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Rasters that a user names, by UTM zone or any other CRS."""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from pyproj import CRS
+from rasterio.crs import CRS as RIO_CRS
+from rasterio.warp import transform_bounds
+from shapely.geometry.base import BaseGeometry
+from torchgeo.datasets import RasterDataset
+
+from .extensions import RASTER_EXTENSIONS
+from .image_file import ImageFile
+
+_WGS84 = 'EPSG:4326'
+
+#: Files of each layer, by its name.
+Layers = Mapping[str, Sequence[ImageFile]]
+
+
+class LabelRaster(RasterDataset):
+    """A raster of codes."""
+
+    is_image = False
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Files that lie where those of one layer and one CRS do.
+
+    A dataset of TorchGeo has one CRS. Warping all images to that of the first would
+    spoil the pixels of every other UTM zone.
+
+    Attributes:
+        crs: The coordinate reference system.
+        files: Files of each layer. Those of the first are in the zone's CRS, so that their
+            pixels stay as they are.
+        area: Where all layers have files.
+    """
+
+    crs: CRS
+    files: dict[str, list[ImageFile]]
+    area: BaseGeometry
+
+    @property
+    def first(self) -> list[ImageFile]:
+        """Files of the first layer."""
+        return next(iter(self.files.values()))
+
+    def open(
+        self,
+        bands: Mapping[str, Sequence[int]] | None = None,
+        labels: Collection[str] = (),
+    ) -> dict[str, RasterDataset]:
+        """Open the files of each layer as datasets in the zone's CRS.
+
+        *bands* counts the bands to read of a layer from 1; *labels* names layers of codes.
+        """
+        datasets = {}
+        for name, files in self.files.items():
+            dataset_class = LabelRaster if name in labels else RasterDataset
+            datasets[name] = dataset_class([file.path for file in files], crs=self.crs)
+            if bands and name in bands:
+                datasets[name].band_indexes = list(bands[name])
+        return datasets
+
+
+def find_zones(layers: Layers) -> list[Zone]:
+    """Return a zone for each CRS of the first layer in which all layers have a common area.
+
+    Layers hold the files that :func:`read_header` returns; empty ones are left out.
+    """
+    layers = {name: files for name, files in layers.items() if files}
+    first, *others = layers
+    outlines = {
+        name: [_outline(file, _WGS84) for file in layers[name]] for name in others
+    }
+    by_crs: dict[str, list[ImageFile]] = defaultdict(list)
+    for file in layers[first]:
+        assert file.grid.crs is not None
+        by_crs[file.grid.crs.to_wkt(version='WKT2_2018')].append(file)
+    zones = []
+    for wkt, own in sorted(by_crs.items()):
+        location = shapely.union_all([_outline(file, _WGS84) for file in own])
+        files = {first: own}
+        for name in others:
+            near = shapely.intersects(outlines[name], location)
+            files[name] = [layers[name][i] for i in np.flatnonzero(near).tolist()]
+        area = shapely.intersection_all(
+            [
+                shapely.union_all([_footprint(file, own[0].grid.crs) for file in some])
+                for some in files.values()
+            ]
+        )
+        if area.area > 0:
+            zones.append(Zone(CRS.from_wkt(wkt), files, area))
+    return zones
+
+
+def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
+    """List the absolute paths of a raster, or of those in a folder; none for None.
+
+    Raise a FileNotFoundError if there is none.
+    """
+    if path is None:
+        return ()
+    root = Path(path)
+    if root.is_dir():
+        files = sorted(
+            p for p in root.rglob('*') if p.suffix.lower() in RASTER_EXTENSIONS
+        )
+    else:
+        files = [root] if root.exists() else []
+    if not files:
+        raise FileNotFoundError(
+            f'{path} is neither a raster nor a folder with one ({", ".join(RASTER_EXTENSIONS)})'
+        )
+    return tuple(str(file.resolve()) for file in files)
+
+
+def read_header(path: str) -> ImageFile:
+    """Read the header of a raster; raise a ValueError if it has no CRS."""
+    file = ImageFile.open(path)
+    if file.grid.crs is None:
+        raise ValueError(
+            f'{path} has no CRS; give it one, for example with `rio edit-info`'
+        )
+    return file
+
+
+def verify_bands(path: str, num_bands: int, bands: Sequence[int]) -> None:
+    """Raise a ValueError unless the bands, counted from 1, are three that the file has."""
+    if len(bands) != 3 or not all(1 <= band <= num_bands for band in bands):
+        raise ValueError(
+            f'optical_bands must be three of 1 to {num_bands}, the bands of {path}, got '
+            f'{list(bands)}'
+        )
+
+
+def _outline(file: ImageFile, crs: str) -> shapely.Polygon:
+    """Return the bounds of a file in a CRS."""
+    return shapely.box(*transform_bounds(file.grid.crs, crs, *file.grid.bounds))
+
+
+def _footprint(file: ImageFile, crs: RIO_CRS | None) -> shapely.Polygon:
+    """Return the bounds of a file as TorchGeo warps it to a CRS."""
+    grid = file.grid
+    if crs is not None and (grid.crs != crs or not grid.is_north_up):
+        grid = grid.to_crs(crs)
+    return shapely.box(*grid.bounds)
