@@ -4,9 +4,8 @@
 """MapVQA data module."""
 
 from collections.abc import Sequence
-from typing import Any, override
+from typing import Any, cast, override
 
-from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
 from ..annotations.split_draw import verify_fractions
@@ -111,7 +110,7 @@ class MapVQADataModule(MapSource, VQADataModule):
             max_nodata = opened.dataset.max_nodata
             everywhere = BlockSampler(
                 opened.dataset,
-                self.patch_size,
+                cast(int, self.patch_size),
                 self.block_size,
                 origin=opened.origin,
                 roi=opened.dataset.known_area() if max_nodata < 1 else None,
@@ -122,14 +121,15 @@ class MapVQADataModule(MapSource, VQADataModule):
             for split in SPLITS:
                 own = [block for block in blocks if split_of[block] == split]
                 self._samplers[split] = everywhere.within(own)
-            opened.dataset.measure(self._overview(opened.dataset))
+            opened.dataset.measure(self._tiles(opened.dataset))
             self._dataset = opened.dataset
         return self._dataset
 
     @override
-    def _overview(self, dataset: MapVQA) -> list[GeoSlice]:
+    def _tiles(self, dataset: MapVQA, *args: Any, **kwargs: Any) -> BlockSampler:
+        """Sample patches of training in place of tiles, which a map does not have."""
         train = self._samplers['train']
-        return list(train.within(train.blocks, NUM_MEASURED, self.seed))
+        return train.within(train.blocks, NUM_MEASURED, self.seed)
 
     @override
     def _sampler(self, dataset: MapVQA, stage: Stage) -> GeoSampler:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import GeoDataModule
 from torchgeo.datasets import GeoDataset
-from torchgeo.datasets.utils import GeoSlice, Sample
+from torchgeo.datasets.utils import Sample
 from torchgeo.samplers import (
     GeoSampler,
     GriddedPatchSampler,
@@ -201,8 +201,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
         seed = int(torch.randint(2**31, ()))
         return seed if self.trainer is None else self.trainer.strategy.broadcast(seed)
 
-    @staticmethod
-    def _tiles(dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:
+    def _tiles(self, dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:
         """Sample whole tiles, and each acquisition of a tile on its own."""
         tiles = TileSampler(dataset, generator=generator, **kwargs)
         if len(tiles.tiles) == len(dataset.index):
@@ -248,13 +247,9 @@ class PairDataModule(GeoDataModule, abc.ABC):
         if self._statistics is None:
             dataset = self.dataset_for('train')
             self._statistics = compute_statistics(
-                dataset, self._overview(dataset), self.modalities
+                dataset, list(self._tiles(dataset)), self.modalities
             )
         return self._statistics
-
-    def _overview(self, dataset: Any) -> list[GeoSlice]:
-        """List queries of the training split that statistics are computed from."""
-        return list(self._tiles(dataset))
 
     @statistics.setter
     def statistics(
