@@ -57,15 +57,13 @@ class RSVQAFiles(NamedTuple):
     of another split is left in the list as ``{"id": ..., "active": false}``, and is not
     read. Of several answers to a question the first counts, as in `RSVQA's own code
     <https://github.com/syvlo/RSVQA>`__; the published files have one for each.
-
-    Attributes:
-        questions: File of the questions, each with the ids of its image and its answers.
-        answers: File of the answers.
-        images: File of the images.
     """
 
+    #: File of the questions, each with the ids of its image and its answers.
     questions: Path
+    #: File of the answers.
     answers: Path
+    #: File of the images.
     images: Path
 
     @classmethod
