@@ -135,14 +135,7 @@ class _Cursor:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether a text can be written: JSON may hold halves of surrogate pairs.
-
-    Args:
-        text: A string that was read from JSON.
-
-    Returns:
-        Whether it is Unicode.
-    """
+    """Tell whether a text can be written: JSON may hold halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

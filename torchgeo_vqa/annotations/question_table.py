@@ -125,11 +125,7 @@ class QuestionTable:
         return cls(table, int(table.schema.metadata[b'malformed']))
 
     def __len__(self) -> int:
-        """Return the number of questions.
-
-        Returns:
-            Number of rows.
-        """
+        """Return the number of questions."""
         return len(self.codes['question'])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -170,14 +166,7 @@ class QuestionTable:
         return table
 
     def rows(self, image: int) -> NDArray[np.int64]:
-        """Return the questions about an image.
-
-        Args:
-            image: Code of the image.
-
-        Returns:
-            Their row numbers, ascending.
-        """
+        """Return the row numbers of the questions about an image, given its code, ascending."""
         return self._order[self._start[image] : self._start[image + 1]]
 
     def text(self, column: str, ids: Ids) -> list[str]:
@@ -248,14 +237,7 @@ class QuestionTable:
 
 
 def decode(tokens: Tensor) -> str:
-    """Decode the tokens of a question.
-
-    Args:
-        tokens: Token ids of shape (L,), padded by 0.
-
-    Returns:
-        The text, in lower case.
-    """
+    """Decode the tokens (L,) of a question, padded by 0, into text in lower case."""
     from open_clip import decode as decode_tokens
 
     # Without padding, start and end
@@ -263,11 +245,7 @@ def decode(tokens: Tensor) -> str:
 
 
 def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, int]:
-    """Parse an annotation file.
-
-    Returns:
-        The table and the number of malformed rows.
-    """
+    """Parse an annotation file: the table, and the number of malformed rows."""
     data = path.read_bytes()
     num_malformed = 0
     columns = _parse_fast(data)

@@ -86,15 +86,7 @@ def statement(question: str, answer: str) -> str:
 
 @lru_cache(MEMO_SIZE)
 def statement_tokens(question: tuple[int, ...], answer: str) -> tuple[int, ...]:
-    """Tokenize the statement of a tokenized question.
-
-    Args:
-        question: Token ids of the question, without padding.
-        answer: Its answer.
-
-    Returns:
-        77 token ids, padded by 0.
-    """
+    """Tokenize the statement of a tokenized question without padding: 77 ids, padded by 0."""
     # Here, since it takes seconds to import and datasets must open without
     from open_clip import tokenize
 

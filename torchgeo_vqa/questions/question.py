@@ -167,17 +167,7 @@ def yes_no(truth: bool) -> str:
 
 
 def select(names: Sequence[str] | None) -> list[QuestionType]:
-    """Look question types up by name.
-
-    Args:
-        names: Names of types, all of :data:`QUESTION_TYPES` by default.
-
-    Returns:
-        The types.
-
-    Raises:
-        ValueError: If a type is unknown.
-    """
+    """Look question types up by name (defaults to all); raise a ValueError for unknown ones."""
     if names is None:
         return list(QUESTION_TYPES.values())
     if unknown := sorted(set(names) - set(QUESTION_TYPES)):
