@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import GeoDataModule
 from torchgeo.datasets import GeoDataset
-from torchgeo.datasets.utils import Sample
+from torchgeo.datasets.utils import GeoSlice, Sample
 from torchgeo.samplers import (
     GeoSampler,
     GriddedPatchSampler,
@@ -241,7 +241,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
         if self._statistics is None:
             dataset = self.dataset_for('train')
             self._statistics = compute_statistics(
-                dataset, list(self._tiles(dataset)), self.modalities
+                dataset, self._overview(dataset), self.modalities
             )
         return self._statistics
 
