@@ -3,6 +3,8 @@
 
 """MapVQADataModule: splits that share no pixel, fresh and true questions, one command."""
 
+import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -410,3 +412,16 @@ def test_command_line(
     assert len(layer) == len(real_ids(dm.test_dataloader()))
     boxes = {(q[0].start, q[1].start, q[0].stop, q[1].stop) for q in dm.test_sampler}
     assert set(map(tuple, layer.bounds.to_numpy().tolist())) <= boxes
+
+
+def test_documented_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    docs = Path(__file__).parents[2] / 'docs'
+    pages = ('user/own_data.md', 'user/datasets.md', 'tutorials/own_area.ipynb')
+    for page in pages:
+        text = (docs / page).read_text()
+        command = re.search(r'torchgeo (fit [^"\n]*MapVQADataModule[^"\n\\]*)', text)
+        assert command, page
+        with pytest.raises(SystemExit, match='0'):
+            torchgeo_main([*shlex.split(command[1]), '--print_config'])
+        config = yaml.safe_load(capsys.readouterr().out)
+        assert config['data']['init_args']['classes'].endswith('classes.yaml')
