@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from typing import Any, cast, override
 
+from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
 from ..annotations.split_draw import verify_fractions
@@ -121,15 +122,15 @@ class MapVQADataModule(MapSource, VQADataModule):
             for split in SPLITS:
                 own = [block for block in blocks if split_of[block] == split]
                 self._samplers[split] = everywhere.within(own)
-            opened.dataset.measure(self._tiles(opened.dataset))
+            opened.dataset.measure(self._overview(opened.dataset))
             self._dataset = opened.dataset
         return self._dataset
 
     @override
-    def _tiles(self, dataset: MapVQA, *args: Any, **kwargs: Any) -> BlockSampler:
-        """Sample patches of training in place of tiles, which a map does not have."""
+    def _overview(self, dataset: MapVQA) -> list[GeoSlice]:
+        """Draw patches of training in place of tiles, which a map does not have."""
         train = self._samplers['train']
-        return train.within(train.blocks, NUM_MEASURED, self.seed)
+        return list(train.within(train.blocks, NUM_MEASURED, self.seed))
 
     @override
     def _sampler(self, dataset: MapVQA, stage: Stage) -> GeoSampler:

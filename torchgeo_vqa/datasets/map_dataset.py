@@ -174,17 +174,12 @@ class MapDataset(GeoDataset):
         ]
 
     def known_area(self, max_size: int = 1024) -> BaseGeometry:
-        """Outline what the map knows and the images show.
+        """Outline what the map knows and the images show, in the CRS of the dataset.
 
         It is the region of interest for a sampler that is to draw patches without
         missing pixels: ``RandomPatchSampler(dataset, size=64, roi=dataset.known_area())``.
-
-        Args:
-            max_size: Side in pixels at which each location is read, at most: what is
-                smaller than such a pixel is overlooked.
-
-        Returns:
-            A polygon or several, in the CRS of the dataset.
+        Each location is read at *max_size* pixels a side at most: what is smaller than such a
+        pixel is overlooked.
         """
         areas: list[BaseGeometry] = []
         for x, y, t in self._locations():
@@ -203,18 +198,10 @@ class MapDataset(GeoDataset):
         return *query[:2], slice(pd.Timestamp.min, pd.Timestamp.max, 1)
 
     def read(self, index: GeoSlice) -> Patch:
-        """Read images and map.
+        """Read images and map at [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres].
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            What there is.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
-            ValueError: If a code has no name, or the datasets do not give rasters of one
-                size.
+        Raise an IndexError if that is not in the dataset, a ValueError if a code has no name, or
+        the datasets do not give rasters of one size.
         """
         query = self._disambiguate_slice(index)
         label = self._labels.read(self._own('labels', query))

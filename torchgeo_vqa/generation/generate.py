@@ -53,11 +53,7 @@ class Generated:
     report: dict[str, Any]
 
     def __str__(self) -> str:
-        """Put the report in words.
-
-        Returns:
-            Several lines.
-        """
+        """Describe the dataset in several lines."""
         lines = [f'{self.output} is complete']
         for split, numbers in self.report['splits'].items():
             lines.append(
@@ -239,12 +235,9 @@ def _finish(
     balance_by: str,
     questions_per_patch: int,
 ) -> dict[str, Any]:
-    """Draw questions and write all that is about the whole dataset.
+    """Draw questions and write all that is about the whole dataset; return the report.
 
     Nothing is lost if it is interrupted: what is written is written again.
-
-    Returns:
-        The report.
     """
     left_out = {
         'too much without data': 0,
