@@ -142,5 +142,5 @@ def test_split_blocks() -> None:
     splits = list(split_of.values())
     assert [splits.count(s) for s in ('train', 'val', 'test')] == [10, 5, 5]
     assert split_blocks(blocks, 8, (0.5, 0.25, 0.25), seed=1) != split_of
-    with pytest.raises(ValueError, match='2 blocks of 8 pixels .* 3 splits'):
+    with pytest.raises(ValueError, match=r'2 blocks of 8 pixels .* 3 splits'):
         split_blocks(blocks[:2], 8, (0.5, 0.25, 0.25), seed=0)
