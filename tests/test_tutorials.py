@@ -19,7 +19,7 @@ SMALL = {
     'first_answer': 'place = 5',
     'many_gpus': "num_scenes, max_epochs = '{train: 40, val: 8, test: 5}', 1",
     'osvqa': f'from pathlib import Path\nroot, max_epochs = Path("data"), 1\n{SCENES}',
-    'own_area': 'from pathlib import Path\narea, num_patches, max_epochs = Path("area"), 80, 1',
+    'own_area': 'from pathlib import Path\narea, length, max_epochs = Path("area"), 32, 1',
     'own_project': f'max_epochs = 1\n{SCENES}',
     'robustness': SCENES,
 }

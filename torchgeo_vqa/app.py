@@ -70,11 +70,7 @@ class Pair(NamedTuple):
 
 
 def sample_pairs() -> list[Pair]:
-    """Return pairs of the sample's test split.
-
-    Returns:
-        The pairs: those that are clear by themselves first, then cloudy and dark ones.
-    """
+    """Return pairs of the sample's test split, clear ones first."""
     scenes = {'train': 8, 'val': 8, 'test': NUM_PAIRS}
     dataset = OSVQAMini(split='test', num_scenes=scenes, modalities=MODALITIES)
     pairs: list[tuple[int, Pair]] = []
@@ -92,17 +88,10 @@ def sample_pairs() -> list[Pair]:
 
 
 def read_uploads(paths: Mapping[str, str | None]) -> Images:
-    """Read images that somebody has uploaded.
+    """Read uploaded images, (C, H, W), of each modality that has a file.
 
-    Args:
-        paths: File of each modality, or None.
-
-    Returns:
-        Image of each modality, shape (C, H, W).
-
-    Raises:
-        OSError: If a file is no image.
-        ValueError: If there is none, or one is too large or of another format.
+    Raise an OSError if a file is no image, a ValueError if there is none, or one is too
+    large or of another format.
     """
     given = {m: path for m, path in paths.items() if path}
     if not given:
@@ -133,17 +122,7 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
 
 
 def degrade(images: Images, clouds: float, light: float, optical_max: float) -> Images:
-    """Put clouds or darkness on the optical image.
-
-    Args:
-        images: Image of each modality.
-        clouds: Share of it that clouds cover, in [0, 1].
-        light: Share of the light that is left, in [0, 1].
-        optical_max: Value of an optical image that stands for 1.
-
-    Returns:
-        Image of each modality.
-    """
+    """Put clouds over a share of the optical image, and leave a share of its light."""
     if 'optical' not in images:
         return images
     batch = {'image_optical': torch.from_numpy(images['optical'])[None]}
@@ -154,15 +133,7 @@ def degrade(images: Images, clouds: float, light: float, optical_max: float) -> 
 
 
 def as_markdown(explanation: Explanation, truth: str | None) -> str:
-    """Format an answer and what it rests on.
-
-    Args:
-        explanation: The explanation.
-        truth: The true answer, if it is known.
-
-    Returns:
-        Markdown.
-    """
+    """Format an answer, its truth if that is known, and what it rests on."""
     answer = explanation.answer
     lines = [f'## {answer.answer}', f'{answer.probability:.0%} sure']
     if truth is not None:
@@ -186,12 +157,7 @@ class Page:
     """What the page shows: pairs to pick from, and answers."""
 
     def __init__(self, predictor: Predictor, optical_max: float = 255.0) -> None:
-        """Initialize a new Page instance.
-
-        Args:
-            predictor: Model that answers.
-            optical_max: Value of its optical images that stands for 1.
-        """
+        """Initialize a page on a predictor, of whose optical images *optical_max* stands for 1."""
         self.predictor, self.optical_max = predictor, optical_max
         self.pairs = {pair.title: pair for pair in sample_pairs()}
 
@@ -239,15 +205,7 @@ class Page:
 
 
 def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
-    """Make the page.
-
-    Args:
-        predictor: Model that answers.
-        optical_max: Value of its optical images that stands for 1.
-
-    Returns:
-        The page, to be launched.
-    """
+    """Make the page, to be launched."""
     page = Page(predictor, optical_max)
     first = next(iter(page.pairs.values()))
     with gr.Blocks(
@@ -293,14 +251,7 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
 
 
 def run_app(predictor: Predictor, host: str = '127.0.0.1', port: int = 7860) -> None:
-    """Serve the page until it is interrupted.
-
-    Args:
-        predictor: Model that answers.
-        host: Address to listen on. Others than this machine's own let everybody in the
-            network ask.
-        port: Port to listen on.
-    """
+    """Serve the page until it is interrupted; other hosts than this one's own are open to all."""
     app = make_app(predictor)
     app.queue(max_size=MAX_WAITING)
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@
 import inspect
 import os
 import sys
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -129,11 +130,13 @@ class Command:
             convenient than jsonargparse's own way: arguments of ``add_argument``.
         groups: Arguments of the function that are dataclasses; their fields are options
             like the others.
+        renamed: New names of options that had others.
     """
 
     function: Callable[..., object]
     convenient: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -150,6 +153,8 @@ class Command:
             text = texts[name.removeprefix('--')]
             parser.add_argument(name, help=text, **options)
         self._add_options(parser, added)
+        for old, new in self.renamed.items():
+            parser.add_argument(f'--{old}', nargs='+', type=_refuse(new), help=SUPPRESS)
         parser.add_argument(
             '--config', action='config', help='YAML file with these options'
         )
@@ -163,11 +168,21 @@ class Command:
 
     def run(self, options: Mapping[str, Any]) -> object:
         """Call the function with parsed options."""
-        arguments = {k: v for k, v in options.items() if k != 'config'}
+        ignored = {'config', *self.renamed}
+        arguments = {k: v for k, v in options.items() if k not in ignored}
         for name, group in self.groups.items():
             own = [own.name for own in fields(group)]
             arguments[name] = group(**{option: arguments.pop(option) for option in own})
         return self.function(**arguments)
+
+
+def _refuse(new: str) -> Callable[[str], str]:
+    """Return the type of a renamed option, which says the new name."""
+
+    def refuse(value: str) -> str:
+        raise ArgumentTypeError(f'the option is called --{new} now')
+
+    return refuse
 
 
 _NAMES = {'nargs': '+', 'type': str}
@@ -199,6 +214,7 @@ COMMANDS = {
             '--urban_classes': {**_NAMES, 'default': []},
             '--question_types': _NAMES,
         },
+        renamed={'kinds': 'categories'},
     ),
     'ask': Command(ask, {'questions': _NAMES, '--optical_bands': _NUMBERS}),
     'app': Command(serve),
@@ -222,14 +238,7 @@ def parser() -> ArgumentParser:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        args: Arguments (defaults to those of the program).
-
-    Raises:
-        SystemExit: If the arguments or the files they name are not right.
-    """
+    """Run the command on arguments (defaults to those of the program)."""
     config = parser().parse_args(args)
     name = config.subcommand
     try:

@@ -30,12 +30,7 @@ class VQAAccuracy(Metric):
     group_total: Tensor
 
     def __init__(self, num_types: int, num_groups: int = 0) -> None:
-        """Initialize a new VQAAccuracy instance.
-
-        Args:
-            num_types: Number of question types T.
-            num_groups: Number of groups of images G, such as clear, cloudy and dark.
-        """
+        """Initialize a metric of T question types and G groups of images."""
         super().__init__()
         for name, size in (('', num_types), ('group_', num_groups)):
             zeros = torch.zeros(size, dtype=torch.int64)

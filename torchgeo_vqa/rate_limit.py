@@ -30,13 +30,8 @@ class RateLimit:
     ) -> None:
         """Initialize a new RateLimit instance.
 
-        Args:
-            app: Application that answers what is not refused.
-            limits: Number of requests of an address that are answered in *seconds*, by
-                the end of their path; '' is the end of all paths. The first that fits
-                counts.
-            seconds: Length of the time that is looked at.
-            clock: Returns the time in seconds.
+        *limits* is the number of requests of an address that are answered in *seconds*, by the
+        end of their path; '' is the end of all paths, and the first that fits counts.
         """
         self.app, self.limits, self.seconds, self.clock = app, limits, seconds, clock
         self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()

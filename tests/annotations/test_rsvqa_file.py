@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from torchgeo_vqa.annotations import RSVQAFiles
-from torchgeo_vqa.annotations.rsvqa_file import INACTIVE
+from torchgeo_vqa.annotations.rsvqa_file import INACTIVE, RSVQAFiles
 
 
 def write(folder: Path, **lists: list[Any]) -> RSVQAFiles:

@@ -19,7 +19,11 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.callbacks import DegradationTest
-from torchgeo_vqa.datamodules import OSVQADataModule, OSVQAMiniDataModule
+from torchgeo_vqa.datamodules import (
+    OSVQADataModule,
+    OSVQAMiniDataModule,
+    PairVQADataModule,
+)
 from torchgeo_vqa.models import VQAOutput
 from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.transforms import Degradation
@@ -61,7 +65,7 @@ def mini(root: Path, **kwargs: Any) -> OSVQAMiniDataModule:
 def run(
     folder: Path,
     task: VQATask,
-    dm: OSVQADataModule,
+    dm: PairVQADataModule,
     callback: DegradationTest | None,
     **kwargs: Any,
 ) -> Trainer:
@@ -117,7 +121,7 @@ def trained(root: Path) -> VQATask:
 
 
 def recount(
-    dm: OSVQADataModule, kind: str, severity: Any, groups: Sequence[str]
+    dm: PairVQADataModule, kind: str, severity: Any, groups: Sequence[str]
 ) -> dict[str, float]:
     """Degrade the files' own pixels, all in one batch; count the answers one by one."""
     dm.setup('test')

@@ -27,6 +27,7 @@ from rasterio.transform import from_origin, xy
 from rasterio.windows import from_bounds
 from torchgeo.main import main as torchgeo_main
 
+from torchgeo_vqa import storage
 from torchgeo_vqa.cli import main
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.datasets import OSVQA
@@ -216,7 +217,7 @@ def interrupted_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
             raise KeyboardInterrupt
         replace(source, target)
 
-    monkeypatch.setattr(patch_file.os, 'replace', stop)
+    monkeypatch.setattr(storage.os, 'replace', stop)
 
 
 def test_interrupted_anywhere(
@@ -227,7 +228,7 @@ def test_interrupted_anywhere(
     replace = os.replace
     with monkeypatch.context() as patch:
         patch.setattr(
-            patch_file.os, 'replace', lambda *args: (next(calls), replace(*args))
+            storage.os, 'replace', lambda *args: (next(calls), replace(*args))
         )
         generate(tmp_path / 'whole', **arguments)
     expected = contents(tmp_path / 'whole')

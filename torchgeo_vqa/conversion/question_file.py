@@ -84,12 +84,7 @@ class QuestionFormat:
 
 @dataclass(frozen=True)
 class QuestionFile:
-    """A file of questions.
-
-    Attributes:
-        path: The file, which ends in .csv, .tsv, .jsonl, .ndjson or .json.
-        format: How it is written.
-    """
+    """A file of questions that ends in .csv, .tsv, .jsonl, .ndjson or .json."""
 
     path: Path
     format: QuestionFormat = QuestionFormat()
@@ -102,14 +97,9 @@ class QuestionFile:
         return splits.pop() if len(splits) == 1 else None
 
     def rows(self) -> Iterator[Row | RejectedRow]:
-        """Read the file.
+        """Yield each row, or why it cannot be taken.
 
-        Yields:
-            Each row, or why it cannot be taken.
-
-        Raises:
-            OSError: If the file cannot be read.
-            ValueError: If it is not such a file.
+        Raise an OSError if the file cannot be read, a ValueError if it is no such file.
         """
         try:
             for number, cells in self._read():

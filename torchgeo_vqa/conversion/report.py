@@ -66,11 +66,7 @@ class Report:
         return '\n'.join(lines)
 
     def __str__(self) -> str:
-        """Describe the report.
-
-        Returns:
-            Several lines.
-        """
+        """Describe the report in several lines."""
         lines = [f'{self.num_taken} of {self.num_rows} rows taken']
         lines += [
             f'  {split}: {self.num_questions[split]} questions about '
@@ -106,17 +102,8 @@ def written(
 ) -> Iterator[Callable[[RejectedRow], None]]:
     """Write rejected rows to a file, which appears when all have been counted.
 
-    Args:
-        report: Counts them.
-        path: File ending in .csv, a row for each rejected one, or in .json, an object that
-            also holds the report's numbers. None only counts.
-
-    Yields:
-        A function that takes the next rejected row.
-
-    Raises:
-        FileExistsError: If the file exists.
-        ValueError: If it ends in something else.
+    A .csv file has a row for each, a .json file also holds the numbers of the report; None
+    only counts. Yield a function that takes the next rejected row.
     """
     if path is None:
         yield report.reject
@@ -147,15 +134,7 @@ def written(
 
 
 def verify(path: Path) -> None:
-    """Raise an error if a report cannot be written there.
-
-    Args:
-        path: File of the report.
-
-    Raises:
-        FileExistsError: If it exists.
-        ValueError: If it ends in neither .csv nor .json.
-    """
+    """Raise an error if a report cannot be written there: it exists, or has another ending."""
     if path.suffix not in ('.csv', '.json'):
         raise ValueError(f'a report must end in .csv or .json, got {path}')
     if path.exists():

@@ -40,11 +40,7 @@ class SplitRule:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: If one is out of its range.
-        """
+        """Raise a ValueError if a value is out of its range."""
         verify_fractions(self.fractions)
         if self.split not in ('auto', *_SOURCES):
             raise ValueError(
@@ -110,15 +106,9 @@ class Selection:
         report: Report,
         reject: Callable[[RejectedRow], None],
     ) -> Iterator[tuple[str, list[str]]]:
-        """Select rows, and complete a report on them.
+        """Yield the split and the annotation of every row that is taken.
 
-        Args:
-            files: Files of rows.
-            report: What becomes of the rows is counted here, except for those rejected.
-            reject: Called with each row that cannot be taken.
-
-        Yields:
-            The split and the annotation of every row that is taken.
+        What becomes of the rows is counted in *report*, and *reject* is called with the others.
         """
         first = next(iter(self.folders.values()))
         stubs = 0
@@ -194,15 +184,7 @@ class Selection:
 
 
 def find_image(name: str, folders: Mapping[str, ImageFolder]) -> str | None:
-    """Find an image in the first folder that has it.
-
-    Args:
-        name: Name as a question file gives it.
-        folders: Folder of each modality.
-
-    Returns:
-        Name of the image without extension, or None if there is none.
-    """
+    """Find an image in the first folder that has it; return its name without extension."""
     found = (folder.find(name) for folder in folders.values())
     return next((name for name in found if name is not None), None)
 

@@ -3,7 +3,7 @@
 
 """Images, and what a map knows of what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, override
 
 import numpy as np
@@ -53,6 +53,9 @@ class MapDataset(GeoDataset):
     :class:`~torchgeo.datasets.IntersectionDataset` does: codes by nearest neighbour,
     images as their datasets say.
     """
+
+    #: Number of bands of each modality.
+    num_bands: Mapping[str, int]
 
     def __init__(
         self,

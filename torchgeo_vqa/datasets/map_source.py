@@ -118,7 +118,7 @@ class MapSource:
             () if objects is None else (str(Path(objects).resolve()),)
         )
         #: How the files are read.
-        self.map_options = {
+        self.map_options: dict[str, Any] = {
             'classes': classes if isinstance(classes, dict) else read_classes(classes),
             'optical_bands': None if optical_bands is None else tuple(optical_bands),
             'ignore': tuple(ignore),

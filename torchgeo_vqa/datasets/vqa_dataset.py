@@ -193,16 +193,9 @@ class VQADataset(GeoDataset):
     def _encode(
         self, rows: NDArray[np.int64], size: int, **columns: NDArray[np.int64]
     ) -> Sample:
-        """Return the entries of a sample for questions, padded.
+        """Return ``question``, ``question_type`` and ``label`` of N rows, padded to *size*.
 
-        Args:
-            rows: N rows of :attr:`table`.
-            size: Number of entries with padding, at least N.
-            **columns: Entries of N values that are not in the table, by their key.
-
-        Returns:
-            Tensors of shape (size, ...): ``question``, ``question_type``, ``label`` and
-            *columns*.
+        *columns* are entries of N values that are not in the table, by their key.
         """
         codes = self.table.codes
         entries = {'question': self.table.tokens(rows)}

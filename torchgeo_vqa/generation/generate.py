@@ -141,7 +141,7 @@ def generate(
         RuntimeError: If images and labels have no location in common.
         ValueError: If an argument is invalid, or the maps do not fit together.
     """
-    options = {
+    options: dict[str, Any] = {
         'patch_size': patch_size,
         'num_patches': num_patches,
         'stride': patch_size if stride is None else stride,
@@ -149,7 +149,10 @@ def generate(
         'fractions': list(fractions),
         'seed': seed,
     }
-    drawing = {'balance_by': balance_by, 'questions_per_patch': questions_per_patch}
+    drawing: dict[str, Any] = {
+        'balance_by': balance_by,
+        'questions_per_patch': questions_per_patch,
+    }
     if num_workers is None:
         num_workers = 1 if scheduler else os.cpu_count() or 1
     _verify({**options, **drawing, 'num_workers': num_workers})

@@ -28,13 +28,7 @@ class RegionalQualityAwareFusion(nn.Module):
     """Regional quality-aware fusion (RQAF): weighs the modalities patch by patch."""
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
-        """Initialize a new RegionalQualityAwareFusion instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new instance of width D, h heads and the MLP's ratio to the width."""
         super().__init__()
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
@@ -78,12 +72,7 @@ class MeanFusion(nn.Module):
     """Mean of the modalities: the ablation of :class:`RegionalQualityAwareFusion`."""
 
     def __init__(self, width: int, mlp_ratio: float) -> None:
-        """Initialize a new MeanFusion instance.
-
-        Args:
-            width: Width D.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new instance of width D and the MLP's ratio to the width."""
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.linears = nn.ModuleDict({m: nn.Linear(width, width) for m in MODALITIES})
@@ -110,12 +99,7 @@ class GuidedPooling(nn.Module):
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
-        """Initialize a new GuidedPooling instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-        """
+        """Initialize a new GuidedPooling instance of width D and h heads."""
         super().__init__()
         self.num_heads = num_heads
         self.norm = nn.LayerNorm(width)
@@ -173,11 +157,7 @@ class MeanPooling(nn.Module):
     """Mean of the patches, whatever the question: the ablation of GuidedPooling."""
 
     def __init__(self, width: int) -> None:
-        """Initialize a new MeanPooling instance.
-
-        Args:
-            width: Width D.
-        """
+        """Initialize a new MeanPooling instance of width D."""
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.pool = nn.Linear(width, width)
@@ -234,12 +214,7 @@ class AdaptiveFusion(nn.Module):
     """Adaptive fusion (AF): weights that blend the experts into one answer."""
 
     def __init__(self, width: int, num_experts: int) -> None:
-        """Initialize a new AdaptiveFusion instance.
-
-        Args:
-            width: Width D.
-            num_experts: Number of experts E.
-        """
+        """Initialize a new AdaptiveFusion instance of width D and E experts."""
         super().__init__()
         size = (num_experts + 1) * width
         self.gate = nn.Sequential(

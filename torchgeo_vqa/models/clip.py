@@ -37,17 +37,9 @@ open_clip.add_model_config(Path(__file__).parent / 'clip_configs')
 
 @register_model
 def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
-    """Small residual network of total stride 8: timm's trunk for :data:`TINY_CLIP`.
+    """Build timm's trunk for :data:`TINY_CLIP`, a small residual network of total stride 8.
 
-    Args:
-        pretrained: Not available, there are no published weights.
-        **kwargs: Additional keyword arguments timm passes to the network.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: If *pretrained* is True.
+    timm passes *kwargs* to the network. There are no pretrained weights (ValueError).
     """
     if pretrained:
         raise ValueError(
@@ -98,11 +90,7 @@ class PairCLIP(nn.Module):
         self.set_heads_trainable(True)
 
     def set_heads_trainable(self, trainable: bool) -> None:
-        """Train or freeze the parts that only embeddings need.
-
-        Args:
-            trainable: Whether they take gradients.
-        """
+        """Train or freeze the parts that only embeddings need."""
         for encoder in self.image_encoders.values():
             set_trainable(encoder.visual, CONTRASTIVE_HEADS, trainable)  # type: ignore[arg-type]
         set_trainable(self.text_encoder.text, ('text_projection',), trainable)
@@ -128,10 +116,9 @@ class PairCLIP(nn.Module):
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of a model that may have more modalities.
+        """Load the state of a model that may have more modalities.
 
-        Args:
-            weights: Its state. Embeddings of positions are resized to the images.
+        Embeddings of positions are resized to the images.
         """
         for modality, encoder in self.image_encoders.items():
             tower = strip_prefix(weights, f'image_encoders.{modality}.')

@@ -107,12 +107,7 @@ class ImageEncoder(nn.Module):
         return rearrange(features, 'b d h w -> b (h w) d')
 
     def compile_tower(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the tower, but not its cache.
-
-        Args:
-            *args: Arguments of :func:`torch.compile`.
-            **kwargs: Keyword arguments of :func:`torch.compile`.
-        """
+        """Compile the tower, but not its cache, with arguments of :func:`torch.compile`."""
         self._patches = torch.compile(self._patches, *args, **kwargs)  # type: ignore[method-assign]
 
     def embed(self, image: Tensor) -> Tensor:
@@ -204,13 +199,7 @@ class TextEncoder(nn.Module):
 
 
 def set_trainable(module: nn.Module, names: tuple[str, ...], trainable: bool) -> None:
-    """Train or freeze parts that a tower may have.
-
-    Args:
-        module: The tower.
-        names: Names of the parts.
-        trainable: Whether they take gradients.
-    """
+    """Train or freeze parts that a tower may have."""
     for name in names:
         part = getattr(module, name, None)
         if part is not None:

@@ -6,7 +6,7 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -152,13 +152,13 @@ def plural(noun: str) -> str:
     # inflect turns an abbreviation into capitals as a whole, such as 'SUVS'
     if last == last.upper():
         return f'{noun}s'
-    return _english().plural_noun(cast('inflect.Word', noun))
+    return _english().plural_noun(noun)
 
 
 @functools.cache
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article, such as ``'an airport'``."""
-    return _english().a(cast('inflect.Word', noun))
+    return _english().a(noun)
 
 
 def yes_no(truth: bool) -> str:
@@ -167,17 +167,7 @@ def yes_no(truth: bool) -> str:
 
 
 def select(names: Sequence[str] | None) -> list[QuestionType]:
-    """Look question types up by name.
-
-    Args:
-        names: Names of types, all of :data:`QUESTION_TYPES` by default.
-
-    Returns:
-        The types.
-
-    Raises:
-        ValueError: If a type is unknown.
-    """
+    """Look question types up by name (defaults to all); raise a ValueError for unknown ones."""
     if names is None:
         return list(QUESTION_TYPES.values())
     if unknown := sorted(set(names) - set(QUESTION_TYPES)):

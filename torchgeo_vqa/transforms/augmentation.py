@@ -122,11 +122,10 @@ class Augmentation:
             *self.sar,
             RandomMissing(p=self.missing_sar),
         ]
-        geometry = RandomDihedral() if self.geometry is True else self.geometry or None
         return PairedAugmentation(
             answers,
             usual_answers=usual_answers,
-            geometry=geometry,
+            geometry=self.geometry,
             optical=[part for part in optical if part.p],
             sar=[part for part in sar if part.p],
             optical_max=self.optical_max or optical_max,

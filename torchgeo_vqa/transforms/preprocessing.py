@@ -60,7 +60,7 @@ def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tenso
 
 
 class Preprocess(nn.Module):
-    """Brings pairs of images to the size and the range that a model was trained on.
+    """Bring pairs of images to the size and the range that a model was trained on.
 
     Shape:
         - ``image_optical`` and ``image_sar``: (C, H, W) or (B, C, H, W), in the units of
