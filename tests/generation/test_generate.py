@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -63,23 +62,6 @@ def annotations(root: Path) -> dict[str, list[list[str]]]:
         if path.exists():
             rows[split] = json.loads(path.read_text(encoding='utf-8'))
     return rows
-
-
-def spawn(args: list[str], cwd: Path) -> subprocess.Popen[str]:
-    """Start the command in a process of its own."""
-    paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-    environment = os.environ | {
-        'PYTHONPATH': os.pathsep.join(paths),
-        'OMP_NUM_THREADS': '1',
-    }
-    return subprocess.Popen(
-        [sys.executable, '-m', 'torchgeo_vqa', 'generate', *args],
-        cwd=cwd,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
 
 
 # --- the real pairs -------------------------------------------------------------------
@@ -210,12 +192,14 @@ def test_real_killed_and_restarted(
 
 @pytest.mark.slow
 def test_real_two_workers(
-    real_args: list[str], real_output: Path, tmp_path: Path
+    start_python: Callable[..., Any],
+    real_args: list[str],
+    real_output: Path,
+    tmp_path: Path,
 ) -> None:
     args = [*real_args[:-1], '2', '--output', str(tmp_path / 'output')]
-    with spawn(args, tmp_path) as process:
-        _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    done = start_python('-m', 'torchgeo_vqa', 'generate', *args).wait()
+    assert done.returncode == 0, done.stderr
     assert contents(tmp_path / 'output') == contents(real_output)
 
 
