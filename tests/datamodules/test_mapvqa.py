@@ -3,8 +3,8 @@
 
 """MapVQADataModule: splits that share no pixel, fresh and true questions, one command."""
 
-import subprocess
-import sys
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_splits_share_no_pixel(module: Any) -> None:
     val, test = seen(module, module.val_sampler), seen(module, module.test_sampler)
     epochs = [list(module.train_sampler) for _ in range(4)]
     train = seen(module, [query for epoch in epochs for query in epoch])
-    measured = seen(module, module._tiles(module.dataset_for('train')))
+    measured = seen(module, module._overview(module.dataset_for('train')))
     assert val.any()
     assert test.any()
     assert not (val & test).any()
@@ -224,7 +224,7 @@ def test_blind_answers_are_the_most_frequent_of_training(module: Any) -> None:
     dataset: MapVQA = module.dataset_for('val')
     counts: dict[str, Counter[str]] = {}
     wordings: dict[str, set[str]] = {}
-    for query in module._tiles(dataset):
+    for query in module._overview(dataset):
         for question in dataset.questions(query):
             counts.setdefault(question.canonical, Counter())[question.answer] += 1
             wordings.setdefault(question.canonical, set()).update(question.wordings)
@@ -241,7 +241,7 @@ def test_balance_leaves_little_to_guess(module: Any) -> None:
     dataset = module.dataset_for('train')
 
     def blind() -> float:
-        ids = real_ids(dataset[query] for query in list(module._tiles(dataset)))
+        ids = real_ids(dataset[query] for query in module._overview(dataset))
         truth = dataset._label_of[dataset.table.codes['answer'][dataset._rows(ids)]]
         return float((dataset.blind_labels(ids).numpy() == truth).mean())
 
@@ -326,6 +326,7 @@ def test_a_map_of_another_crs(make: MakeModule, area: Path, tmp_path: Path) -> N
         ({'block_size': 250}, ValueError, '1 blocks of 250 pixels.*3 splits'),
         ({'patch_size': 300, 'block_size': 300}, ValueError, '0 blocks of 300'),
         ({'fractions': (0.9, 0.1, 0)}, ValueError, 'no block for test'),
+        ({'fractions': (0, 0.5, 0.5)}, ValueError, 'training needs a share'),
         ({'categories': ['ship']}, ValueError, r"\('ship',\) need objects"),
         ({'classes': {1: 'water'}}, ValueError, 'no name'),
         ({'seed': -1}, ValueError, 'seed must not be negative'),
@@ -371,7 +372,10 @@ def test_batches_without_questions_do_not_stop_training(make: MakeModule) -> Non
 
 @pytest.mark.slow
 def test_command_line(
-    area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    area: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_python: Callable[..., Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small = [
@@ -387,13 +391,7 @@ def test_command_line(
         *('--data.block_size', '48', '--data.batch_size', '4'),
         *('--trainer.max_epochs', '1', '--trainer.limit_train_batches', '2', *small),
     ]
-    done = subprocess.run(
-        [sys.executable, '-m', 'torchgeo', 'fit', *fit],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python('-m', 'torchgeo', 'fit', *fit)
     assert done.returncode == 0, done.stderr
     (checkpoint,) = tmp_path.rglob('*.ckpt')
     config = next(tmp_path.rglob('config.yaml'))
@@ -410,3 +408,16 @@ def test_command_line(
     assert len(layer) == len(real_ids(dm.test_dataloader()))
     boxes = {(q[0].start, q[1].start, q[0].stop, q[1].stop) for q in dm.test_sampler}
     assert set(map(tuple, layer.bounds.to_numpy().tolist())) <= boxes
+
+
+def test_documented_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    docs = Path(__file__).parents[2] / 'docs'
+    pages = ('user/own_data.md', 'user/datasets.md', 'tutorials/own_area.ipynb')
+    for page in pages:
+        text = (docs / page).read_text()
+        command = re.search(r'torchgeo (fit [^"\n]*MapVQADataModule[^"\n\\]*)', text)
+        assert command, page
+        with pytest.raises(SystemExit, match='0'):
+            torchgeo_main([*shlex.split(command[1]), '--print_config'])
+        config = yaml.safe_load(capsys.readouterr().out)
+        assert config['data']['init_args']['classes'].endswith('classes.yaml')

@@ -5,9 +5,9 @@
 
 import itertools
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import open_clip
@@ -215,25 +215,25 @@ class TestCLIPTask:
 
 
 @pytest.mark.slow
-def test_command_line(tmp_path: Path) -> None:
+def test_command_line(
+    run_python: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The short names resolve in an empty folder, with no import by the user."""
     command = (
         '-m torchgeo fit --model CLIPTask --data OSVQAMiniDataModule --print_config'
     )
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    monkeypatch.chdir(tmp_path)
+    done = run_python(*command.split())
     assert done.returncode == 0, done.stderr[-2000:]
     assert 'class_path: torchgeo_vqa.trainers.CLIPTask' in done.stdout
 
 
 @pytest.mark.slow
-def test_two_processes(release_root: Path, tmp_path: Path) -> None:
+def test_two_processes(
+    run_python: Callable[..., CompletedProcess[str]], release_root: Path, tmp_path: Path
+) -> None:
     """Every parameter that is trained takes part in every step, as DDP demands."""
     command = f"""
         -m torchgeo fit --model CLIPTask --model.clip tgfnet-tiny
@@ -241,13 +241,6 @@ def test_two_processes(release_root: Path, tmp_path: Path) -> None:
         --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
         --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
     """
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_python(*command.split())
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('--model.pretrained') == 1

@@ -50,17 +50,9 @@ class SplitRule:
             raise ValueError(f'seed must not be negative, got {self.seed}')
 
     def source(self, has_column: bool, files: Sequence[QuestionFile]) -> str:
-        """Decide where the splits of some files come from.
+        """Decide whether splits come from the 'column', the 'file' or a 'draw'.
 
-        Args:
-            has_column: Whether rows have a split.
-            files: The files.
-
-        Returns:
-            'column', 'file' or 'draw'.
-
-        Raises:
-            ValueError: If the files do not have what is asked for.
+        Raise a ValueError if the files do not have what is asked for.
         """
         nameless = [str(file.path) for file in files if file.split is None]
         if self.split == 'auto':

@@ -91,6 +91,8 @@ class MapVQADataModule(MapSource, VQADataModule):
         if self._statistics is not None:
             self.statistics = self._statistics
         verify_fractions(fractions)
+        if not fractions[0]:
+            raise ValueError(f'training needs a share of the blocks, got {fractions}')
         self.block_size = 4 * patch_size if block_size is None else block_size
         self.fractions = tuple(fractions)
         self.seed = seed

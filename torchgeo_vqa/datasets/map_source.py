@@ -95,6 +95,8 @@ class MapSource:
             FileNotFoundError: If a file does not exist.
             ValueError: If there are no images, or *classes* does not name codes.
         """
+        if kwargs and type(self) is MapSource:
+            raise TypeError(f'there is no option {", ".join(sorted(kwargs))}')
         super().__init__(**kwargs)
         if optical is None and sar is None:
             raise ValueError('name an optical or a SAR raster, or both')

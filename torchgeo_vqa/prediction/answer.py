@@ -11,7 +11,7 @@ import open_clip
 import torch
 from torch import Tensor
 
-from ..datasets.vqa_dataset import VQADataset
+from ..datasets import VQADataset
 from ..models import VQAModel, VQAOutput
 from ..models.metadata import Metadata
 from ..transforms import Preprocess
