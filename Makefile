@@ -55,7 +55,7 @@ tutorials: $(INSTALLED)
 	cd docs/tutorials && $(abspath $(BIN))/jupyter execute --inplace *.ipynb
 
 bench: $(INSTALLED)
-	for name in evaluation_speed training_speed loading_speed pair_reading opening distributed feature_caching speed_report; do \
+	for name in evaluation_speed training_speed loading_speed pair_reading opening two_processes feature_caching speed_report; do \
 		$(BIN)/python benchmarks/$$name.py || exit 1; \
 	done
 

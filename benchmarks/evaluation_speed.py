@@ -22,12 +22,12 @@ from typing import Any
 
 import torch
 from open_clip import tokenize
-from side_by_side import RESULTS, in_turn, product_rate, ratio, seconds, write
 from torch import Tensor
 from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 from torchgeo.models import get_model
 
+from side_by_side import RESULTS, in_turn, product_rate, ratio, seconds, write
 from torchgeo_vqa.models import VQAModel, register
 from torchgeo_vqa.sample import CONTEXT_LENGTH
 

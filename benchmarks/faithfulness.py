@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runs import mean_and_spread
-from sample import load
-from side_by_side import ROOT
 from torch import Tensor
 
+from experiment import mean_and_spread
+from sample import load
+from side_by_side import ROOT
 from torchgeo_vqa.metrics import VQAAccuracy
 
 

@@ -37,9 +37,9 @@ CATALOGUE = {
     'tests/faults/test_workers.py': 'worker processes that die',
     'tests/faults/test_determinism.py': 'the same seed twice: fit, test, predict, generate, '
     'convert, the sample; to the bit',
-    'tests/trainers/test_random_state.py': 'training that goes on: the same weights, to '
+    'tests/callbacks/test_random_state.py': 'training that goes on: the same weights, to '
     'the bit',
-    'tests/trainers/test_preemption.py': 'SIGTERM while training',
+    'tests/callbacks/test_preemption.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',
     'tests/test_rate_limit.py': 'too many requests to the page',
     'tests/test_app.py': 'the page: uploads, paths, sizes, addresses outside',

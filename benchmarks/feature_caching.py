@@ -18,8 +18,8 @@ from statistics import median
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from side_by_side import RESULTS, write
 
+from side_by_side import RESULTS, write
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.transforms import Augmentation

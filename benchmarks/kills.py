@@ -29,6 +29,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+
 from opening import make_release
 from side_by_side import ROOT, write
 

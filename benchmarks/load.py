@@ -18,9 +18,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
+
 from opening import NUM_PAIRS, make_release
 from side_by_side import ROOT, write
-
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.trainers import VQATask
 

@@ -25,8 +25,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from side_by_side import RESULTS, ROOT, in_turn, ratio, seconds, write
 
+from side_by_side import RESULTS, ROOT, in_turn, ratio, seconds, write
 from torchgeo_vqa.datamodules import (
     OSVQADataModule,
     PairVQADataModule,

@@ -30,6 +30,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+
 from side_by_side import RESULTS, write
 
 NUM_PAIRS, NUM_QUESTIONS = 6008, 1_036_694

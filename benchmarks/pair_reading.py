@@ -22,9 +22,9 @@ import numpy as np
 import rasterio
 import torch
 from rasterio.transform import from_origin
-from side_by_side import RESULTS, in_turn, ratio, seconds, write
 from torchgeo.datasets import GeoDataset, RasterDataset
 
+from side_by_side import RESULTS, in_turn, ratio, seconds, write
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.samplers import TileSampler
 

@@ -16,8 +16,8 @@ from collections import defaultdict
 from typing import Any
 
 import torch
-from sample import load
 
+from sample import load
 from torchgeo_vqa.datasets import OSVQAMini
 
 

@@ -18,10 +18,10 @@ def load(checkpoint: str) -> tuple[VQATask, OSVQAMiniDataModule]:
     """
     task = VQATask.load_from_checkpoint(checkpoint, map_location='cpu').eval()
     assert task.metadata is not None
-    dm = OSVQAMiniDataModule(modalities=task.metadata['modalities'])
+    dm = OSVQAMiniDataModule(modalities=task.metadata.modalities)
     dm.prepare_data()
-    dm.set_answers(task.metadata['answers'])
-    dm.statistics = task.metadata['statistics']
-    dm.image_size = task.metadata['image_size']
+    dm.set_answers(task.metadata.answers)
+    dm.statistics = task.metadata.statistics
+    dm.image_size = task.metadata.image_size
     dm.setup('test')
     return task, dm

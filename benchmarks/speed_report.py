@@ -75,7 +75,7 @@ def pair_reading(result: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def distributed(result: Mapping[str, Any]) -> Iterator[Row]:
-    """Rows of distributed.py."""
+    """Rows of two_processes.py."""
     two, one = result['pairs_per_second'].values()
     yield (
         'tgfnet_tiny: training by two processes, pairs per second',

@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from evaluation_speed import MODELS, make_batch
-from side_by_side import RESULTS, in_turn, ratio, seconds, write
 from torch import Tensor
 from torchgeo.models import get_model
 
+from evaluation_speed import MODELS, make_batch
+from side_by_side import RESULTS, in_turn, ratio, seconds, write
 from torchgeo_vqa.models import VQAModel, register
 
 NUM_QUESTIONS = 32

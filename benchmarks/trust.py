@@ -21,9 +21,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+
 from sample import load
 from side_by_side import ROOT
-
 from torchgeo_vqa.transforms import Degradation
 
 SEVERITIES: dict[Any, tuple[float, ...]] = {

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from robustness import CLIP, DEGRADATION, FINE_TUNED, HARDENING
-from runs import fine_tune, train_and_test
-from sample import load
 
+from experiment import fine_tune, train_and_test
+from methods import CLIP, DEGRADATION, FINE_TUNED, HARDENING
+from sample import load
 from torchgeo_vqa.models.weights import pack, unpack
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def main() -> None:
     args = parser.parse_args()
     clip = fine_tune(CLIP, args.runs / 'clip', {'seed_everything': 0}, args.threads)
     degradation = {
-        'class_path': 'torchgeo_vqa.trainers.DegradationTest',
+        'class_path': 'torchgeo_vqa.callbacks.DegradationTest',
         'init_args': DEGRADATION,
     }
     options = {
@@ -75,7 +75,10 @@ def main() -> None:
     checkpoint = max((args.runs / 'tgfnet_tiny').rglob('best.ckpt'))
     task, dm = load(str(checkpoint))
     state = task.model.state_dict()
-    content = {'metadata': task.metadata, 'state_dict': pack(state, used_tokens(dm))}
+    content = {
+        'metadata': task.metadata.to_dict(),
+        'state_dict': pack(state, used_tokens(dm)),
+    }
     path = args.output / 'tgfnet_tiny_osvqa_mini.pt'
     torch.save(content, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -20,7 +20,7 @@ extensions = [
 ]
 exclude_patterns = ['_build']
 
-# the class and its __init__, where the arguments are described
+# The docstrings of the class and of its __init__, which describes the arguments.
 autoclass_content = 'both'
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
@@ -29,7 +29,7 @@ autodoc_typehints_description_target = 'documented_params'
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
-# notebooks are shown with the outputs stored in them; the tests run them
+# Notebooks are shown with their stored outputs; the tests run them.
 nb_execution_mode = 'off'
 
 myst_enable_extensions = ['colon_fence', 'deflist']

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from torchgeo_vqa.models import TGFNet_Weights
+from torchgeo_vqa.prediction import Predictor, plot_explanation
 from torchgeo_vqa.synthetic.mini import draw_scene
-from torchgeo_vqa.trainers import VQATask, plot_explanation
 from torchgeo_vqa.transforms import Degradation
 
 FIGURE = Path(__file__).parent / '_static' / 'explanation.png'
@@ -29,8 +29,8 @@ def main(path: Path = FIGURE) -> None:
     batch = {'image_optical': torch.from_numpy(optical).float()[None]}
     batch = Degradation('cloud', COVER)(batch, torch.tensor([0]))
     cloudy, radar = batch['image_optical'][0], torch.from_numpy(sar)
-    task = VQATask.from_weights(TGFNet_Weights.TINY_OSVQA_MINI)
-    explanation = task.explain(cloudy, radar, QUESTION)
+    predictor = Predictor.from_weights(TGFNet_Weights.TINY_OSVQA_MINI)
+    explanation = predictor.explain(cloudy, radar, QUESTION)
     path.parent.mkdir(parents=True, exist_ok=True)
     plot_explanation(explanation, cloudy, radar).savefig(path, dpi=90)
 

@@ -37,7 +37,7 @@ def main(path: Path = SHEET) -> None:
     while any(len(pairs) < PAIRS for pairs in shown.values()):
         scene, optical, sar = draw_scene(f'test_{index:05d}')
         index += 1
-        # places where something is to be seen
+        # only scenes with several classes and objects
         pairs = shown[str(scene.condition)]
         if len(pairs) < PAIRS and len(scene.present) >= 2 and len(scene.objects) >= 3:
             pairs.append((optical, sar))

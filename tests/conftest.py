@@ -4,10 +4,14 @@
 """Fixtures for all tests."""
 
 import json
+import multiprocessing
 import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from subprocess import CompletedProcess, TimeoutExpired
 from typing import Any
 
 import numpy as np
@@ -47,6 +51,117 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('cache')
     os.environ['TORCHGEO_VQA_CACHE'] = str(path)
     return path
+
+
+# --- processes ------------------------------------------------------------------------
+
+#: What a forked process does first: its arguments are those of Python itself.
+FORKED = """
+import multiprocessing, os, runpy, sys
+multiprocessing.set_start_method(None, force=True)  # what a new process has
+os.dup2(stdout.fileno(), 1)
+os.dup2(stderr.fileno(), 2)
+stdout.close()
+stderr.close()
+os.environ.clear()
+os.environ.update(environment)
+flag, *arguments = arguments
+if flag == '-c':
+    code, sys.argv = arguments[0], ['-c', *arguments[1:]]
+    exec(code, {'__name__': '__main__'})
+elif flag == '-m':
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name='__main__', alter_sys=True)
+else:
+    sys.argv = [flag, *arguments]
+    runpy.run_path(flag, run_name='__main__')
+"""
+
+
+class PythonProcess:
+    """A process that runs ``python <arguments>``, forked from one with all imports.
+
+    It starts at once, where a new one imports for six seconds. It has the state of a
+    process that has imported the package and done nothing else.
+    """
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        """Start a process.
+
+        Args:
+            *arguments: Arguments of Python: ``-c <code>``, ``-m <module>`` or a script,
+                and what follows.
+            **environment: Environment variables beside those of this process.
+        """
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload(['torchgeo.main', 'torchgeo_vqa.cli'])
+        # pipes, since files would count where a test limits the size of files
+        (out, stdout), (err, stderr) = (context.Pipe(duplex=False) for _ in range(2))
+        names: dict[str, Any] = {
+            'arguments': arguments,
+            'environment': {**os.environ, **environment},
+            'stdout': stdout,
+            'stderr': stderr,
+        }
+        self.args = arguments
+        self.process = context.Process(target=exec, args=(FORKED, names))
+        self.process.start()
+        stdout.close()
+        stderr.close()
+        pool = ThreadPoolExecutor(2)
+        self.printed = [pool.submit(self._read, pipe) for pipe in (out, err)]
+
+    @staticmethod
+    def _read(pipe: Connection) -> str:
+        with pipe, open(pipe.fileno(), closefd=False) as file:
+            return file.read()
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while it runs."""
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def wait(self, timeout: float = 300) -> CompletedProcess[str]:
+        """Return the exit status and what was printed, once nobody prints any more."""
+        self.process.join(timeout)
+        if self.process.is_alive():
+            self.process.kill()
+            raise TimeoutExpired(self.args, timeout)
+        status = self.process.exitcode
+        assert status is not None
+        stdout, stderr = (future.result(timeout) for future in self.printed)
+        return CompletedProcess(self.args, status, stdout, stderr)
+
+
+@pytest.fixture(scope='session')
+def start_python() -> Callable[..., PythonProcess]:
+    """Function that starts Python in the background, see `PythonProcess`."""
+
+    def start(*arguments: object, **environment: str) -> PythonProcess:
+        return PythonProcess(*map(str, arguments), **environment)
+
+    return start
+
+
+@pytest.fixture(scope='session')
+def run_python(
+    start_python: Callable[..., PythonProcess],
+) -> Callable[..., CompletedProcess[str]]:
+    """Function that runs Python and waits for its end, see `PythonProcess`."""
+
+    def run(
+        *arguments: object, timeout: float = 300, **environment: str
+    ) -> CompletedProcess[str]:
+        return start_python(*arguments, **environment).wait(timeout)
+
+    return run
+
+
+# --- images and releases --------------------------------------------------------------
 
 
 @pytest.fixture(scope='session')

@@ -6,14 +6,17 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import open_clip
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from torchgeo.main import main
 
 import torchgeo_vqa.datasets.osvqamini
@@ -95,7 +98,7 @@ def check_test(out: str, num_questions: int) -> None:
     'option',
     [
         f'--config {DEGRADATION}',
-        '--trainer.callbacks+=torchgeo_vqa.trainers.DegradationTest',
+        '--trainer.callbacks+=torchgeo_vqa.callbacks.DegradationTest',
     ],
     ids=('config', 'callback'),
 )
@@ -144,26 +147,64 @@ def test_python_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out
 
 
+@pytest.fixture(scope='module')
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a CLIP that is ViT-B-16 with two narrow layers in each tower."""
+    config = {
+        'embed_dim': 64,
+        'vision_cfg': {'image_size': 224, 'layers': 2, 'width': 64, 'patch_size': 16},
+        'text_cfg': {'context_length': 77, 'width': 64, 'heads': 2, 'layers': 2},
+    }
+    path = tmp_path_factory.mktemp('clip') / 'small-ViT-16.json'
+    path.write_text(json.dumps(config))
+    open_clip.add_model_config(path)
+    return path.stem
+
+
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_configs_run(folder: Path, path: Path) -> None:
+def test_configs_run(folder: Path, path: Path, small_clip: str) -> None:
     options = '--trainer.fast_dev_run 1 --data.batch_size 1'
     if path.stem == 'osvqa':
         OSVQAMini()
         (root,) = (folder / 'cache').glob('osvqa_mini*')
         options += f' --data.root {root} --data.num_workers 0'
-        # a smaller CLIP, and no weights, which a test cannot download
-        options += ' --model.pretrained null --model.model_args.clip ViT-S-16-alt'
+        # no weights, which a test cannot download
+        options += f' --model.pretrained null --model.model_args.clip {small_clip}'
     torchgeo(f'torchgeo fit --config {path} {options}')
 
 
-def test_full_model_on_real_pairs(
-    real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_full_size(run_python: Callable[..., CompletedProcess[str]]) -> None:
+    """In a process of its own, and in half the bytes of its 250 million parameters."""
+    config = yaml.safe_load((QUICKSTART.parent / 'osvqa.yaml').read_text())
+    args = config['model']['init_args']['model_args']
+    script = f"""
+import open_clip, torch
+from torchgeo_vqa.models import tgfnet
+torch.set_default_dtype(torch.bfloat16)
+model = tgfnet(5, **{args}).eval()
+images = {{'image_optical': torch.zeros(1, 3, 224, 224)}}
+images['image_sar'] = torch.zeros(1, 2, 224, 224)
+question = open_clip.tokenize(['Is there a ship?', 'Is there water?'])[None]
+with torch.no_grad():
+    print(tuple(model({{**images, 'question': question}}).logits.shape))
+print(sum(p.numel() for p in model.parameters()) // 10**6)
+"""
+    done = run_python('-c', script)
+    assert done.stdout.splitlines() == ['(2, 5)', '251'], done.stderr
+
+
+def test_real_pairs(
+    real_root: Path, small_clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Commands of a newcomer with OSVQA: the whole of TGFNet but for CLIP's depth."""
     monkeypatch.chdir(tmp_path)
     data = f'--data OSVQADataModule --data.root {real_root} --data.batch_size 1'
     limits = '--trainer.max_steps 2 --trainer.num_sanity_val_steps 0'
     limits += ' --trainer.limit_val_batches 1'
-    out = torchgeo(f'torchgeo fit --model tgfnet {data} {limits}')
+    clip = f"--model.model_args '{{clip: {small_clip}}}'"
+    # What a user can act on is shown, other than what only libraries can
+    with pytest.warns(UserWarning, match='starts from random weights'):
+        out = torchgeo(f'torchgeo fit --model tgfnet {clip} {data} {limits}')
     (command,) = re.findall(r'torchgeo test .*', out)
     out = torchgeo(f'{command} --trainer.limit_test_batches 1')
     assert 'modality_quality' in out

@@ -54,7 +54,7 @@ def test_page_runs(
             assert '4 of 5 rows taken' in output
             assert 'missing image: 1, first at questions.csv:6' in output
         assert Path('data').exists() == ('--dry_run' not in command)
-        assert 'missing image' in Path('refused.csv').read_text()
+        assert 'missing image' in Path('rejected.csv').read_text()
     for root in ('data/fields', 'data/generated'):
         assert len(OSVQA(root).table) > 0
     found = {path.name for path in Path('data/generated').iterdir()} - {'images'}

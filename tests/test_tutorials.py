@@ -3,6 +3,7 @@
 
 """Tests of the tutorials: their notebooks are run, on less data than a reader's."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -14,11 +15,11 @@ FOLDER = Path(__file__).parents[1] / 'docs/tutorials'
 #: What the cell tagged 'parameters' is replaced by.
 SCENES = "num_scenes = {'train': 40, 'val': 8, 'test': 12}"
 SMALL = {
-    'explanations': 'num_places = 6',
-    'first_answer': 'place = 5',
+    'explanations': 'num_locations = 6',
+    'first_answer': 'location = 5',
     'many_gpus': "num_scenes, max_epochs = '{train: 40, val: 8, test: 5}', 1",
     'osvqa': f'from pathlib import Path\nroot, max_epochs = Path("data"), 1\n{SCENES}',
-    'own_area': 'from pathlib import Path\narea, num_patches, max_epochs = Path("area"), 80, 1',
+    'own_area': 'from pathlib import Path\narea, length, max_epochs = Path("area"), 32, 1',
     'own_project': f'max_epochs = 1\n{SCENES}',
     'robustness': SCENES,
 }
@@ -48,14 +49,31 @@ def test_tutorial_shows_a_whole_run(name: str) -> None:
     assert '/site-packages/' not in str(outputs)
 
 
+@pytest.fixture(scope='module')
+def kernel() -> Iterator[NotebookClient]:
+    """One kernel for all notebooks, since a new one imports PyTorch for seconds."""
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=600)
+    with client.setup_kernel():
+        yield client
+
+
 @pytest.mark.parametrize('name', SMALL)
-def test_tutorial_runs(name: str, tmp_path: Path) -> None:
+def test_tutorial_runs(name: str, kernel: NotebookClient, tmp_path: Path) -> None:
     notebook = nbformat.read(FOLDER / f'{name}.ipynb', as_version=4)
     (parameters,) = tagged(notebook, 'parameters')
     names = {line.split(' =')[0] for line in parameters.source.splitlines()}
     assert all(parameter in SMALL[name] for parameter in names)
     parameters.source = SMALL[name]
-    client = NotebookClient(
-        notebook, timeout=600, resources={'metadata': {'path': str(tmp_path)}}
-    )
-    client.execute()
+    # As in a new kernel: an empty folder, no open figures, no names
+    fresh = f"""
+import os
+from matplotlib import pyplot
+os.chdir({str(tmp_path)!r})
+pyplot.close('all')
+%reset -f
+"""
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(fresh))
+    kernel.nb = notebook
+    kernel.reset_execution_trackers()
+    for index, cell in enumerate(notebook.cells):
+        kernel.execute_cell(cell, index)

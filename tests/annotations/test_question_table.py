@@ -4,7 +4,6 @@
 """Tests of the question table."""
 
 import json
-import os
 import pickle
 import re
 from pathlib import Path
@@ -18,9 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip import tokenize
 
-from torchgeo_vqa.annotations import question_table, table_cache
+from torchgeo_vqa.annotations import QuestionTable
 from torchgeo_vqa.annotations.question_table import COLUMNS, decode
-from torchgeo_vqa.datasets import QuestionTable
 
 ROWS = [
     ['b', 'count', 'How many ships?', '2'],
@@ -112,59 +110,6 @@ class TestRead:
             QuestionTable.read(path, on_error='skip')
 
 
-class TestCache:
-    def test_is_used(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        expected = columns(QuestionTable.read(path))
-        assert [p.name for p in (path.parent / '.cache').iterdir()] == [
-            'all_train_annotation.table'
-        ]
-        monkeypatch.setattr(question_table, '_parse', never)
-        assert columns(QuestionTable.read(path)) == expected
-
-    def test_is_rebuilt_when_the_source_changes(self, path: Path) -> None:
-        QuestionTable.read(path)
-        stat = path.stat()
-        path.write_text(json.dumps(ROWS).replace('yes', 'Yes'))
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-        assert columns(QuestionTable.read(path))[3][1] == 'Yes'
-
-    def test_is_rebuilt_when_broken(self, path: Path) -> None:
-        expected = columns(QuestionTable.read(path))
-        cache = path.parent / '.cache/all_train_annotation.table'
-        whole = cache.read_bytes()
-        cache.write_bytes(whole[: len(whole) // 2])
-        assert columns(QuestionTable.read(path)) == expected
-        assert cache.read_bytes() == whole
-
-    @pytest.mark.parametrize('how', ['mode', 'file'])
-    def test_read_only_folder(
-        self, path: Path, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        user = tmp_path.parent / f'{tmp_path.name}-user'
-        monkeypatch.setenv('TORCHGEO_VQA_CACHE', str(user))
-        if how == 'mode':
-            tmp_path.chmod(0o555)
-        else:  # nothing can be written below a file
-            (tmp_path / '.cache').write_text('')
-        expected = columns(QuestionTable.read(path))
-        tmp_path.chmod(0o755)
-        assert not (tmp_path / '.cache').is_dir()
-        assert len(list(user.glob('question_tables/*.table'))) == 1
-        monkeypatch.setattr(question_table, '_parse', never)
-        assert columns(QuestionTable.read(path)) == expected
-
-    def test_is_written_whole_or_not(
-        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def full(*args: Any) -> None:
-            raise OSError('disk full')
-
-        monkeypatch.setenv('TORCHGEO_VQA_CACHE', str(tmp_path / 'user'))
-        monkeypatch.setattr(table_cache.os, 'replace', full)
-        assert len(QuestionTable.read(path)) == 4
-        assert not [p for p in tmp_path.rglob('*') if p.is_file() and p != path]
-
-
 class TestTable:
     def test_rows(self, path: Path) -> None:
         table = QuestionTable.read(path)
@@ -205,3 +150,9 @@ class TestTable:
         table = QuestionTable.read(path)
         assert len(QuestionTable.read(path)) == len(table) == 0
         assert columns(table) == [[], [], [], []]
+
+    def test_pickle_without_tokens(self, path: Path) -> None:
+        table = QuestionTable.read(path)
+        size = len(pickle.dumps(table))
+        table.tokens(np.arange(len(table)))
+        assert len(pickle.dumps(table)) == size

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from lightning.pytorch import Trainer
 
+from torchgeo_vqa.callbacks import PredictionWriter
 from torchgeo_vqa.datamodules import OSVQADataModule
-from torchgeo_vqa.trainers import PredictionWriter, VQATask
+from torchgeo_vqa.trainers import VQATask
 
 
 def predict(root: Path, folder: Path, filename: str) -> OSVQADataModule:
@@ -49,7 +50,7 @@ def test_layer(
     outlines = dataset.index.set_index('image').geometry
     assert layer['location'].nunique() == 3
     for row in layer.itertuples():
-        assert row.geometry.equals(outlines[row.place])
+        assert row.geometry.equals(outlines[row.location])
     if path.suffix == '.parquet':
         # a plain reader finds the columns too
         assert set(pd.read_parquet(path)['answer']) <= set(dm.answers)

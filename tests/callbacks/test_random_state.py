@@ -12,8 +12,10 @@ import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from torchgeo_vqa.callbacks import RandomState
 from torchgeo_vqa.datamodules import OSVQADataModule
-from torchgeo_vqa.trainers import RandomState, VQATask
+from torchgeo_vqa.trainers import VQATask
+from torchgeo_vqa.transforms import Augmentation
 
 EPOCHS = 3
 
@@ -46,7 +48,10 @@ def train(
     seed_everything(0 if ckpt is None else 99)
     task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3, model_args={'dropout': 0.5})
     dm = OSVQADataModule(
-        root=str(root), batch_size=2, questions_per_sample=2, cloud=0.5, speckle=0.5
+        root=str(root),
+        batch_size=2,
+        questions_per_sample=2,
+        augmentation=Augmentation(cloud=0.5, speckle=0.5),
     )
     drawn = Drawn(stop_after)
     trainer = Trainer(

@@ -11,7 +11,6 @@ from torchgeo.datasets.utils import Sample, stack_samples
 
 from torchgeo_vqa.datamodules.collate import PairCollate
 from torchgeo_vqa.sample import PADDING
-from torchgeo_vqa.transforms import resize
 
 
 def make_sample(num_real: int, num_slots: int, size: int = 8) -> Sample:
@@ -67,26 +66,6 @@ def test_sizes() -> None:
     samples[1]['image_optical'] = torch.rand(2, 8, 8)
     with pytest.raises(ValueError, match='same bands'):
         PairCollate(8)(samples)
-
-
-def test_resize_averages_when_it_shrinks() -> None:
-    # A checkerboard without anti-aliasing becomes black or white.
-    board = (torch.arange(64)[:, None] + torch.arange(64)) % 2
-    small = resize(board[None].float(), 16)
-    assert small.shape == (1, 16, 16)
-    torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.02, rtol=0)
-    # A plane stays a plane.
-    plane = torch.arange(32.0).repeat(2, 3, 32, 1)
-    middle = resize(plane, 64)[..., 4:-4]
-    torch.testing.assert_close(
-        middle, (torch.arange(64) / 2 - 0.25)[4:-4].expand_as(middle)
-    )
-
-
-def test_resize_leaves_alone() -> None:
-    image = torch.rand(3, 8, 8)
-    assert resize(image, 8) is image
-    assert resize(image, None) is image
 
 
 def test_pickle() -> None:

@@ -1,18 +1,20 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Tests that any dataset of questions trains like any other."""
+"""Any dataset of questions trains like any other, and tells a task its vocabulary."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer, seed_everything
 
 from torchgeo_vqa.datamodules import (
     BigEarthNetTextDataModule,
+    OSVQAMiniDataModule,
     PairVQADataModule,
     RSVQAHRDataModule,
     RSVQALRDataModule,
@@ -34,6 +36,19 @@ CASES: list[tuple[type[PairVQADataModule], str, tuple[str, ...], str, int]] = [
         5,
     ),
 ]
+
+
+NUM_SCENES = {'train': 24, 'val': 5, 'test': 3}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('mini')
+
+
+@pytest.fixture
+def mini(folder: Path) -> OSVQAMiniDataModule:
+    return OSVQAMiniDataModule(str(folder), num_scenes=NUM_SCENES, batch_size=4)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +82,8 @@ def test_trains_and_tests(
     assert trainer.global_step == 2
     trainer.test(task, datamodule=dm, verbose=False)
     assert task.metadata is not None
-    assert tuple(task.metadata['modalities']) == modalities
-    assert task.metadata['sar_channels'] == 2 * ('sar' in modalities)
+    assert task.metadata.modalities == modalities
+    assert task.metadata.sar_channels == 2 * ('sar' in modalities)
     (path,) = tmp_path.glob('lightning_logs/*/test_metrics.json')
     report = json.loads(path.read_text())
     assert report['num_questions'] == num_questions
@@ -77,31 +92,6 @@ def test_trains_and_tests(
     printed = ' '.join(capsys.readouterr().out.split())
     title = f'Test, {convention} (' if convention else 'Test ('
     assert f'{title}{num_questions} questions)' in printed
-
-
-def test_conventions_differ(rsvqalr_root: Path) -> None:
-    ranges = RSVQALRDataModule(root=str(rsvqalr_root))
-    exact = RSVQALRDataModule(root=str(rsvqalr_root), buckets=False)
-    assert 'between 1 and 10' in ranges.answers
-    assert '7' in exact.answers
-    assert exact.convention == 'counts as integers'
-
-
-@pytest.mark.parametrize(
-    ('dm_class', 'name', 'split'),
-    [
-        (RSVQAHRDataModule, 'rsvqahr', 'test_phili'),
-        (BigEarthNetTextDataModule, 'bigearthnettext', 'bench'),
-    ],
-)
-def test_second_test_split(
-    dm_class: Any, name: str, split: str, request: pytest.FixtureRequest
-) -> None:
-    root = str(request.getfixturevalue(f'{name}_root'))
-    dm = dm_class(root=root, test_split=split, predict_split=split)
-    assert dm.dataset_for('test').split == split
-    assert dm.dataset_for('predict').split == split
-    assert dm.dataset_for('val').split == 'val'
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
@@ -125,14 +115,37 @@ def test_command_line(dm_class: type[PairVQADataModule]) -> None:
     assert dm.kwargs['num_answers'] == 9
 
 
-def test_download_is_passed_on(
-    rsvqalr_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    monkeypatch.setattr(
-        'torchgeo_vqa.datasets.RSVQALR._download', lambda self: asked.append(self.root)
-    )
-    empty = rsvqalr_root.parent / 'empty'
-    with pytest.raises(FileNotFoundError):
-        RSVQALRDataModule(root=str(empty), download=True).prepare_data()
-    assert asked == [str(empty)]
+def test_interface(mini: OSVQAMiniDataModule) -> None:
+    dm = mini
+    dm.setup('fit')
+    assert len(dm.question_types) == 16
+    assert dm.groups == ('clear', 'cloudy', 'dark')
+    assert dm.modalities == ('optical', 'sar')
+    assert dm.sar_channels == 2
+    assert dm.image_size is None
+    assert dm.answers == dm.dataset_for('val').answers
+    assert len(dm.dataset_for('test')) == NUM_SCENES['test']
+    ids = torch.tensor([3, 0])
+    blind = dm.dataset_for('val').blind_labels(ids)
+    assert torch.equal(dm.blind_labels('val', ids), blind)
+    with pytest.raises(ValueError, match="'predict', got 'fit'"):
+        dm.dataset_for('fit')  # type: ignore[arg-type]
+
+
+def test_vocabulary_is_settable(mini: OSVQAMiniDataModule) -> None:
+    dm = mini
+    dm.setup('fit')
+    every = torch.arange(len(dm.dataset_for('val').table))
+    _ = dm.paired_augmentation, dm.blind_labels('val', every)
+    dm.set_answers(['forest', 'no', 'yes'])
+    assert dm.answers == ('forest', 'no', 'yes')
+    assert dm.dataset_for('test').answers == dm.answers
+    assert dm.blind_labels('val', every).max() <= 3
+    batch = next(iter(dm.val_dataloader()))
+    ids = batch['question_id'][batch['question_id'] >= 0]
+    known = [
+        dm.answers.index(a) if a in dm.answers else 3
+        for a in dm.dataset_for('val').answer_text(ids)
+    ]
+    assert batch['label'][batch['label'] >= 0].tolist() == known
+    assert dm.paired_augmentation._table.shape[-1] == 3 + 2

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from torchgeo_vqa.datamodules import statistics
 from torchgeo_vqa.datamodules.statistics import check_statistics, compute_statistics
-from torchgeo_vqa.transforms import normalize
 
 
 class Images(dict[int, dict[str, Tensor]]):
@@ -53,7 +52,7 @@ def test_matches_numpy(images: Images) -> None:
 
 
 def test_subsample(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, 'NUM_PLACES', 5)
+    monkeypatch.setattr(statistics, 'NUM_LOCATIONS', 5)
     assert compute(images) == compute(Images({i: images[i] for i in range(0, 10, 2)}))
 
 
@@ -80,21 +79,6 @@ def test_band_without_data() -> None:
     sar[1] = float('nan')
     with pytest.raises(ValueError, match='band 1 of the sar images'):
         compute(Images({0: {'image_sar': sar}}), ('sar',))
-
-
-def test_normalize(images: Images) -> None:
-    result = compute(images)
-    batch = torch.stack([sample['image_sar'] for sample in images.values()])
-    output = normalize(batch, result['sar'])
-    assert (output[:, 0, 0, 0] == 0).all()
-    assert (output[:, 1, 1, 1] == 0).all()
-    pixels = output[:, :, 2:].transpose(0, 1).flatten(1)
-    torch.testing.assert_close(pixels.mean(1), torch.zeros(2), atol=0.05, rtol=0)
-    torch.testing.assert_close(pixels.std(1), torch.ones(2), atol=0.05, rtol=0)
-    mean, std = result['sar']['mean'][1], result['sar']['std'][1]
-    torch.testing.assert_close(output[3, 1, 4, 4], (batch[3, 1, 4, 4] - mean) / std)
-    with pytest.raises(ValueError, match='2 bands, the images have 3'):
-        normalize(torch.rand(1, 3, 4, 4), result['sar'])
 
 
 @pytest.mark.parametrize(

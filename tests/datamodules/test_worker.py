@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from torchgeo_vqa.datamodules import OSVQADataModule, start_worker
@@ -46,14 +46,20 @@ def test_garbage_collector_leaves_shared_memory_alone() -> None:
     assert gc.get_freeze_count() == before
 
 
-def test_lightning_seeds_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv('PL_SEED_WORKERS', '1')
+@pytest.mark.parametrize('seeded', ['0', '1'])
+def test_ranks_draw_differently_if_lightning_seeds_workers(
+    seeded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch alone seeds workers of all ranks alike, because they share a seed."""
+    monkeypatch.setenv('PL_SEED_WORKERS', seeded)
     drawn = []
-    for _ in range(2):
-        seed_everything(3, workers=True)
+    for rank in (0, 0, 1):
+        monkeypatch.setattr(rank_zero_only, 'rank', rank)
+        torch.manual_seed(3)
         drawn.append([number for _, number in probe()])
-    assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == 2
+    assert drawn[0] == drawn[1]
+    assert (drawn[0] == drawn[2]) == (seeded == '0')
 
 
 def test_data_modules_start_workers_so(release_root: Path) -> None:

@@ -27,7 +27,6 @@ from torchgeo.datasets import (
 from torchgeo.datasets.utils import GeoSlice, Sample
 
 from torchgeo_vqa.datasets import OSVQA
-from torchgeo_vqa.datasets.pair_union import PairUnion, merge_pairs
 from torchgeo_vqa.samplers import TileSampler
 
 WritePairs = Callable[..., Path]
@@ -393,54 +392,6 @@ class TestCombined:
             for key in ('question', 'question_id', 'group', 'label'):
                 torch.testing.assert_close(sample[key], expected[key])
         stack_samples([both[tile] for tile in tiles])
-
-    def test_union_with_another_kind(
-        self, dataset: OSVQA, optical: RasterDataset
-    ) -> None:
-        both = dataset | optical
-        assert not isinstance(both, PairUnion)
-        (tile, *_) = TileSampler(both)
-        torch.testing.assert_close(both[tile]['image'], both[tile]['image_optical'])
-
-    def test_union(self, release_root: Path) -> None:
-        parts = [OSVQA(release_root, split) for split in ('train', 'val', 'test')]  # type: ignore[arg-type]
-        both = parts[0] | parts[1] | parts[2]
-        tiles = list(TileSampler(both))
-        assert len(tiles) == 11
-        expected = [part[tile] for part in parts for tile in TileSampler(part)]
-        found = [both[tile] for tile in tiles]
-        torch.testing.assert_close(found, expected)
-        stack_samples(found)
-
-    def test_union_of_mosaics(self, release_root: Path) -> None:
-        train, val = OSVQA(release_root), OSVQA(release_root, 'val')
-        sample = (train | val)[:, :]
-        # SAR is below the 0 of missing pixels
-        expected = (train | val)[:]['image_sar']
-        bounds = (train | val).bounds
-        for part in (train, val):
-            alone = part[bounds]['image_sar']
-            covered = (alone != 0).all(dim=0)
-            torch.testing.assert_close(expected[:, covered], alone[:, covered])
-        ids = sample['question_id'][sample['question_id'] >= 0]
-        assert len(ids) == len(train.table) + len(val.table)
-        with pytest.raises(IndexError):
-            (train | val)[0.0:1.0]
-
-    def test_merged_questions(self) -> None:
-        def sample(ids: list[int]) -> Sample:
-            column = torch.tensor(ids)
-            question = (column.clamp(min=-1) + 1)[:, None].repeat(1, 3)
-            return {'question': question, 'question_id': column}
-
-        merged = merge_pairs([sample([4, 2, -1]), sample([7, -1]), sample([-1, -1])])
-        assert merged['question_id'].tolist() == [4, 2, 7]
-        assert merged['question'][:, 0].tolist() == [5, 3, 8]
-        merged = merge_pairs([sample([4, 2]), sample([7])])
-        assert merged['question_id'].tolist() == [4, 2, 7]
-        merged = merge_pairs([sample([4, -1, -1]), sample([7])])
-        assert merged['question_id'].tolist() == [4, 7, -1]
-        assert merged['question'][:, 0].tolist() == [5, 8, 0]
 
     def test_pieces_have_no_questions(self, release_root: Path) -> None:
         dataset = OSVQA(release_root)

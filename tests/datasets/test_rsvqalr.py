@@ -17,7 +17,6 @@ import rasterio
 from torchgeo.datasets import DatasetNotFoundError
 
 from torchgeo_vqa.datasets import RSVQALR, PairVQA, zenodo
-from torchgeo_vqa.datasets.rsvqa import parse_annotations
 from torchgeo_vqa.samplers import TileSampler
 
 Row = tuple[str, str, str, str]
@@ -267,15 +266,10 @@ class TestErrors:
             RSVQALR(root)
 
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        files = [
-            root / f'LR_split_train_{kind}.json'
-            for kind in ('questions', 'answers', 'images')
-        ]
-        expected, _ = parse_annotations(files, 'id', 'raise')
-        monkeypatch.setattr('torchgeo_vqa.datasets.rsvqa._BATCH', 7)
-        table, num_malformed = parse_annotations(files, 'id', 'raise')
-        assert table.to_pydict() == expected.to_pydict()
-        assert num_malformed == 0
+        expected = asked_rows(RSVQALR(root, buckets=False))
+        shutil.rmtree(root / '.cache')
+        monkeypatch.setattr('torchgeo_vqa.annotations.columns._BATCH', 7)
+        assert asked_rows(RSVQALR(root, buckets=False)) == expected
 
 
 class TestDownload:

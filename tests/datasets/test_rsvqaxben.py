@@ -262,7 +262,7 @@ class TestErrors:
 
     def test_no_partner(self, root: Path) -> None:
         shutil.rmtree(next(root.glob('BigEarthNet-S1-v1.0/*_1_2')))
-        with pytest.raises(FileNotFoundError, match='as its corresponding_s2_patch'):
+        with pytest.raises(FileNotFoundError, match='no corresponding_s2_patch says'):
             RSVQAxBEN(root)
 
 

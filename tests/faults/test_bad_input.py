@@ -5,8 +5,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -312,18 +310,18 @@ def test_vocabulary_of_one_answer(release: Release) -> None:
     assert OSVQA(release.root).answers == ('yes',)
 
 
-def test_cache_that_cannot_be_written(release: Release, tmp_path: Path) -> None:
+def test_cache_that_cannot_be_written(
+    release: Release, run_python: Callable[..., Any]
+) -> None:
     """As on a full disk: the dataset opens, and nothing half written stays."""
-    script = tmp_path / 'script.py'
-    script.write_text(
+    script = (
         'import resource, signal, sys\n'
         'from torchgeo_vqa.datasets import OSVQA\n'
         'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
         'resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n'
         'print(len(OSVQA(sys.argv[1]).table))\n'
     )
-    command = [sys.executable, str(script), str(release.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python('-c', script, release.root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == '36'
     assert {p.suffix for p in (release.root / 'annotations').rglob('*.*')} <= {

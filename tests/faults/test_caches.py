@@ -5,9 +5,9 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,15 +44,14 @@ def cache_of(annotation: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_other_processes_write_it(annotation: Path) -> None:
+def test_other_processes_write_it(
+    annotation: Path, start_python: Callable[..., Any]
+) -> None:
     """None ever reads half of a file, and nothing but the cache stays."""
-    command = [sys.executable, '-c', OPEN, str(annotation)]
-    processes = [
-        subprocess.Popen([*command, str(i)], stderr=subprocess.PIPE) for i in range(4)
-    ]
+    processes = [start_python('-c', OPEN, annotation, i) for i in range(4)]
     for process in processes:
-        _, said = process.communicate(timeout=600)
-        assert process.returncode == 0, said.decode()
+        done = process.wait()
+        assert done.returncode == 0, done.stderr
     assert len(QuestionTable.read(annotation)) == 3000
     assert cache_of(annotation).suffix == '.table'
 

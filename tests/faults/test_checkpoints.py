@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
-from torchgeo_vqa.prediction.area import load_task
+from torchgeo_vqa.prediction import Predictor
 from torchgeo_vqa.trainers import VQATask
 
 
@@ -53,7 +53,7 @@ def checkpoint(release_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def run(how: str, path: Path, root: Path, task: Any = None) -> None:
     """Read a checkpoint in one of the ways that there are."""
     if how == 'ask':
-        load_task(path)
+        Predictor.from_checkpoint(path)
     elif how == 'clip':
         tgfnet_tiny(5, pretrained=str(path))
     else:

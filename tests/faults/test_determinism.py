@@ -4,6 +4,7 @@
 """The same seed on the same machine gives the same result, to the bit."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,24 +12,90 @@ from pathlib import Path
 import pytest
 import torch
 
-#: All that is random in training: dropout, augmentation, the draw of questions.
-OPTIONS = (
-    *('--model', 'VQATask', '--model.model', 'tgfnet_tiny', '--model.lr', '1e-3'),
-    *('--model.model_args', '{dropout: 0.3}', '--seed_everything', '3'),
-    *('--data', 'OSVQADataModule', '--data.batch_size', '2'),
-    *('--data.questions_per_sample', '3', '--data.augmentation.cloud', '0.5'),
-    *('--data.augmentation.low_light', '0.5'),
-    *('--data.augmentation.speckle', '0.5'),
-    *('--trainer.accelerator', 'cpu', '--trainer.max_epochs', '2'),
-    *('--trainer.enable_progress_bar', 'false'),
-)
+pytestmark = pytest.mark.slow
+
+#: Everything that draws random numbers, in one process. In training these are dropout,
+#: augmentation and the draw of questions.
+SCRIPT = """
+import sys
+from pathlib import Path
+
+release, maps, folder, num_workers = *map(Path, sys.argv[1:4]), sys.argv[4]
 
 
-def run(*args: str) -> None:
-    """Run a command line in a process of its own."""
-    command = [sys.executable, '-m', *args]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+def train(name, loader_workers):
+    from torchgeo.main import main
+
+    root = folder / name
+    options = [
+        *('--model', 'VQATask', '--model.model', 'tgfnet_tiny', '--model.lr', '1e-3'),
+        *('--model.model_args', '{dropout: 0.3}', '--seed_everything', '3'),
+        *('--data', 'OSVQADataModule', '--data.batch_size', '2'),
+        *('--data.root', str(release), '--data.num_workers', loader_workers),
+        *('--data.questions_per_sample', '3', '--data.augmentation.cloud', '0.5'),
+        *('--data.augmentation.low_light', '0.5'),
+        *('--data.augmentation.speckle', '0.5'),
+        *('--trainer.accelerator', 'cpu', '--trainer.max_epochs', '2'),
+        *('--trainer.enable_progress_bar', 'false'),
+        *('--trainer.default_root_dir', str(root)),
+    ]
+    main(['fit', *options])
+    (checkpoint,) = root.rglob('*.ckpt')
+    for command in ('test', 'predict'):
+        main([command, *options, '--ckpt_path', str(checkpoint)])
+
+
+def make_datasets():
+    from torchgeo_vqa.cli import main
+    from torchgeo_vqa.synthetic.mini import generate
+
+    main([
+        *('generate', '--seed', '5', '--num_workers', num_workers),
+        *('--optical', str(maps / 'optical'), '--sar', str(maps / 'sar')),
+        *('--labels', str(maps / 'labels'), '--patch_size', '32'),
+        *('--classes', str(maps / 'classes.yaml'), '--num_patches', '24'),
+        *('--block_size', '48', '--output', str(folder / 'generated')),
+    ])
+    main([
+        *('convert', str(release / 'annotations/all_train_annotation.json')),
+        *('--optical', str(release / 'images/rgb'), '--seed', '5'),
+        *('--output', str(folder / 'converted')),
+    ])
+    scenes = {'train': 24, 'val': 4, 'test': 4}
+    generate(
+        folder / 'sample', num_scenes=scenes, num_workers=int(num_workers),
+        progress=False,
+    )
+
+
+if __name__ == '__main__':
+    train('alone', '0')
+    train('two workers', '2')
+    make_datasets()
+"""
+
+
+@pytest.fixture(scope='module')
+def runs(
+    release_root: Path, maps_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Folders of two runs: new processes whose hashes, and numbers of workers, differ."""
+    script = tmp_path_factory.mktemp('script') / 'script.py'
+    script.write_text(SCRIPT)
+    folders = []
+    for num_workers in ('1', '2'):
+        folder = tmp_path_factory.mktemp('run')
+        roots = map(str, (release_root, maps_root, folder))
+        done = subprocess.run(
+            [sys.executable, str(script), *roots, num_workers],
+            env={**os.environ, 'PYTHONHASHSEED': num_workers},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        folders.append(folder)
+    return folders
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -40,96 +107,36 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope='module', params=[0, 2], ids=['alone', 'two workers'])
-def runs(
-    request: pytest.FixtureRequest,
-    release_root: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> list[Path]:
-    """Folders of two runs: trained, tested and predicted with."""
-    folders = []
-    data = '--data.root', str(release_root), '--data.num_workers', str(request.param)
-    for name in ('first', 'second'):
-        folder = tmp_path_factory.mktemp(name)
-        options = (*OPTIONS, *data, '--trainer.default_root_dir', str(folder))
-        run('torchgeo', 'fit', *options)
-        (checkpoint,) = folder.rglob('*.ckpt')
-        for command in ('test', 'predict'):
-            run('torchgeo', command, *options, '--ckpt_path', str(checkpoint))
-        folders.append(folder)
-    return folders
-
-
-@pytest.mark.slow
-def test_fit(runs: list[Path]) -> None:
+@pytest.mark.parametrize('name', ['alone', 'two workers'])
+def test_fit(runs: list[Path], name: str) -> None:
     first, second = (
-        torch.load(next(folder.rglob('*.ckpt')), weights_only=True) for folder in runs
+        torch.load(next((run / name).rglob('*.ckpt')), weights_only=True)
+        for run in runs
     )
     assert first['global_step'] == second['global_step'] > 2
     assert first['state_dict'].keys() == second['state_dict'].keys()
-    for name, value in first['state_dict'].items():
-        assert torch.equal(value, second['state_dict'][name]), name
+    for key, value in first['state_dict'].items():
+        assert torch.equal(value, second['state_dict'][key]), key
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', ['metrics.csv', 'test_metrics.json', '*.parquet'])
-def test_what_is_written(runs: list[Path], name: str) -> None:
+@pytest.mark.parametrize('name', ['alone', 'two workers'])
+@pytest.mark.parametrize('file', ['metrics.csv', 'test_metrics.json', '*.parquet'])
+def test_what_is_written(runs: list[Path], name: str, file: str) -> None:
     """Metrics of training, the report of the test, and the predictions."""
-    found = [sorted(folder.rglob(name)) for folder in runs]
+    found = [sorted((run / name).rglob(file)) for run in runs]
     assert found[0]
     names = [
-        [p.relative_to(folder) for p in paths]
-        for folder, paths in zip(runs, found, strict=True)
+        [path.relative_to(run) for path in paths]
+        for run, paths in zip(runs, found, strict=True)
     ]
     assert names[0] == names[1]
     for one, other in zip(*found, strict=True):
         assert one.read_bytes() == other.read_bytes(), one
 
 
-@pytest.mark.slow
-def test_generate(maps_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', ['generated', 'converted', 'sample'])
+def test_datasets(runs: list[Path], name: str) -> None:
     """Whatever the number of workers."""
-    for name, num_workers in (('first', '1'), ('second', '1'), ('third', '2')):
-        run(
-            *('torchgeo_vqa', 'generate', '--seed', '5', '--num_workers', num_workers),
-            *('--optical', str(maps_root / 'optical'), '--sar', str(maps_root / 'sar')),
-            *('--labels', str(maps_root / 'labels'), '--patch_size', '32'),
-            *('--classes', str(maps_root / 'classes.yaml'), '--num_patches', '24'),
-            *('--block_size', '48', '--output', str(tmp_path / name)),
-        )
-    first = contents(tmp_path / 'first')
+    first, second = (contents(run / name) for run in runs)
     assert json.loads(first['annotations/all_train_annotation.json'])
-    assert first == contents(tmp_path / 'second') == contents(tmp_path / 'third')
-
-
-@pytest.mark.slow
-def test_convert(release_root: Path, tmp_path: Path) -> None:
-    annotation = release_root / 'annotations/all_train_annotation.json'
-    for name in ('first', 'second'):
-        run(
-            *('torchgeo_vqa', 'convert', str(annotation), '--seed', '5'),
-            *('--optical', str(release_root / 'images/rgb')),
-            *('--output', str(tmp_path / name)),
-        )
-    assert contents(tmp_path / 'first') == contents(tmp_path / 'second')
-    assert contents(tmp_path / 'first')
-
-
-@pytest.mark.slow
-def test_sample(tmp_path: Path) -> None:
-    """The embedded sample, whatever the number of workers."""
-    script = """
-import sys
-from pathlib import Path
-from torchgeo_vqa.synthetic.mini import generate
-generate(Path(sys.argv[1]), num_scenes={'train': 24, 'val': 4, 'test': 4},
-         num_workers=int(sys.argv[2]), progress=False)
-"""
-    for name, num_workers in (('first', '1'), ('second', '1'), ('third', '2')):
-        path = tmp_path / 'make_sample.py'
-        path.write_text('if __name__ == "__main__":' + script.replace('\n', '\n    '))
-        command = [sys.executable, str(path), str(tmp_path / name), num_workers]
-        subprocess.run(command, check=True, capture_output=True)
-    assert contents(tmp_path / 'first')
-    assert contents(tmp_path / 'first') == contents(tmp_path / 'second')
-    assert contents(tmp_path / 'first') == contents(tmp_path / 'third')
+    assert first == second

@@ -3,9 +3,9 @@
 
 """A disk that is full: files may not grow beyond some bytes."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import geopandas
 import pytest
@@ -14,7 +14,7 @@ import pytest
 START = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from torchgeo_vqa import datasets, trainers, transforms, datamodules, conversion
+from torchgeo_vqa import callbacks, conversion, datamodules, datasets, trainers, transforms
 from lightning.pytorch import Trainer
 size, root, folder = int(sys.argv[1]), *sys.argv[2:]
 """
@@ -26,7 +26,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 PREDICT = """
 task = trainers.VQATask('tgfnet_tiny')
 dm = datamodules.OSVQADataModule(root, batch_size=1)
-writer = trainers.PredictionWriter('answers{suffix}')
+writer = callbacks.PredictionWriter('answers{suffix}')
 trainer = Trainer(accelerator='cpu', default_root_dir=folder, logger=False,
                   enable_progress_bar=False, callbacks=[writer])
 {full}
@@ -34,15 +34,22 @@ trainer.predict(task, datamodule=dm, return_predictions=False)
 """
 
 
-def run(script: str, size: int, root: Path, folder: Path) -> tuple[int, str]:
-    """Run a script where files may have *size* bytes at most."""
-    command = [sys.executable, '-c', START + script, str(size), str(root), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+Run = Callable[[str, int, Path, Path], tuple[int, str]]
+
+
+@pytest.fixture
+def run(run_python: Callable[..., CompletedProcess[str]]) -> Run:
+    """Function that runs a script where files may have some bytes at most."""
+
+    def run(script: str, size: int, root: Path, folder: Path) -> tuple[int, str]:
+        done = run_python('-c', START + script, size, root, folder)
+        return done.returncode, done.stderr
+
+    return run
 
 
 @pytest.mark.parametrize('size', [0, 100, 6000])
-def test_predictions(size: int, release_root: Path, tmp_path: Path) -> None:
+def test_predictions(size: int, run: Run, release_root: Path, tmp_path: Path) -> None:
     script = PREDICT.format(suffix='.parquet', full=FULL)
     code, said = run(script, size, release_root, tmp_path)
     assert code == 1
@@ -51,7 +58,7 @@ def test_predictions(size: int, release_root: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_geopackage(release_root: Path, tmp_path: Path) -> None:
+def test_geopackage(run: Run, release_root: Path, tmp_path: Path) -> None:
     """It is larger than the file that it is made of, which stays."""
     script = PREDICT.format(suffix='.gpkg', full=FULL)
     code, said = run(script, 40_000, release_root, tmp_path)
@@ -62,7 +69,7 @@ def test_geopackage(release_root: Path, tmp_path: Path) -> None:
     assert len(geopandas.read_parquet(left)) == 18
 
 
-def test_features(release_root: Path, tmp_path: Path) -> None:
+def test_features(run: Run, release_root: Path, tmp_path: Path) -> None:
     """Training goes on, and says once for each tower that it is slower."""
     script = f"""
 task = trainers.VQATask('tgfnet_tiny', freeze_clip=True, feature_cache=folder)
@@ -79,7 +86,7 @@ trainer.fit(task, datamodule=dm)
     assert not [path for path in tmp_path.rglob('*') if path.is_file()]
 
 
-def test_question_table(release_root: Path, tmp_path: Path) -> None:
+def test_question_table(run: Run, release_root: Path, tmp_path: Path) -> None:
     """The dataset opens all the same."""
     annotation = release_root / 'annotations/all_train_annotation.json'
     path = tmp_path / annotation.name
@@ -95,7 +102,7 @@ assert len(QuestionTable.read(Path(folder) / {annotation.name!r})) == 36
     assert [p for p in tmp_path.rglob('*') if p.is_file()] == [path]
 
 
-def test_sample(release_root: Path, tmp_path: Path) -> None:
+def test_sample(run: Run, release_root: Path, tmp_path: Path) -> None:
     script = f"""
 {FULL}
 datasets.OSVQAMini(folder, num_scenes={{'train': 8, 'val': 2, 'test': 2}})
@@ -106,7 +113,7 @@ datasets.OSVQAMini(folder, num_scenes={{'train': 8, 'val': 2, 'test': 2}})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_conversion(release_root: Path, tmp_path: Path) -> None:
+def test_conversion(run: Run, release_root: Path, tmp_path: Path) -> None:
     script = f"""
 {FULL}
 conversion.convert([root + '/annotations/all_train_annotation.json'],

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Whatever a file holds, it is read, or refused in our own words."""
+"""Whatever a file holds, it is read, or rejected in our own words."""
 
 import csv
 import json
@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from torchgeo_vqa.annotations.question_table import COLUMNS, QuestionTable
-from torchgeo_vqa.conversion import convert
-from torchgeo_vqa.datasets.rsvqa import parse_annotations
+from torchgeo_vqa.annotations.rsvqa_file import RSVQAFiles
+from torchgeo_vqa.conversion import SplitRule, convert
 from torchgeo_vqa.rasters.image_file import ImageFile
 
 #: `--hypothesis-profile long` tries more
@@ -222,14 +222,13 @@ def test_spoiled_rsvqa(kind: str, data: st.DataObject, skip: bool) -> None:
                 content = data.draw(spoiled(content))
             file.write_bytes(content)
         found, error = outcome(
-            lambda: parse_annotations(files, 'id', 'skip' if skip else 'raise')
+            lambda: RSVQAFiles(*files).read('id', 'skip' if skip else 'raise')
         )
         if error:
             assert folder in error
         else:
-            table, num_malformed = found
-            assert not any(column.null_count for column in table.columns)
-            assert skip or not num_malformed
+            assert not any(values.null_count for values in found.values.values())
+            assert skip or not found.num_malformed
 
 
 # --- the converter ------------------------------------------------------------------------
@@ -269,11 +268,15 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory, write_image: Any) -> 
 
 
 def convert_and_count(folder: Path, questions: Path, images: Path) -> None:
-    """Convert a file: every row is taken or refused, and both can be read."""
+    """Convert a file: every row is taken or rejected, and both can be read."""
     output, report = folder / 'output', folder / 'report.csv'
     result, error = outcome(
         lambda: convert(
-            [questions], output, optical=images, report=report, fractions=(1, 0, 0)
+            [questions],
+            output,
+            optical=images,
+            report=report,
+            split_rule=SplitRule(fractions=(1, 0, 0)),
         )
     )
     if error:
@@ -282,9 +285,9 @@ def convert_and_count(folder: Path, questions: Path, images: Path) -> None:
         assert not [path for path in folder.iterdir() if path.name.startswith('.')]
         return
     with report.open(encoding='utf-8', newline='') as file:
-        refused = list(csv.reader(file))[1:]
-    assert len(refused) == result.refused.total()
-    assert result.num_taken + len(refused) == result.num_rows
+        rejected = list(csv.reader(file))[1:]
+    assert len(rejected) == result.rejected.total()
+    assert result.num_taken + len(rejected) == result.num_rows
     table = QuestionTable.read(output / 'annotations/all_train_annotation.json')
     assert len(table) == result.num_taken
 

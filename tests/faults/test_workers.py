@@ -4,13 +4,13 @@
 """Worker processes that fail: what went wrong is told, and nothing hangs."""
 
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
-#: Seconds after which a run counts as hanging; it takes 15 where nothing fails.
+#: Seconds after which a run counts as hanging; it takes 2 where nothing fails.
 PATIENCE = 180
 
 SCRIPT = """
@@ -39,14 +39,16 @@ getattr(trainer, stage)(VQATask('tgfnet_tiny'), datamodule=dm)
 """
 
 
-def run(how: str, stage: str, root: Path) -> str:
-    """Train or test where workers fail, and return what is said."""
-    command = [sys.executable, '-c', SCRIPT, how, stage, str(root)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
-    assert done.returncode == 1
-    return done.stderr
+@pytest.fixture
+def run(run_python: Callable[..., CompletedProcess[str]]) -> Callable[..., str]:
+    """Function that trains or tests where workers fail, and returns what is said."""
+
+    def run(how: str, stage: str, root: Path) -> str:
+        done = run_python('-c', SCRIPT, how, stage, root, timeout=PATIENCE)
+        assert done.returncode == 1
+        return done.stderr
+
+    return run
 
 
 @pytest.mark.slow
@@ -56,7 +58,7 @@ def run(how: str, stage: str, root: Path) -> str:
     [('killed', r'is killed by signal: Killed'), ('exits', r'exited unexpectedly')],
 )
 def test_worker_that_dies(
-    how: str, message: str, stage: str, release_root: Path
+    run: Callable[..., str], how: str, message: str, stage: str, release_root: Path
 ) -> None:
     said = run(how, stage, release_root)
     assert 'RuntimeError: DataLoader worker' in said
@@ -64,7 +66,9 @@ def test_worker_that_dies(
 
 
 @pytest.mark.slow
-def test_worker_that_cannot_read(release_root: Path, tmp_path: Path) -> None:
+def test_worker_that_cannot_read(
+    run: Callable[..., str], release_root: Path, tmp_path: Path
+) -> None:
     """Its error is told as where it happens in the process itself."""
     root = tmp_path / 'OSVQA_1.0'
     shutil.copytree(release_root, root)

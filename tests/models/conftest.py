@@ -3,6 +3,8 @@
 
 """Fixtures for the tests of models."""
 
+import json
+
 import open_clip
 import pytest
 import torch
@@ -14,6 +16,27 @@ QUESTIONS = [
     'Is the bridge left of the ship?',
     'What covers most of the scene, forest, water or cropland?',
 ]
+
+#: A small CLIP of open_clip's own towers, of 4 x 4 patches.
+VIT = {
+    'embed_dim': 32,
+    'vision_cfg': {'image_size': 64, 'layers': 2, 'width': 64, 'patch_size': 16},
+    'text_cfg': {
+        'context_length': 77,
+        'vocab_size': 49408,
+        'width': 32,
+        'heads': 2,
+        'layers': 2,
+    },
+}
+
+
+@pytest.fixture(scope='session', autouse=True)
+def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let open_clip know the small CLIP under the name 'tiny-vit'."""
+    folder = tmp_path_factory.mktemp('configs')
+    (folder / 'tiny-vit.json').write_text(json.dumps(VIT))
+    open_clip.add_model_config(folder)
 
 
 @pytest.fixture

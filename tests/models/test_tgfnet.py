@@ -3,25 +3,13 @@
 
 """Tests of TGFNet."""
 
-import math
-import warnings
-from pathlib import Path
 from typing import Any
 
-import open_clip
 import pytest
 import torch
 from torch import Tensor
 
-from torchgeo_vqa.models import (
-    Expert,
-    KeyRegionRouting,
-    TGFNet,
-    load_clip,
-    tgfnet,
-    tgfnet_tiny,
-)
-from torchgeo_vqa.models.clip import position_encoding
+from torchgeo_vqa.models import TGFNet, VQAOutput, tgfnet, tgfnet_tiny
 
 NUM_ANSWERS = 7
 
@@ -168,154 +156,47 @@ class TestTGFNet:
         with pytest.raises(ValueError, match='3 x 3'):
             model(batch)
 
-
-class TestKeyRegionRouting:
-    def test_patches_of_regions(self) -> None:
-        routing = KeyRegionRouting(8, grid=2, keep=1)
-        members = routing.patches_of_regions(16, torch.device('cpu'))
-        assert members.tolist() == [
-            [0, 1, 4, 5],
-            [2, 3, 6, 7],
-            [8, 9, 12, 13],
-            [10, 11, 14, 15],
-        ]
-
-    def test_picks_best_match(self) -> None:
-        routing = KeyRegionRouting(8, grid=2, keep=2)
-        torch.nn.init.eye_(routing.region.weight)
-        torch.nn.init.eye_(routing.question.weight)
-        torch.nn.init.zeros_(routing.question.bias)
-        patches = torch.zeros(1, 16, 8)
-        patches[0, [10, 11, 14, 15], 0] = 5.0  # lower right region matches best
-        patches[0, [2, 3, 6, 7], 0] = 3.0  # then the upper right one
-        out = routing(patches, torch.eye(8)[:1], torch.tensor([0]))
-        assert out.regions.tolist() == [[3, 1]]
-        expected = torch.tensor([5.0, 3.0]).div(math.sqrt(8)).softmax(0)
-        torch.testing.assert_close(out.weights[0], expected)
-        assert out.patches.tolist() == [[10, 11, 14, 15, 2, 3, 6, 7]]
-        # it may be told where to look
-        inside = torch.zeros(1, 16, dtype=torch.bool)
-        inside[:, :8] = True
-        out = routing(patches, torch.eye(8)[:1], None, inside)
-        assert set(out.regions[0].tolist()) == {0, 1}
-
-    def test_divergence(self) -> None:
-        """Against a Kullback-Leibler divergence written out region by region."""
-        routing = KeyRegionRouting(8, grid=2, keep=1)
-        generator = torch.Generator().manual_seed(0)
-        patches = torch.randn(3, 16, 8, generator=generator)
-        summary = torch.randn(3, 8, generator=generator)
-        attention = torch.rand(3, 16, generator=generator)
-        attention[1, routing.patches_of_regions(16, attention.device)[2]] = 0
-        attention = attention / attention.sum(-1, keepdim=True)
-        inside = torch.ones(3, 16, dtype=torch.bool)
-        inside[2, :8] = False  # the two upper regions
-        out = routing(patches, summary, None, inside)
-        members = routing.patches_of_regions(16, patches.device).tolist()
-        expected = []
-        for q in range(3):
-            regions = [2, 3] if q == 2 else [0, 1, 2, 3]
-            share = [math.exp(float(out.scores[q, r])) for r in regions]
-            target = [float(attention[q, members[r]].sum()) for r in regions]
-            expected.append(
-                sum(
-                    t / sum(target) * math.log(t / sum(target) / (s / sum(share)))
-                    for t, s in zip(target, share, strict=True)
-                    if t > 0
-                )
-            )
-        divergence = routing.divergence(out, attention)
-        torch.testing.assert_close(divergence, torch.tensor(expected))
-        divergence.sum().backward()
-        assert routing.region.weight.grad is not None
-        assert routing.region.weight.grad.isfinite().all()
-
-    def test_learns_where_the_experts_look(self) -> None:
-        """The loss alone leads the routing to a patch that it did not keep."""
-        torch.manual_seed(0)
-        routing = KeyRegionRouting(8, grid=4, keep=1)
-        patches, summary = torch.randn(4, 16, 8), torch.randn(4, 8)
-        worst = routing(patches, summary, None).scores.argmin(-1)
-        attention = torch.nn.functional.one_hot(worst, 16).float()
-        optimizer = torch.optim.Adam(routing.parameters(), lr=0.05)
-        for _ in range(100):
-            out = routing(patches, summary, None)
-            optimizer.zero_grad()
-            routing.divergence(out, attention).mean().backward()
-            optimizer.step()
-        assert torch.equal(out.regions[:, 0], worst)
-
-
-class TestCLIP:
-    def test_warns_of_random_weights(self) -> None:
-        with pytest.warns(UserWarning, match='random weights') as record:
-            tgfnet(3, clip='ViT-B-32', image_size=64, grids=(2,), keeps=(2,))
-        assert len(record) == 1
-
-    def test_local_weights(self, tmp_path: Path) -> None:
-        torch.manual_seed(1)
-        clip = open_clip.create_model('tgfnet-tiny', force_custom_text=True)
-        path = tmp_path / 'clip.pt'
-        torch.save(clip.state_dict(), path)
-        with warnings.catch_warnings():
-            warnings.simplefilter('error')
-            images, text = load_clip('tgfnet-tiny', path)
-        for name, value in clip.text.state_dict().items():
-            assert torch.equal(text.text.state_dict()[name], value)
-        state = images['optical'].visual.state_dict()
-        for name, value in clip.visual.state_dict().items():
-            assert torch.equal(state[name], value)
-        # SAR starts from the same weights, its first layer from their first channels
-        sar = images['sar'].visual.state_dict()
-        stem = 'trunk.stem.conv.weight'
-        assert sar[stem].shape[1] == 2
-        torch.testing.assert_close(sar[stem], state[stem][:, :2] * 3 / 2)
-        others = [n for n in state if n != stem]
-        assert all(torch.equal(sar[n], state[n]) for n in others)
-
-    def test_unknown_weights(self) -> None:
-        with pytest.raises(RuntimeError, match='nowhere'):
-            load_clip('ViT-B-16', 'nowhere')
-
-    def test_text_encoder_equals_open_clip(self, batch: dict[str, Tensor]) -> None:
-        """Trimmed tokens give the text features that open_clip's own forward gives."""
-        torch.manual_seed(0)
-        clip = open_clip.create_model('tgfnet-tiny', force_custom_text=True).eval()
-        _, text = load_clip('tgfnet-tiny')
-        text.text.load_state_dict(clip.text.state_dict())
-        tokens = batch['question'][0]
-        length = int((tokens != 0).sum(-1).max())
-        _, summary = text.eval()(tokens[:, :length])
-        expected = clip.encode_text(tokens)
-        torch.testing.assert_close(
-            summary @ text.text.text_projection, expected, atol=1e-5, rtol=1e-4
-        )
-
-    def test_position_encoding_is_unique(self) -> None:
-        encoding = position_encoding(196, 256)
-        distance = torch.cdist(encoding, encoding) + torch.eye(196) * 1e3
-        assert encoding.shape == (196, 256)
-        assert distance.min() > 0.1
-
-
-class TestExpert:
-    @pytest.mark.parametrize('guided', [True, False])
-    def test_guided(self, guided: bool) -> None:
-        """Without guidance, neither where patches lie nor the question matters."""
-        torch.manual_seed(0)
-        expert = Expert(16, 4, NUM_ANSWERS, 0.0, guided)
-        patches, guide, summary = torch.randn(3, 16, 16), *torch.randn(2, 3, 16)
-        _, pooled, attention = expert(patches, guide, summary)
-        torch.testing.assert_close(attention.sum(-1), torch.ones(3))
-        _, moved, _ = expert(patches.flip(1), guide, summary)
-        _, other, _ = expert(patches, -guide, summary)
-        for changed in (moved, other):
-            assert torch.allclose(pooled, changed, atol=1e-5) is not guided
-        if not guided:
-            expected = expert.pool(expert.norm(patches).mean(1))
-            torch.testing.assert_close(pooled, expected)
-
     def test_average_teaches_no_router(self, batch: dict[str, Tensor]) -> None:
         model = tgfnet_tiny(NUM_ANSWERS, guided_pooling=False).train()
         assert model(batch).routing_loss is None
         assert tgfnet_tiny(NUM_ANSWERS).train()(batch).routing_loss is not None
+
+    @pytest.mark.parametrize('absent', ['optical', 'sar'])
+    def test_missing_modality_without_cfar(
+        self, batch: dict[str, Tensor], absent: str
+    ) -> None:
+        """The fusion expert alone answers from what there is."""
+        model = tgfnet_tiny(NUM_ANSWERS, cfar=False, experts='fusion').eval()
+        del batch[f'image_{absent}']
+        output = model(batch, explain=True)
+        assert output.expert_weights.eq(1).all()
+        assert output.quality.eq(1).all()
+        assert output.attention == {m: [] for m in model.modalities if m != absent}
+
+    def test_explains_only_when_asked(
+        self, model: TGFNet, batch: dict[str, Tensor]
+    ) -> None:
+        output = model(batch)
+        assert all(x is None for x in output[len(VQAOutput._fields) :])
+        assert output.routing_loss is None  # of training only
+
+
+class TestBuilder:
+    def test_sizes(self) -> None:
+        """A size sets what tells it apart, options change it."""
+        model = tgfnet(3, clip='tgfnet-tiny', grids=(4,), keeps=(2,))
+        assert model.token_projection.out_features == 256
+        assert model.experts['sar'].hidden[3].p == 0.1
+        tiny = tgfnet_tiny(3)
+        assert tiny.token_projection.out_features == 64
+        assert len(tiny.cfar['sar'].stages) == 2
+
+    def test_shared_refinement(self) -> None:
+        shared = tgfnet_tiny(3, share_cfar=True).cfar
+        assert shared['optical'] is shared['sar']
+        own = tgfnet_tiny(3).cfar
+        assert own['optical'] is not own['sar']
+
+    def test_unknown_option(self) -> None:
+        with pytest.raises(TypeError, match='witdh'):
+            tgfnet_tiny(3, witdh=32)

@@ -11,7 +11,6 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-import torchgeo.models
 from torch import Tensor
 
 from torchgeo_vqa.models import VQAModel, VQAOutput
@@ -226,14 +225,6 @@ def test_published_size(batch: dict[str, Tensor]) -> None:
     one |= {k: F.interpolate(v, 224) for k, v in one.items() if k != 'question'}
     with torch.no_grad():
         assert model(one).logits.shape == (3, NUM_ANSWERS)
-
-
-@pytest.mark.parametrize('name', sorted(MODELS))
-def test_registered_in_torchgeo(name: str) -> None:
-    """Fails the day TorchGeo's registry moves."""
-    assert name in torchgeo.models.list_models()
-    model = torchgeo.models.get_model(name, num_answers=3, **MODELS[name])
-    assert isinstance(model, VQAModel)
 
 
 def test_suitable_chunk() -> None:

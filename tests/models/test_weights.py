@@ -14,6 +14,7 @@ from torchgeo.models import get_model, get_model_weights, get_weight
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule
 from torchgeo_vqa.models import TGFNet, TGFNet_Weights, tgfnet_tiny, weights
 from torchgeo_vqa.models.weights import pack, unpack
+from torchgeo_vqa.prediction import Predictor
 from torchgeo_vqa.trainers import VQATask
 
 TINY = TGFNet_Weights.TINY_OSVQA_MINI
@@ -88,11 +89,9 @@ def test_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights._read.cache_clear()
 
 
-def test_task_answers_about_the_sample() -> None:
+def test_answers_about_the_sample() -> None:
     """Data and weights go together: most answers about the test split are right."""
-    task = VQATask.from_weights('TGFNet_Weights.TINY_OSVQA_MINI')
-    assert not task.training
-    assert task.metadata is not None
+    predictor = Predictor.from_weights('TGFNet_Weights.TINY_OSVQA_MINI')
     dm = OSVQAMiniDataModule(num_scenes={'train': 8, 'val': 8, 'test': 8})
     dm.prepare_data()
     dm.setup('test')
@@ -101,7 +100,7 @@ def test_task_answers_about_the_sample() -> None:
     for query in dm.test_sampler:  # type: ignore[union-attr]
         sample = dataset[query]
         ids = sample['question_id'][sample['question_id'] >= 0].numpy()
-        answers = task.ask(
+        answers = predictor.ask(
             sample['image_optical'], sample['image_sar'], dataset.question_text(ids)
         )
         truth = dataset.answer_text(ids)
@@ -112,8 +111,8 @@ def test_task_answers_about_the_sample() -> None:
 
 def test_transforms_are_those_of_the_metadata() -> None:
     transforms = TINY.transforms
-    assert transforms.statistics == TINY.metadata['statistics']
-    assert transforms.image_size == TINY.metadata['image_size']
+    assert transforms.statistics == TINY.metadata.statistics
+    assert transforms.image_size == TINY.metadata.image_size
     sample = {'image_optical': torch.rand(3, 80, 90) * 255, 'question': torch.zeros(1)}
     out = transforms(sample)
     assert out['image_optical'].shape == (1, 3, 64, 64)
@@ -124,3 +123,13 @@ def test_transforms_are_those_of_the_metadata() -> None:
 def test_unknown_weights() -> None:
     with pytest.raises(KeyError):
         VQATask.from_weights('TGFNet_Weights.NONE')
+
+
+def test_task_has_them() -> None:
+    task = VQATask.from_weights(TINY)
+    assert not task.training
+    assert task.metadata is not None
+    assert task.metadata == TINY.metadata
+    state = TINY.get_state_dict()
+    for name, value in task.model.state_dict().items():
+        assert torch.equal(value, state[name]), name

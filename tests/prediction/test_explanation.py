@@ -3,6 +3,7 @@
 
 """Tests of explanations."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,36 +11,14 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from torchgeo_vqa.prediction import Explanation, Predictor, plot_explanation
 from torchgeo_vqa.prediction.answer import as_batch
-from torchgeo_vqa.trainers import Explanation, VQATask, plot_explanation
 
 QUESTION = 'Is there a ship?'
-ANSWERS = ['yes', 'no', '1', '2']
+
+MakePredictor = Callable[..., Predictor]
 
 Pair = tuple[np.ndarray, np.ndarray]
-
-
-def make_task(
-    model: str = 'tgfnet_tiny', modalities: Any = ('optical', 'sar'), **args: Any
-) -> VQATask:
-    """A task that knows its data, with random weights."""
-    torch.manual_seed(0)
-    task = VQATask(model, model_args=args)
-    statistics = {
-        'optical': {'mean': [100.0] * 3, 'std': [50.0] * 3},
-        'sar': {'mean': [-12.0] * 2, 'std': [4.0] * 2},
-    }
-    task.metadata = {
-        'answers': ANSWERS,
-        'question_types': ['presence'],
-        'groups': [],
-        'modalities': list(modalities),
-        'sar_channels': 2,
-        'image_size': 64,
-        'statistics': {m: statistics[m] for m in modalities},
-    }
-    task._build(None)
-    return task.eval()
 
 
 @pytest.fixture
@@ -58,15 +37,14 @@ def check_figure(explanation: Explanation, num_panels: int, **images: Any) -> No
 
 
 class TestExplain:
-    def test_maps_are_those_of_the_model(self, pair: Pair) -> None:
-        task = make_task()
-        explanation = task.explain(*pair, QUESTION)
-        assert explanation.answer == task.ask(*pair, [QUESTION])[0]
-        assert task.model is not None
-        assert task.metadata is not None
-        batch = as_batch(*pair, [QUESTION], task.model, task.metadata)
+    def test_maps_are_those_of_the_model(
+        self, predictor: Predictor, pair: Pair
+    ) -> None:
+        explanation = predictor.explain(*pair, QUESTION)
+        assert explanation.answer == predictor.ask(*pair, [QUESTION])[0]
+        batch = as_batch(*pair, [QUESTION], predictor.model, predictor.metadata)
         with torch.no_grad():
-            output = task.model(batch, explain=True)
+            output: Any = predictor.model(batch, explain=True)
         for i, modality in enumerate(('optical', 'sar')):
             stages = explanation.regions[modality]
             assert [int((s > 0).sum()) for s in stages] == [16, 8]
@@ -85,17 +63,16 @@ class TestExplain:
         total = explanation.quality['optical'] + explanation.quality['sar']
         torch.testing.assert_close(total, torch.ones(8, 8))
         names = ('optical', 'sar', 'fusion')
-        assert tuple(explanation.opinions) == names
+        assert tuple(explanation.experts) == names
         for name, logits in zip(names, output.expert_logits[0], strict=True):
-            opinion = explanation.opinions[name]
-            assert opinion.answer == ANSWERS[int(logits.argmax())]
-            assert opinion.weight == explanation.answer.expert_weights[name]
+            expert = explanation.experts[name]
+            assert expert.answer == predictor.metadata.answers[int(logits.argmax())]
+            assert expert.weight == explanation.answer.expert_weights[name]
         check_figure(explanation, 8, optical=pair[0], sar=pair[1])
-        assert task.training is False
 
-    def test_missing_image(self, pair: Pair) -> None:
-        explanation = make_task().explain(None, pair[1], QUESTION)
-        assert tuple(explanation.opinions) == ('sar',)
+    def test_missing_image(self, predictor: Predictor, pair: Pair) -> None:
+        explanation = predictor.explain(None, pair[1], QUESTION)
+        assert tuple(explanation.experts) == ('sar',)
         assert tuple(explanation.regions) == ('sar',)
         assert explanation.quality == {}
         check_figure(explanation, 3, sar=pair[1])
@@ -113,22 +90,18 @@ class TestExplain:
         ],
         ids=str,
     )
-    def test_parts_switched_off(self, pair: Pair, args: Any, num_panels: int) -> None:
-        explanation = make_task(**args).explain(*pair, QUESTION)
+    def test_parts_switched_off(
+        self, make_predictor: MakePredictor, pair: Pair, args: Any, num_panels: int
+    ) -> None:
+        explanation = make_predictor(**args).explain(*pair, QUESTION)
         assert bool(explanation.regions) is (
             args.get('keeps', [4])[0] is not None and ('cfar' not in args)
         )
         check_figure(explanation, num_panels, optical=pair[0], sar=pair[1])
 
-    def test_other_models(self, pair: Pair) -> None:
-        task = make_task('rsvqa', backbone='tgfnet_tiny_conv')
-        explanation = task.explain(*pair, QUESTION)
-        assert len(explanation.opinions) == 1
+    def test_other_models(self, make_predictor: MakePredictor, pair: Pair) -> None:
+        rsvqa = make_predictor('rsvqa', backbone='tgfnet_tiny_conv')
+        explanation = rsvqa.explain(*pair, QUESTION)
+        assert len(explanation.experts) == 1
         assert explanation.regions == explanation.attention == explanation.quality == {}
         check_figure(explanation, 2, optical=pair[0], sar=pair[1])
-
-    def test_invalid(self, pair: Pair) -> None:
-        with pytest.raises(TypeError, match='single string'):
-            make_task().explain(*pair, [QUESTION])  # type: ignore[arg-type]
-        with pytest.raises(RuntimeError, match='no vocabulary'):
-            VQATask('tgfnet_tiny').explain(*pair, QUESTION)

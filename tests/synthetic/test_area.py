@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from torchgeo_vqa.datasets import write_area
+from torchgeo_vqa.synthetic import write_area
 
 NAMES = ('sentinel2', 'sentinel1', 'land_cover')
 

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from open_clip import decode, tokenize
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.questions import Question, Scene, candidates
-from torchgeo_vqa.rasters.dihedral import ELEMENTS, dihedral
+from torchgeo_vqa.rasters.dihedral import dihedral
 from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms import (
     PairedAugmentation,
@@ -25,8 +23,6 @@ from torchgeo_vqa.transforms import (
     RandomSpeckle,
     rewrite,
 )
-from torchgeo_vqa.transforms.directions import DIRECTION_WORDS, has_direction
-from torchgeo_vqa.transforms.paired import IMPOSSIBLE, QuestionRewriter, answer_table
 
 ANSWERS = ('yes', 'no', 'left', 'right', 'above', 'below', 'upper left', 'lower right')
 CORNERS = ('upper left', 'upper right', 'lower left', 'lower right')
@@ -57,81 +53,6 @@ def elements_of(augmentation: PairedAugmentation) -> list[int]:
     assert augmentation.geometry is not None
     elements: list[int] = augmentation.geometry._params['dihedral'].tolist()
     return elements
-
-
-class TestAnswerTable:
-    @pytest.mark.parametrize('element', ELEMENTS)
-    def test_answers_are_rewritten(self, element: int) -> None:
-        answers = (*ANSWERS[:6], *CORNERS, 'forest', 'North', 'west', 'south', 'east')
-        table = answer_table(answers)
-        wanted = {
-            'top': 'above',
-            'bottom': 'below',
-            'left of': 'left',
-            'right of': 'right',
-        }
-        for i, text in enumerate(answers):
-            new = rewrite(text, element)
-            new = wanted.get(new, new).casefold()
-            assert answers[table[element, -1, i]].casefold() == new
-
-    def test_unknown_and_padding_stay(self) -> None:
-        table = answer_table(ANSWERS, [(), ()])
-        assert table.shape == (8, 3, len(ANSWERS) + 2)
-        assert (table[:, :, len(ANSWERS)] == len(ANSWERS)).all()
-        assert (table[:, :, -1] == -1).all()
-
-    def test_missing_answers(self) -> None:
-        table = answer_table(['left', 'right', 'yes'])
-        assert table[:, -1, 0].tolist() == [0, -2, 1, -2, 1, -2, 0, -2]
-        assert IMPOSSIBLE == -2
-
-    def test_usual_answers_choose_among_synonyms(self) -> None:
-        answers = ['left', 'above', 'top', 'upper', 'right']
-        usual = [{0, 1}, {0, 2, 4}, {0, 3}, {0, 4}]
-        table = answer_table(answers, usual)
-        # Where nothing is usual, the same wording comes first.
-        assert [answers[i] for i in table[3, :, 0]] == [
-            *('above', 'top', 'upper', 'top', 'top')
-        ]
-
-
-class TestQuestionRewriter:
-    rewriter = QuestionRewriter()
-
-    @settings(deadline=None)
-    @given(st.lists(st.sampled_from([*DIRECTION_WORDS, 'ship', '-', 'of', ',', 'x2'])))
-    def test_suspects_every_direction(self, words: list[str]) -> None:
-        for text in (' '.join(words), ''.join(words)):
-            question = tokenize([text])[0]
-            read = text_of(question)
-            if has_direction(read):
-                assert self.rewriter.suspects(question)
-
-    @pytest.mark.parametrize('element', ELEMENTS)
-    @pytest.mark.parametrize(
-        'text',
-        [
-            'Is the ship left of the bridge?',
-            "What's in the top-left (north-western) corner, 120 px?",
-            'How many ships are there?',
-        ],
-    )
-    def test_same_as_on_text(self, text: str, element: int) -> None:
-        expected = tokenize([rewrite(text, element)])[0]
-        new = self.rewriter(tokenize([text])[0], element)
-        assert new is not None
-        assert torch.equal(new, expected)
-
-    def test_cut_off(self) -> None:
-        question = tokenize(['left of it ' * 40])[0]
-        assert self.rewriter(question, 4) is None
-
-    def test_too_long(self) -> None:
-        # "above" becomes two tokens, "left of"
-        question = tokenize(['above ' * 50])[0]
-        assert self.rewriter(question, 4) is not None
-        assert self.rewriter(question, 1) is None
 
 
 class TestPairedAugmentation:
@@ -261,6 +182,18 @@ class TestPairedAugmentation:
         for key, padding in (('question_type', -1), ('label', -1), ('question', 0)):
             assert (output[key][left_out] == padding).all()
             assert torch.equal(output[key][~left_out], batch[key][~left_out])
+
+    def test_no_data_is_no_change(self) -> None:
+        batch = make_batch(['what degrades it?'], [0], pairs=64)
+        batch['image_sar'][:, 0, 0] = torch.nan
+        augmentation = PairedAugmentation(
+            ANSWERS, geometry=False, sar=[RandomMissing(p=0.5)], quality_types=[0]
+        )
+        torch.manual_seed(0)
+        output = augmentation(batch)
+        missing = output['image_sar'].isnan().flatten(1).all(1)
+        assert 16 < missing.sum() < 48
+        assert torch.equal(output['label'][:, 0] < 0, missing)
 
     @pytest.mark.parametrize('optical_max', [0, -1])
     def test_invalid(self, optical_max: float) -> None:

@@ -2,3 +2,7 @@
 # Licensed under the MIT License.
 
 """Annotations: questions with their answers, read from files and kept in Arrow."""
+
+from .question_table import QuestionTable
+
+__all__ = ('QuestionTable',)

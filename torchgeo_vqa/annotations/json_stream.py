@@ -19,17 +19,9 @@ _WHITESPACE = ' \t\r\n'
 def stream(path: Path, encoding: str = 'utf-8-sig') -> Iterator[tuple[str | None, Any]]:
     """Read a JSON list, or the lists in a JSON object, without holding them in memory.
 
-    Args:
-        path: JSON file.
-        encoding: Its encoding.
-
-    Yields:
-        The elements of a list, each with None. Of an object, the elements of every value
-        that is a list, and all other values, each with its key.
-
-    Raises:
-        UnicodeError: If the file is in another encoding.
-        ValueError: If the file is not JSON, or neither a list nor an object.
+    Yield the elements of a list, each with None. Of an object, yield the elements of every
+    value that is a list, and all other values, each with its key. Raise a UnicodeError for
+    another encoding, a ValueError for what is not JSON, or neither a list nor an object.
     """
     with path.open(encoding=encoding) as file:
         cursor = _Cursor(path, file)
@@ -66,7 +58,7 @@ def _elements(cursor: '_Cursor') -> Iterator[Any]:
 
 
 class _Cursor:
-    """A place in a JSON file, with some of the text that follows it."""
+    """A position in a JSON file, with some of the text that follows it."""
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self.path = path
@@ -78,10 +70,10 @@ class _Cursor:
         self.decode = json.JSONDecoder().raw_decode
 
     def error(self, reason: str) -> ValueError:
-        """Say what is wrong, and where."""
-        place = self.passed + self.at
+        """Return the error that says what is wrong, and where."""
+        position = self.passed + self.at
         return ValueError(
-            f'{self.path} is not valid JSON: {reason}, at character {place}'
+            f'{self.path} is not valid JSON: {reason}, at character {position}'
         )
 
     def next(self) -> str:
@@ -135,14 +127,7 @@ class _Cursor:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether a text can be written: JSON may hold halves of surrogate pairs.
-
-    Args:
-        text: A string that was read from JSON.
-
-    Returns:
-        Whether it is Unicode.
-    """
+    """Tell whether a text can be written: JSON may hold halves of surrogate pairs."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -6,7 +6,6 @@
 import contextlib
 import hashlib
 import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..storage import cache_folder
+from ..storage import cache_folder, whole_file
 
 # Raise it whenever what is written changes.
 _VERSION = b'2'
@@ -30,14 +29,8 @@ def cached_table(
 ) -> pa.Table:
     """Read a table from the cache, or make it and write it there.
 
-    Args:
-        paths: The files it is made of; when one changes, it is made anew.
-        make: Makes the table.
-        is_usable: Tells whether a cached table will do.
-        name: Name of the cache (defaults to that of the first file).
-
-    Returns:
-        The table.
+    It is made anew when one of the files changes, or a cached one is not usable. Its name is
+    that of the first file unless another is given.
     """
     stamp = _VERSION
     for path in paths:
@@ -58,7 +51,7 @@ def cached_table(
 
 
 def _caches(path: Path, name: str) -> Iterator[Path]:
-    """Where a table made of a file may be kept: beside it, else at the user's."""
+    """List where a table made of a file may be kept: beside it, else at the user's."""
     name = f'{name}.table'
     # Asked of the mode, since everything is writable to root
     if path.parent.stat().st_mode & 0o222:
@@ -83,17 +76,12 @@ def _read(path: Path, stamp: bytes) -> pa.Table | None:
 
 def _write(table: pa.Table, path: Path) -> None:
     """Write a table so that a reader finds either all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
     body = BytesIO()
     pq.write_table(table, body)
-    try:
+    with whole_file(path) as temporary:
         temporary.write_bytes(_digest(body.getbuffer()) + body.getbuffer())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _digest(body: memoryview) -> bytes:
-    """Checksum of a file, which Parquet itself keeps for parts only."""
+    """Compute the checksum of a file, which Parquet itself keeps for parts only."""
     return hashlib.blake2b(body, digest_size=_DIGEST_SIZE).digest()

@@ -3,29 +3,22 @@
 
 """Callbacks that every task brings."""
 
-from collections.abc import Sequence
-
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 
-from .checkpoint_file import DamagedCheckpoint
+from .damaged_checkpoint import DamagedCheckpoint
+from .finite_loss import FiniteLoss
 from .preemption import PreemptionCheckpoint
 from .random_state import RandomState
 
 
-def own_callbacks(
-    trainer: Trainer, kinds: Sequence[type[Callback]] = ()
-) -> list[Callback]:
-    """Return the callbacks of a task, but those that the user brings.
-
-    Args:
-        trainer: The trainer.
-        kinds: Callbacks beside those that make stopping cost nothing.
-
-    Returns:
-        Callbacks for ``configure_callbacks``.
-    """
-    kinds = [DamagedCheckpoint, RandomState, PreemptionCheckpoint, *kinds]
+def default_callbacks(trainer: Trainer, *further: Callback) -> list[Callback]:
+    """Return the callbacks that every task has and further ones, except the user's own."""
+    common = DamagedCheckpoint(), RandomState(), PreemptionCheckpoint(), FiniteLoss()
     # Lightning puts these in the place of the user's own of the same type
     users = list(trainer.callbacks)  # type: ignore[attr-defined]
-    return [kind() for kind in kinds if not any(isinstance(c, kind) for c in users)]
+    return [
+        callback
+        for callback in (*common, *further)
+        if not any(isinstance(own, type(callback)) for own in users)
+    ]

@@ -3,27 +3,24 @@
 
 """Accuracy under degraded images, measured along with the test."""
 
-import math
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 from torchmetrics import SumMetric
 
 from ..metrics import VQAAccuracy
-from ..sample import PADDING
+from ..sample import mask_questions
 from ..transforms import Degradation, ImageShuffle, normalize
 from ..transforms.degradation import QUALITY_TYPES
-from .report import write_report
+from .data import data_module
+from .report import accuracies, log_folder, print_table, write_report
 
 # B pairs, C channels
 
@@ -38,7 +35,7 @@ LABELS = {
     'low_light': 'low light: share left',
     'speckle': 'added speckle: looks',
     'blank': 'blank image',
-    'shuffle': 'image of another place',
+    'shuffle': 'image of another location',
 }
 
 
@@ -53,7 +50,7 @@ class DegradationTest(Callback):
     .. code-block:: console
 
        $ torchgeo test --config config.yaml --config degradation.yaml --ckpt_path best.ckpt
-       $ torchgeo test ... --trainer.callbacks+=torchgeo_vqa.trainers.DegradationTest
+       $ torchgeo test ... --trainer.callbacks+=torchgeo_vqa.callbacks.DegradationTest
     """
 
     def __init__(
@@ -78,8 +75,8 @@ class DegradationTest(Callback):
             speckle: Numbers of looks of the speckle to add to the SAR image, which must
                 be in dB; at least 1, fewer is rougher.
             blank: Images to replace by their mean: 'optical', 'sar' or 'both'.
-            shuffle: Images to replace by those of another place: 'optical', 'sar', or
-                'both', which come from the same place.
+            shuffle: Images to replace by those of another location: 'optical', 'sar', or
+                'both', which come from the same one.
             groups: Groups of images to evaluate, if the dataset knows groups. Clouds over
                 clouds would not have the cover that they are said to have. None takes all.
             exclude_types: Question types to leave out, because degradation makes their
@@ -104,32 +101,24 @@ class DegradationTest(Callback):
         self.exclude_types = tuple(exclude_types)
         self.seed = seed
         self._report: dict[str, Any] | None = None
-        for condition in self.conditions:  # complain before anything is loaded
+        for condition in self.conditions:  # raises errors before anything is loaded
             self._degradation(*condition)
 
     def _degradation(
         self, kind: Any, severity: Any, optical_max: float = 255.0
     ) -> Degradation | ImageShuffle:
-        """Make what brings about a condition."""
+        """Make the transform of a condition."""
         if kind == 'shuffle':
             return ImageShuffle(severity)
         return Degradation(kind, severity, self.seed, optical_max)
 
+    @override
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prepare the degradations, and a metric for each.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-
-        Raises:
-            ValueError: If the dataset lacks one of the groups or question types.
-        """
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
+        """Raise ValueError if the dataset lacks one of the groups or question types."""
+        dm = data_module(trainer)
+        types = dm.question_types
         excluded = [
-            name
-            for name in self.exclude_types
-            if name in dm.question_types or name not in QUALITY_TYPES
+            x for x in self.exclude_types if x in types or x not in QUALITY_TYPES
         ]
         restricted = self.groups is not None and len(dm.groups) > 0
         groups = (self.groups or ()) if restricted else dm.groups
@@ -139,12 +128,11 @@ class DegradationTest(Callback):
             'excluded_types': excluded,
         }
         device = pl_module.device
-        self._groups = _indices('groups', groups, dm.groups, device)
-        self._excluded = _indices('exclude_types', excluded, dm.question_types, device)
-
+        self._groups = _indices('groups', groups, dm.groups).to(device)
+        self._excluded = _indices('exclude_types', excluded, types).to(device)
         self._num_seen = 0
         self._num_images = SumMetric().to(device)
-        sizes = len(dm.question_types), len(dm.groups)
+        sizes = len(types), len(dm.groups)
         self._reference = VQAAccuracy(*sizes).to(device)
         self._metrics: dict[Condition, VQAAccuracy] = {}
         self._degradations: dict[Condition, Degradation | ImageShuffle] = {}
@@ -165,6 +153,7 @@ class DegradationTest(Callback):
                     UserWarning,
                 )
 
+    @override
     def on_test_batch_end(
         self,
         trainer: Trainer,
@@ -174,16 +163,7 @@ class DegradationTest(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Answer the questions of a batch under all conditions.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-            outputs: Unused.
-            batch: Batch of B pairs, normalised by the data module.
-            batch_idx: Unused.
-            dataloader_idx: Unused.
-        """
+        """Answer the questions of a batch under all conditions."""
         size = len(batch['question_id'])
         # Lightning deals images out to devices in turn, so the number of an image does
         # not depend on how many there are
@@ -195,39 +175,29 @@ class DegradationTest(Callback):
             return
         index = index[kept.cpu()]
         self._num_images.update(len(index))
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
+        statistics = data_module(trainer).statistics
         with trainer.precision_plugin.test_step_context():
             self._count(pl_module, self._reference, batch)
             for condition, degradation in self._degradations.items():
                 if isinstance(degradation, ImageShuffle):
                     worse = degradation(batch)
                 else:
-                    worse = _degrade(batch, degradation, index, dm.statistics)
+                    worse = _degrade(batch, degradation, index, statistics)
                 self._count(pl_module, self._metrics[condition], worse)
 
     def _select(self, batch: Sample) -> tuple[Sample, Tensor]:
-        """Keep the pairs and questions to evaluate.
+        """Keep the pairs and questions to evaluate; other questions become padding.
 
-        Args:
-            batch: A batch of B pairs.
-
-        Returns:
-            Batch of those pairs, in which the other questions are padding; and which
-            pairs they are, bool of shape (B,).
+        Also return which pairs they are, bool (B,).
         """
         asked = ~torch.isin(batch['question_type'], self._excluded)
         pairs = torch.ones_like(asked[:, 0])
         if self._settings['restricted_to'] is not None:
             inside = torch.isin(batch['group'], self._groups)
             asked, pairs = asked & inside, inside.any(dim=1)
-        selected: Sample = {}
-        for key, value in batch.items():
-            if key.startswith('image'):
-                selected[key] = value[pairs]
-            elif key in PADDING:
-                mask = asked if value.ndim == 2 else asked[..., None]
-                selected[key] = value.where(mask, PADDING[key])[pairs]
-        return selected, pairs
+        images = {key: x for key, x in batch.items() if key.startswith('image')}
+        selected = images | mask_questions(batch, asked)
+        return {key: x[pairs] for key, x in selected.items()}, pairs
 
     def _count(
         self, pl_module: LightningModule, metric: VQAAccuracy, batch: Sample
@@ -245,32 +215,15 @@ class DegradationTest(Callback):
             group,
         )
 
+    @override
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate what is left, and put the numbers together.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-
-        Raises:
-            ValueError: If there was no question, or a single image to shuffle.
-        """
+        """Raise ValueError if there was no question, or a single image to shuffle."""
         with trainer.precision_plugin.test_step_context():
             for condition, degradation in self._degradations.items():
                 if isinstance(degradation, ImageShuffle):
                     for batch in degradation.rest():
                         self._count(pl_module, self._metrics[condition], batch)
-        dm: Any = trainer.datamodule  # type: ignore[attr-defined]
-
-        def numbers(metric: VQAAccuracy) -> dict[str, Any]:
-            results = metric.compute()
-            return {
-                'OA': results['OA'].item(),
-                'AA': results['AA'].item(),
-                'per_type': _named(dm.question_types, results['per_type']),
-                'groups': _named(dm.groups, results['groups']),
-            }
-
+        dm = data_module(trainer)
         num_questions = int(self._reference.compute()['num_questions'])
         if not num_questions:
             raise ValueError(
@@ -282,41 +235,29 @@ class DegradationTest(Callback):
             'num_images': int(self._num_images.compute()),
             'num_questions': num_questions,
             'convention': dm.convention,
-            'reference': numbers(self._reference),
+            'reference': accuracies(self._reference, dm),
             'degradations': [
-                {'kind': kind, 'severity': severity, **numbers(metric)}
+                {'kind': kind, 'severity': severity, **accuracies(metric, dm)}
                 for (kind, severity), metric in self._metrics.items()
             ],
         }
 
+    @override
     def teardown(
         self, trainer: Trainer, pl_module: LightningModule, stage: str
     ) -> None:
-        """Report, after the progress bar has had its last word.
-
-        Args:
-            trainer: Trainer that tests.
-            pl_module: Task that is tested.
-            stage: 'fit', 'validate', 'test' or 'predict'.
-        """
+        """Report after the progress bar has had its last word."""
         if self._report is None:
             return
-        # Every process takes part in asking for the folder, one reports
-        path = Path(trainer.log_dir or trainer.default_root_dir)
-        path /= 'degradation_metrics.json'
+        folder = log_folder(trainer)
         if trainer.is_global_zero:
             print_degradations(self._report)
-            write_report(self._report, path)
-            print(f'Metrics: {path}')
+            write_report(self._report, folder / 'degradation_metrics.json')
         self._report = None
 
 
 def print_degradations(report: Mapping[str, Any]) -> None:
-    """Print the numbers of :class:`DegradationTest` as a table.
-
-    Args:
-        report: Content of ``degradation_metrics.json``.
-    """
+    """Print the content of ``degradation_metrics.json`` as a table."""
     groups, excluded = report['restricted_to'], report['excluded_types']
     images = 'images' if groups is None else f'images ({", ".join(groups)})'
     title = f'Test under degradation ({report["num_questions"]:,} questions)\n'
@@ -344,17 +285,14 @@ def print_degradations(report: Mapping[str, Any]) -> None:
             f'{row["OA"] - reference["OA"]:+.4f}',
         )
         last = kind
-    Console().print(table)
-    sys.stdout.flush()
+    print_table(table)
 
 
-def _indices(
-    name: str, wanted: Sequence[str], known: Sequence[str], device: torch.device
-) -> Tensor:
-    """Look names up, int64 of shape (number of names,)."""
+def _indices(name: str, wanted: Sequence[str], known: Sequence[str]) -> Tensor:
+    """Return the indices of names, int64 of shape (number of names,)."""
     if unknown := [x for x in wanted if x not in known]:
         raise ValueError(f'{name} must be among {list(known)}, got {unknown}')
-    return torch.tensor([list(known).index(x) for x in wanted], device=device).long()
+    return torch.tensor([known.index(x) for x in wanted], dtype=torch.int64)
 
 
 def _degrade(
@@ -363,22 +301,12 @@ def _degrade(
     index: Tensor,
     statistics: Mapping[str, Mapping[str, Sequence[float]]],
 ) -> Sample:
-    """Degrade a batch of normalised images.
+    """Degrade images of shape (B, C, H, W), each with its number of *index*, shape (B,).
 
-    Degradations are of the files' units, which are got back from the normalised ones:
-    to keep the images from before normalisation would take a second batch on the device,
-    and a data module that knows about it. The detour costs rounding, a millionth of a
-    standard deviation, and only in the modality that is degraded. Pixels without data
-    have become the mean, and are degraded as such.
-
-    Args:
-        batch: Normalised images of shape (B, C, H, W).
-        degradation: What to do to them.
-        index: Number of each image, shape (B,).
-        statistics: What they were normalised with.
-
-    Returns:
-        A new batch, normalised.
+    Degradations are of the files' units, which are got back from the normalised images:
+    to keep those from before normalisation would take a second batch on the device. The
+    detour costs rounding, a millionth of a standard deviation, and only in the modality
+    that is degraded. Pixels without data have become the mean, and are degraded as such.
     """
     keys = {f'image_{m}': statistics[m] for m in degradation.modalities}
     raw = dict(batch)
@@ -392,9 +320,3 @@ def _degrade(
     for key, numbers in keys.items():
         worse[key] = normalize(worse[key], numbers).to(batch[key].dtype)
     return worse
-
-
-def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:
-    """Pair names with numbers; those that are not a number are left out."""
-    pairs = zip(names, values.tolist(), strict=True)
-    return {name: value for name, value in pairs if not math.isnan(value)}

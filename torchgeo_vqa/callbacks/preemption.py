@@ -3,12 +3,14 @@
 
 """A checkpoint when a cluster takes the machine away."""
 
-from pathlib import Path
+from typing import override
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from .report import log_folder
 
 
 class PreemptionCheckpoint(Callback):
@@ -18,18 +20,11 @@ class PreemptionCheckpoint(Callback):
     step; ``--ckpt_path`` goes on from there.
     """
 
+    @override
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Save.
-
-        Args:
-            trainer: Trainer that trains.
-            pl_module: Task that is trained.
-            exception: What ends the training.
-        """
         if isinstance(exception, SIGTERMException) and trainer.training:
-            folder = Path(trainer.log_dir or trainer.default_root_dir) / 'checkpoints'
-            path = folder / 'preempted.ckpt'
+            path = log_folder(trainer) / 'checkpoints' / 'preempted.ckpt'
             trainer.save_checkpoint(path)
             rank_zero_info(f'Preempted, go on with --ckpt_path {path}')

@@ -1,10 +1,10 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Random numbers that go on where they were."""
+"""Random numbers that continue after a restart."""
 
 import random
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ class RandomState(Callback):
     """Keeps the state of all random numbers with a checkpoint.
 
     A training that goes on from the checkpoint of the end of an epoch then draws the same
-    places, questions and augmentations as if it had never been stopped. Lightning itself
+    tiles, questions and augmentations as if it had never been stopped. Lightning itself
     keeps the weights and the optimizer, but no random numbers.
 
     Worker processes of data loaders (``num_workers``) have random numbers of their own,
@@ -29,25 +29,15 @@ class RandomState(Callback):
         self._sampler: Any = None
         self._loaded: dict[str, Any] | None = None
 
+    @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find the sampler that draws places.
-
-        Args:
-            trainer: Trainer that trains.
-            pl_module: Task that is trained.
-        """
         dm: Any = trainer.datamodule  # type: ignore[attr-defined]
         self._sampler = getattr(dm, 'train_sampler', None)
 
+    @override
     def on_train_epoch_start(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
-        """Go on where a checkpoint was, if there is one.
-
-        Args:
-            trainer: Trainer that trains.
-            pl_module: Task that is trained.
-        """
         state, self._loaded = self._loaded, None
         if state is None:
             return
@@ -61,16 +51,13 @@ class RandomState(Callback):
             generator.bit_generator.state = state['sampler']
 
     def _generator(self) -> np.random.Generator | None:
-        """Random numbers of the sampler."""
+        """Return the random numbers of the sampler."""
         generator = getattr(self._sampler, 'generator', None)
         return generator if isinstance(generator, np.random.Generator) else None
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of all random numbers.
-
-        Returns:
-            Numbers, lists and tensors, which a checkpoint holds without pickled code.
-        """
+        """Return numbers, lists and tensors: a checkpoint must not need pickled code."""
         _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
         generator = self._generator()
         return {
@@ -81,10 +68,7 @@ class RandomState(Callback):
             'sampler': None if generator is None else generator.bit_generator.state,
         }
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state for the epoch to come.
-
-        Args:
-            state_dict: Output of :meth:`state_dict`.
-        """
+        """Keep the state for the next epoch."""
         self._loaded = state_dict

@@ -4,7 +4,9 @@
 """Conversion of question files and image folders into the layout of OSVQA's release."""
 
 from .convert import convert
+from .question_file import QuestionFormat
 from .report import Report
-from .row import Refusal
+from .row import RejectedRow
+from .selection import SplitRule
 
-__all__ = ('Refusal', 'Report', 'convert')
+__all__ = ('QuestionFormat', 'RejectedRow', 'Report', 'SplitRule', 'convert')

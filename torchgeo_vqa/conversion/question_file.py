@@ -8,17 +8,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..annotations.json_stream import is_unicode, stream
+from ..annotations.rsvqa_file import RSVQAFiles, entries
 from ..sample import SPLITS
 from ..storage import is_inside
-from .row import Refusal, Row
-
-#: Reason of RSVQA's stubs, which stand for the questions of other splits.
-INACTIVE = 'inactive'
+from .row import RejectedRow, Row
 
 #: Spellings of a split's name.
 SPLIT_NAMES = {
@@ -39,28 +36,40 @@ _NEEDED = ('image', 'question', 'answer')
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Names of the columns that hold a row's fields; None where there is a usual one.
+class QuestionFormat:
+    """How question files are written.
 
     Attributes:
-        image: Column of the image's name, 'image' by default. For RSVQA's triples the key
-            in its list of images, 'id' by default.
-        question: Column of the question, 'question' by default.
-        answer: Column of the answer, 'answer' by default.
-        question_type: Column of the question's type, 'question_type' by default.
-        split: Column of the split, 'split' by default.
+        image_column: Column of the image's name (defaults to 'image'; for RSVQA's files
+            the key of an image, which defaults to 'id').
+        question_column: Column of the question (defaults to 'question').
+        answer_column: Column of the answer (defaults to 'answer').
+        question_type_column: Column of the question's type (defaults to 'question_type',
+            if there is such a column).
+        split_column: Column of the split (defaults to 'split', if there is such a
+            column).
+        question_type: Type of questions that have none.
+        encoding: Encoding of the files.
+        delimiter: What separates the cells of .csv files.
     """
 
-    image: str | None = None
-    question: str | None = None
-    answer: str | None = None
-    question_type: str | None = None
-    split: str | None = None
+    image_column: str | None = None
+    question_column: str | None = None
+    answer_column: str | None = None
+    question_type_column: str | None = None
+    split_column: str | None = None
+    question_type: str = 'question'
+    encoding: str = 'utf-8-sig'
+    delimiter: str = ','
 
-    def name(self, field: str) -> str:
-        """Name of the column that holds a field."""
-        name: str | None = getattr(self, field)
-        return field if name is None else name
+    def given(self, field: str) -> str | None:
+        """Return the name that was given for the column of a field."""
+        name: str | None = getattr(self, f'{field}_column')
+        return name
+
+    def column(self, field: str) -> str:
+        """Return the name of the column that holds a field."""
+        return self.given(field) or field
 
     def missing(self, found: Iterable[str]) -> list[str]:
         """List fields that are needed, or named by the user, but have no column."""
@@ -68,52 +77,36 @@ class Columns:
         return [
             field
             for field in _FIELDS
-            if (field in _NEEDED or getattr(self, field) is not None)
-            and self.name(field) not in found
+            if (field in _NEEDED or self.given(field) is not None)
+            and self.column(field) not in found
         ]
 
 
 @dataclass(frozen=True)
 class QuestionFile:
-    """A file of questions.
-
-    Attributes:
-        path: The file, which ends in .csv, .tsv, .jsonl, .ndjson or .json.
-        columns: Names of its columns.
-        question_type: Type of questions whose type is not told.
-        encoding: Encoding of the file.
-        delimiter: What separates cells of a CSV file.
-    """
+    """A file of questions that ends in .csv, .tsv, .jsonl, .ndjson or .json."""
 
     path: Path
-    columns: Columns
-    question_type: str = 'question'
-    encoding: str = 'utf-8-sig'
-    delimiter: str = ','
+    format: QuestionFormat = QuestionFormat()
 
     @property
     def split(self) -> str | None:
-        """The split that the file's name tells, if it does."""
+        """The split that the name of the file contains, if there is one."""
         words = re.split(r'[^a-z]+', self.path.stem.lower())
         splits = {SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES}
         return splits.pop() if len(splits) == 1 else None
 
-    def rows(self) -> Iterator[Row | Refusal]:
-        """Read the file.
+    def rows(self) -> Iterator[Row | RejectedRow]:
+        """Yield each row, or why it cannot be taken.
 
-        Yields:
-            Each row, or why it cannot be taken.
-
-        Raises:
-            OSError: If the file cannot be read.
-            ValueError: If it is not such a file.
+        Raise an OSError if the file cannot be read, a ValueError if it is no such file.
         """
         try:
             for number, cells in self._read():
                 yield self._check(number, cells)
         except UnicodeError as error:
             raise ValueError(
-                f'{self.path} is not encoded in {self.encoding} ({error}); name its '
+                f'{self.path} is not encoded in {self.format.encoding} ({error}); name its '
                 'encoding, for example --encoding latin-1'
             ) from error
 
@@ -123,11 +116,13 @@ class QuestionFile:
         """Read the file with the reader for its format."""
         extension = self.path.suffix.lower()
         if extension in ('.csv', '.tsv'):
-            return self._read_csv('\t' if extension == '.tsv' else self.delimiter)
+            return self._read_csv(
+                '\t' if extension == '.tsv' else self.format.delimiter
+            )
         if extension in ('.jsonl', '.ndjson'):
             return self._read_json_lines()
         if extension == '.json':
-            first = next(stream(self.path, self.encoding), (None, None))[0]
+            first = next(stream(self.path, self.format.encoding), (None, None))[0]
             if first is None:
                 return self._read_json()
             return self._read_rsvqa()
@@ -138,15 +133,15 @@ class QuestionFile:
 
     def _read_csv(self, delimiter: str) -> Iterator[_Cells]:
         """Read comma-separated values, the names of the columns in the first line."""
-        with self.path.open(encoding=self.encoding, newline='') as file:
+        with self.path.open(encoding=self.format.encoding, newline='') as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             try:
                 header = next(reader, [])
                 self._check_columns(header)
                 position = {
-                    field: header.index(self.columns.name(field))
+                    field: header.index(self.format.column(field))
                     for field in _FIELDS
-                    if self.columns.name(field) in header
+                    if self.format.column(field) in header
                 }
                 number = reader.line_num + 1
                 for cells in reader:
@@ -169,15 +164,15 @@ class QuestionFile:
 
     def _check_columns(self, found: Sequence[str]) -> None:
         """Raise a ValueError if a column is missing from a header."""
-        for field in self.columns.missing(found):
+        for field in self.format.missing(found):
             raise ValueError(
-                f'{self.path} has no column {self.columns.name(field)!r}, but '
+                f'{self.path} has no column {self.format.column(field)!r}, but '
                 f'{list(found)}; name the right one with --{field}_column'
             )
 
     def _read_json_lines(self) -> Iterator[_Cells]:
         """Read a JSON object per line."""
-        with self.path.open(encoding=self.encoding) as file:
+        with self.path.open(encoding=self.format.encoding) as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
@@ -190,18 +185,18 @@ class QuestionFile:
 
     def _read_json(self) -> Iterator[_Cells]:
         """Read a JSON list: of lists as in OSVQA's release, or of objects."""
-        for number, (_, element) in enumerate(stream(self.path, self.encoding)):
+        for number, (_, element) in enumerate(stream(self.path, self.format.encoding)):
             yield number, self._of_json(element)
 
     def _of_json(self, element: Any) -> Mapping[str, Any] | tuple[str, str]:
-        """Take an object, or a list in the order of OSVQA's release, apart."""
+        """Return the cells of an object, or of a list in the order of OSVQA's release."""
         if isinstance(element, list) and len(element) == len(_FIELDS) - 1:
             return dict(zip(_FIELDS, element, strict=False))
         if isinstance(element, dict):
-            if missing := self.columns.missing(element):
-                column = self.columns.name(missing[0])
+            if missing := self.format.missing(element):
+                column = self.format.column(missing[0])
                 return 'missing key', f'no key {column!r} among {sorted(element)}'
-            return {field: element.get(self.columns.name(field)) for field in _FIELDS}
+            return {field: element.get(self.format.column(field)) for field in _FIELDS}
         return (
             'malformed row',
             f'must be an object, or a list of four, got {json.dumps(element)[:80]}',
@@ -209,38 +204,19 @@ class QuestionFile:
 
     def _read_rsvqa(self) -> Iterator[_Cells]:
         """Read RSVQA's three files, of which this is the one of the questions."""
-        load = partial(_active, encoding=self.encoding)
-        key = self.columns.image or 'id'
-        images: dict[Any, Any] = {}
-        for image in load(self._beside('images'), 'images'):
-            if key not in image:
-                raise ValueError(
-                    f'{self._beside("images")}: an image has no {key!r}, but '
-                    f'{sorted(image)}; name the right key with --image_column'
-                )
-            images[image['id']] = image[key]
-        # Many answers are the same few words
-        texts: dict[str, str] = {}
-        answers: dict[Any, Any] = {}
-        for answer in load(self._beside('answers'), 'answers'):
-            text = answer.get('answer')
-            answers[answer['id']] = (
-                texts.setdefault(text, text) if isinstance(text, str) else text
+        files = RSVQAFiles(self.path, self._beside('answers'), self._beside('images'))
+        key, encoding = self.format.image_column or 'id', self.format.encoding
+        image = next(entries(files.images, 'images', encoding), None)
+        if image is not None and key not in image:
+            raise ValueError(
+                f'{files.images}: an image has no {key!r}, but {sorted(image)}; name '
+                'the right key with --image_column'
             )
-        number = -1
-        for name, question in stream(self.path, self.encoding):
-            if name != 'questions':
-                continue
-            number += 1
-            if not isinstance(question, dict):
-                yield number, ('malformed row', f'got {json.dumps(question)[:80]}')
-            elif not question.get('active', True):
-                yield number, (INACTIVE, 'a stub for a question of another split')
-            else:
-                yield number, _of_rsvqa(question, images, answers)
+        for row in files.rows(key, encoding):
+            yield row.number, row.problem or {f: getattr(row, f) for f in _FIELDS[:-1]}
 
     def _beside(self, noun: str) -> Path:
-        """Path of the images or answers that belong to RSVQA's questions."""
+        """Return the path of the images or answers that belong to RSVQA's questions."""
         head, found, tail = self.path.name.rpartition('questions')
         path = self.path.with_name(f'{head}{noun}{tail}')
         if not found or not path.exists():
@@ -255,78 +231,44 @@ class QuestionFile:
 
     def _check(
         self, number: int, cells: Mapping[str, Any] | tuple[str, str]
-    ) -> Row | Refusal:
-        """Turn cells into a row, or say why not."""
+    ) -> Row | RejectedRow:
+        """Return the row of some cells, or why it is rejected."""
         file = str(self.path)
         if isinstance(cells, tuple):
-            return Refusal(file, number, '', *cells)
+            return RejectedRow(file, number, '', *cells)
         image = _text(cells.get('image')) or ''
         texts = {}
         for field in _FIELDS:
             text = _text(cells.get(field))
             if text is None:
                 detail = f'{field} must be text, got {json.dumps(cells[field])[:80]}'
-                return Refusal(file, number, image, 'not text', detail)
+                return RejectedRow(file, number, image, 'not text', detail)
             if not text and field in _NEEDED:
-                return Refusal(
+                return RejectedRow(
                     file, number, image, f'empty {field}', f'{field} is empty'
                 )
             if not is_unicode(text):
                 detail = f'{field} holds half a character: {ascii(text)[:80]}'
                 # The report could not be written either
-                return Refusal(file, number, ascii(image), 'not Unicode', detail)
+                return RejectedRow(file, number, ascii(image), 'not Unicode', detail)
             texts[field] = text
         if not is_inside(image):
             detail = f'an image is named by a path below its folder, got {image!r}'
-            return Refusal(file, number, image, 'unsafe image name', detail)
+            return RejectedRow(file, number, image, 'unsafe image name', detail)
         split = SPLIT_NAMES.get(texts['split'].lower())
         return Row(
             file,
             number,
             image,
-            texts['question_type'] or self.question_type,
+            texts['question_type'] or self.format.question_type,
             texts['question'],
             texts['answer'],
             split or texts['split'] or None,
         )
 
 
-def _active(path: Path, key: str, encoding: str) -> Iterator[dict[str, Any]]:
-    """Read one of RSVQA's lists without its stubs."""
-    for name, element in stream(path, encoding):
-        if name != key:
-            continue
-        if not isinstance(element, dict) or 'id' not in element:
-            raise ValueError(
-                f'{path}: each of {key!r} must be an object with an id, got '
-                f'{json.dumps(element)[:80]}'
-            )
-        if element.get('active', True):
-            yield element
-
-
-def _of_rsvqa(
-    question: Mapping[str, Any], images: Mapping[Any, Any], answers: Mapping[Any, Any]
-) -> Mapping[str, Any] | tuple[str, str]:
-    """Join a question of RSVQA with its image and its answer."""
-    image = question.get('img_id')
-    if image not in images:
-        return 'missing image', f'no active image has id {image!r}'
-    ids = question.get('answers_ids')
-    if not isinstance(ids, list) or len(ids) != 1:
-        return 'not one answer', f'answers_ids must hold one id, got {json.dumps(ids)}'
-    if ids[0] not in answers:
-        return 'missing answer', f'no active answer has id {ids[0]!r}'
-    return {
-        'image': images[image],
-        'question_type': question.get('type'),
-        'question': question.get('question'),
-        'answer': answers[ids[0]],
-    }
-
-
 def _text(cell: Any) -> str | None:
-    """Text of a cell, '' if it is empty, None if it is neither text nor a number."""
+    """Return the text of a cell, '' if it is empty, None if it is neither text nor a number."""
     if cell is None:
         return ''
     if isinstance(cell, str):

@@ -5,8 +5,6 @@
 
 import csv
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..sample import SPLITS
-from .row import Refusal
+from ..storage import whole_file
+from .row import RejectedRow
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Report:
         num_images: Number of images with a question, by split.
         num_questions: Number of rows taken, by split.
         question_types: Number of rows taken, by question type.
-        refused: Number of rows not taken, by reason.
+        rejected: Number of rows not taken, by reason.
         examples: The first row of each reason.
         notes: What else there is to know.
     """
@@ -35,8 +34,8 @@ class Report:
     num_images: Counter[str] = field(default_factory=Counter)
     num_questions: Counter[str] = field(default_factory=Counter)
     question_types: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Refusal] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, RejectedRow] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -44,34 +43,30 @@ class Report:
         """Number of rows taken."""
         return self.num_questions.total()
 
-    def refuse(self, refusal: Refusal) -> None:
+    def reject(self, row: RejectedRow) -> None:
         """Count a row that cannot be taken.
 
         Args:
-            refusal: The row.
+            row: The row.
         """
-        self.refused[refusal.reason] += 1
-        self.examples.setdefault(refusal.reason, refusal)
+        self.rejected[row.reason] += 1
+        self.examples.setdefault(row.reason, row)
 
     def reasons(self) -> str:
-        """Put the reasons in words.
+        """Describe the reasons.
 
         Returns:
             A line per reason, the most frequent first.
         """
         lines = []
-        for reason, count in self.refused.most_common():
+        for reason, count in self.rejected.most_common():
             first = self.examples[reason]
-            place = f'{first.file}:{first.number}'
-            lines.append(f'  {reason}: {count}, first at {place}: {first.detail}')
+            at = f'{first.file}:{first.number}'
+            lines.append(f'  {reason}: {count}, first at {at}: {first.detail}')
         return '\n'.join(lines)
 
     def __str__(self) -> str:
-        """Put the report in words.
-
-        Returns:
-            Several lines.
-        """
+        """Describe the report in several lines."""
         lines = [f'{self.num_taken} of {self.num_rows} rows taken']
         lines += [
             f'  {split}: {self.num_questions[split]} questions about '
@@ -80,8 +75,8 @@ class Report:
         ]
         types = sorted(self.question_types.items())
         lines.append('question types: ' + ', '.join(f'{t} {n}' for t, n in types))
-        if self.refused:
-            lines += [f'{self.refused.total()} rows refused', self.reasons()]
+        if self.rejected:
+            lines += [f'{self.rejected.total()} rows rejected', self.reasons()]
         return '\n'.join([*lines, *self.notes])
 
     def summary(self) -> dict[str, object]:
@@ -96,75 +91,50 @@ class Report:
             'images': {split: self.num_images[split] for split in SPLITS},
             'questions': {split: self.num_questions[split] for split in SPLITS},
             'question_types': dict(sorted(self.question_types.items())),
-            'refused': dict(self.refused.most_common()),
+            'rejected': dict(self.rejected.most_common()),
             'notes': self.notes,
         }
 
 
 @contextmanager
-def written(report: Report, path: Path | None) -> Iterator[Callable[[Refusal], None]]:
-    """Write refused rows to a file, which appears when all have been counted.
+def written(
+    report: Report, path: Path | None
+) -> Iterator[Callable[[RejectedRow], None]]:
+    """Write rejected rows to a file, which appears when all have been counted.
 
-    Args:
-        report: Counts them.
-        path: File ending in .csv, a row for each refused one, or in .json, an object that
-            also holds the report's numbers. None only counts.
-
-    Yields:
-        A function that takes the next refused row.
-
-    Raises:
-        FileExistsError: If the file exists.
-        ValueError: If it ends in something else.
+    A .csv file has a row for each, a .json file also holds the numbers of the report; None
+    only counts. Yield a function that takes the next rejected row.
     """
     if path is None:
-        yield report.refuse
+        yield report.reject
         return
     verify(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}-', dir=path.parent)
-    try:
-        with open(handle, 'w', encoding='utf-8', newline='') as file:
+    with (
+        whole_file(path) as temporary,
+        temporary.open('w', encoding='utf-8', newline='') as file,
+    ):
+        writer = csv.writer(file, lineterminator='\n')
+        if path.suffix == '.csv':
+            writer.writerow(RejectedRow._fields)
+        else:
+            file.write('{"rejected": [')
+
+        def reject(row: RejectedRow) -> None:
             if path.suffix == '.csv':
-                writer = csv.writer(file, lineterminator='\n')
-                writer.writerow(Refusal._fields)
-
-                def refuse(refusal: Refusal) -> None:
-                    report.refuse(refusal)
-                    writer.writerow(refusal)
-
-                yield refuse
+                writer.writerow(row)
             else:
-                separator = '{"refused": ['
+                cells = json.dumps(row._asdict(), ensure_ascii=False)
+                file.write(f',\n{cells}' if report.rejected else f'\n{cells}')
+            report.reject(row)
 
-                def refuse(refusal: Refusal) -> None:
-                    nonlocal separator
-                    report.refuse(refusal)
-                    row = json.dumps(refusal._asdict(), ensure_ascii=False)
-                    file.write(f'{separator}\n{row}')
-                    separator = ','
-
-                yield refuse
-                if separator != ',':
-                    file.write(separator)
-                summary = json.dumps(report.summary(), ensure_ascii=False, indent=1)
-                file.write(f'\n],\n"summary": {summary}}}\n')
-        os.chmod(temporary, path.parent.stat().st_mode & 0o666)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        yield reject
+        if path.suffix == '.json':
+            summary = json.dumps(report.summary(), ensure_ascii=False, indent=1)
+            file.write(f'\n],\n"summary": {summary}}}\n')
 
 
 def verify(path: Path) -> None:
-    """Raise an error if a report cannot be written there.
-
-    Args:
-        path: File of the report.
-
-    Raises:
-        FileExistsError: If it exists.
-        ValueError: If it ends in neither .csv nor .json.
-    """
+    """Raise an error if a report cannot be written there: it exists, or has another ending."""
     if path.suffix not in ('.csv', '.json'):
         raise ValueError(f'a report must end in .csv or .json, got {path}')
     if path.exists():

@@ -12,13 +12,13 @@ class Row:
     """A question about an image.
 
     Attributes:
-        file: File it stands in.
+        file: File that holds it.
         number: Line in the file, counted from 1; in a JSON list, position counted from 0.
         image: Name of the image as the file gives it.
         question_type: Name of its type.
         question: The question.
         answer: Its answer.
-        split: 'train', 'val', 'test', or None if the file does not tell.
+        split: 'train', 'val', 'test', or None if the file has none.
     """
 
     file: str
@@ -30,14 +30,14 @@ class Row:
     split: str | None
 
 
-class Refusal(NamedTuple):
+class RejectedRow(NamedTuple):
     """A row that cannot be taken, and why."""
 
-    #: File it stands in.
+    #: File that holds it.
     file: str
     #: Line in the file, counted from 1; in a JSON list, position counted from 0.
     number: int
-    #: Name of its image, if it tells.
+    #: Name of its image, if it has one.
     image: str
     #: What is wrong, the same words for all such rows.
     reason: str

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchgeo.datasets.utils import Sample
 
 from ..sample import PADDING
@@ -18,35 +19,25 @@ from ..transforms import resize
 class PairCollate:
     """Stacks pairs into a batch.
 
-    Images are resized, questions are padded to the largest number in the batch (at least
-    1), everything else is stacked.
-
-    Args:
-        image_size: Side in pixels that images are resized to, None leaves them as they
-            are.
+    Images are resized to *image_size*, unless it is None, questions are padded to the
+    largest number in the batch (at least 1), everything else is stacked.
     """
 
     image_size: int | None = None
 
     def __call__(self, samples: Sequence[Sample]) -> Sample:
-        """Stack samples.
-
-        Args:
-            samples: B samples with the same keys.
-
-        Returns:
-            The batch.
-
-        Raises:
-            ValueError: If images differ in size and *image_size* is None.
-        """
+        """Stack samples; raise a ValueError if their images differ in size."""
         batch: Sample = {}
         for key in samples[0]:
             values = [sample[key] for sample in samples]
             if key.startswith('image'):
                 batch[key] = self._stack_images(key, values)
             elif key in PADDING:
-                batch[key] = _pad(values, PADDING[key])
+                # A row more, for one slot where no pair has a question
+                row = values[0].new_zeros((1, *values[0].shape[1:]))
+                batch[key] = pad_sequence(
+                    [*values, row], batch_first=True, padding_value=PADDING[key]
+                )[:-1]
             else:
                 batch[key] = torch.stack(values)
         if 'question_id' in batch:
@@ -63,21 +54,10 @@ class PairCollate:
         shapes = sorted({tuple(image.shape) for image in images})
         if len(shapes) > 1:
             sizes = ', '.join(' x '.join(map(str, shape)) for shape in shapes)
-            way_out = (
-                'all images of a modality need the same bands'
-                if self.image_size is not None
-                else 'set image_size to bring them to one size'
-            )
+            way_out = 'all images of a modality need the same bands'
+            if self.image_size is None:
+                way_out = 'set image_size to bring them to one size'
             raise ValueError(
                 f'{key} differs in shape within a batch ({sizes}): {way_out}'
             )
         return torch.stack(images)
-
-
-def _pad(values: Sequence[Tensor], fill: int) -> Tensor:
-    """Stack tensors of shape (K, ...) whose K differ, into (B, max K or 1, ...)."""
-    longest = max(1, *(len(value) for value in values))
-    batch = values[0].new_full((len(values), longest, *values[0].shape[1:]), fill)
-    for row, value in zip(batch, values, strict=True):
-        row[: len(value)] = value
-    return batch

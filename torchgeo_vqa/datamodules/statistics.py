@@ -13,35 +13,26 @@ from tqdm import tqdm
 
 from ..transforms.preprocessing import Statistics
 
-# Places looked at: enough for two digits, few enough to be read in seconds.
-NUM_PLACES = 512
+# Locations read: enough for two digits, few enough to take seconds.
+NUM_LOCATIONS = 512
 
 
 def compute_statistics(
-    dataset: GeoDataset, places: Sequence[GeoSlice], modalities: Sequence[str]
+    dataset: GeoDataset, locations: Sequence[GeoSlice], modalities: Sequence[str]
 ) -> Statistics:
-    """Compute mean and standard deviation per band from evenly spaced places.
+    """Compute mean and standard deviation per band from evenly spaced locations.
 
-    Pixels that are not finite do not count.
-
-    Args:
-        dataset: Dataset with ``image_<modality>`` in its samples.
-        places: Where to look, at most ``NUM_PLACES`` of them are used.
-        modalities: Modalities.
-
-    Returns:
-        The statistics.
-
-    Raises:
-        ValueError: If a band has no finite pixel.
+    Pixels that are not finite do not count. Raise a ValueError if a band has no other.
     """
-    step = max(1, len(places) / NUM_PLACES)
-    chosen = [places[int(i * step)] for i in range(min(len(places), NUM_PLACES))]
+    step = max(1, len(locations) / NUM_LOCATIONS)
+    chosen = [
+        locations[int(i * step)] for i in range(min(len(locations), NUM_LOCATIONS))
+    ]
     sums: dict[str, Tensor] = {}
     # The dataset draws questions: it must not shift the random numbers of the run.
     with torch.random.fork_rng(devices=[]):
-        for place in tqdm(chosen, desc='Band statistics', leave=False, delay=2):
-            sample = dataset[place]
+        for location in tqdm(chosen, desc='Band statistics', leave=False, delay=2):
+            sample = dataset[location]
             for modality in modalities:
                 pixels = sample[f'image_{modality}'].double().flatten(1)
                 finite = pixels.isfinite()
@@ -56,7 +47,7 @@ def compute_statistics(
             band = int((count == 0).nonzero()[0])
             raise ValueError(
                 f'band {band} of the {modality} images has no finite pixel in '
-                f'{len(chosen)} places, check the files'
+                f'{len(chosen)} locations, check the files'
             )
         mean = total / count
         variance = (squares / count - mean**2).clamp(min=0)
@@ -69,17 +60,9 @@ def compute_statistics(
 def check_statistics(
     statistics: Mapping[str, Mapping[str, Sequence[float]]], modalities: Sequence[str]
 ) -> Statistics:
-    """Bring statistics given by hand into form.
+    """Return statistics given by hand as plain floats.
 
-    Args:
-        statistics: The statistics.
-        modalities: Modalities that must be in them.
-
-    Returns:
-        The statistics as plain floats.
-
-    Raises:
-        ValueError: If a modality is missing or a number is impossible.
+    Raise a ValueError if a modality is missing or a number is impossible.
     """
     if missing := [m for m in modalities if m not in statistics]:
         raise ValueError(

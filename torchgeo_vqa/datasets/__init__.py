@@ -3,8 +3,6 @@
 
 """Datasets."""
 
-from ..annotations.question_table import QuestionTable
-from ..synthetic.area import write_area
 from .bigearthnettext import BigEarthNetText
 from .mapvqa import MapVQA
 from .osvqa import OSVQA
@@ -14,6 +12,7 @@ from .rsvqa import RSVQA
 from .rsvqahr import RSVQAHR
 from .rsvqalr import RSVQALR
 from .rsvqaxben import RSVQAxBEN
+from .vqa_dataset import VQADataset
 
 __all__ = (
     'OSVQA',
@@ -24,7 +23,6 @@ __all__ = (
     'MapVQA',
     'OSVQAMini',
     'PairVQA',
-    'QuestionTable',
     'RSVQAxBEN',
-    'write_area',
+    'VQADataset',
 )

@@ -1,42 +1,37 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Extraction of downloaded archives, whatever is in them."""
+"""Extraction of downloaded archives, which are not trusted.
+
+TorchGeo's `extract_archive` limits no size, and a process killed while it extracts leaves
+a folder that looks complete.
+"""
 
 import os
-import shutil
 import tarfile
-import tempfile
 import zipfile
 from pathlib import Path
 
-from ..storage import is_inside
+from ..storage import is_inside, scratch_folder
 
 #: Bytes that an archive may hold for each of its own. Images shrink to a tenth at best.
 MAX_RATIO = 100
 
 
 def extract(path: Path, folder: Path) -> None:
-    """Extract an archive of plain files and folders.
+    """Extract a ZIP or tar archive of plain files and folders into a folder, all at once.
 
-    What it holds appears when all of it is there.
-
-    Args:
-        path: ZIP archive, or tar archive of any compression.
-        folder: Folder that takes what is in it.
-
-    Raises:
-        FileExistsError: If something of that name is in the folder.
-        OSError: If the archive cannot be read, or the files cannot be written.
-        ValueError: If it holds links, devices, names that lead out of the folder, or far
-            more bytes than it has itself.
+    Raise a FileExistsError if something of that name is there, an OSError if the archive
+    cannot be read, and a ValueError if it holds links, devices, names that lead out of the
+    folder, or far more bytes than it has itself.
     """
-    building = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=folder))
-    try:
-        if path.suffix == '.zip':
-            _extract_zip(path, building)
-        else:
-            _extract_tar(path, building)
+    extract_members = _extract_zip if path.suffix == '.zip' else _extract_tar
+    with scratch_folder(folder / path.name) as building:
+        try:
+            extract_members(path, building)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            reason = str(error).partition('\n')[0]
+            raise OSError(f'cannot read {path}: {reason}; download it again') from error
         for source in sorted(building.iterdir()):
             target = folder / source.name
             if os.path.lexists(target):
@@ -44,11 +39,6 @@ def extract(path: Path, folder: Path) -> None:
                     f'{target} exists, and {path} holds it too; remove one of the two'
                 )
             source.rename(target)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        reason = str(error).partition('\n')[0]
-        raise OSError(f'cannot read {path}: {reason}; download it again') from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _extract_zip(path: Path, folder: Path) -> None:
@@ -57,8 +47,8 @@ def _extract_zip(path: Path, folder: Path) -> None:
         guard = _Guard(path)
         for member in archive.infolist():
             # The upper half of these bits is the mode on Unix; without one, it is 0
-            kind = member.external_attr >> 28
-            guard.verify(member.filename, kind in (0, 0o4, 0o10), member.file_size)
+            file_type = member.external_attr >> 28
+            guard.verify(member.filename, file_type in (0, 0o4, 0o10), member.file_size)
         archive.extractall(folder)  # noqa: S202 (all members are verified)
 
 
@@ -75,7 +65,7 @@ def _extract_tar(path: Path, folder: Path) -> None:
 
 
 class _Guard:
-    """Looks at the members of an archive before they are extracted."""
+    """Verifies the members of an archive before they are extracted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

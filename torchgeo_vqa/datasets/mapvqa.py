@@ -174,31 +174,17 @@ class MapVQA(VQADataset, MapDataset):
     # --- questions --------------------------------------------------------------------
 
     def candidates(self, index: GeoSlice) -> list[Question]:
-        """Return every question about a patch whose answer is clear.
+        """Return every question about a patch whose answer is clear, in canonical wording.
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Questions in their canonical wording; none if the patch has more than
-            *max_nodata* pixels without data.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
+        None if the patch has more than *max_nodata* pixels without data. Raise an IndexError if
+        *index*, [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres], is not in the dataset.
         """
         return self._candidates(self.read(index))
 
     def questions(self, index: GeoSlice) -> list[Question]:
-        """Return the questions that a sample holds.
+        """Return the questions that a sample holds, in various wordings.
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Up to *questions_per_sample* of the :meth:`candidates`, in various wordings.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
+        They are up to *questions_per_sample* of the :meth:`candidates` at *index*.
         """
         query = self._disambiguate_slice(index)
         return self._draw(query, self._candidates(self.read(query)))
@@ -226,16 +212,13 @@ class MapVQA(VQADataset, MapDataset):
         """Measure what patches answer, and balance questions by it.
 
         From then on the usual answer to a text is asked for as rarely as the runner-up,
-        see :class:`~torchgeo_vqa.questions.Balance`. What these patches are then asked
-        stands for all of training: :meth:`blind_labels` come from it.
+        see :class:`~torchgeo_vqa.questions.Balance`. What these patches, some hundred of
+        training, are then asked stands for all of it: :meth:`blind_labels` come from it.
 
         .. code-block:: python
 
            sampler = RandomPatchSampler(dataset, size=64, length=500, generator=0)
            dataset.measure(sampler)
-
-        Args:
-            queries: Patches like those of training, some hundred.
         """
         complete = [self._disambiguate_slice(query) for query in queries]
         pools = [self.candidates(query) for query in complete]

@@ -4,12 +4,9 @@
 """OSVQAMini, a small synthetic dataset in the layout of OSVQA, made on first use."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
-
-import pyproj
-from torchgeo.datasets.utils import Sample
+from typing import Any, Literal
 
 from ..questions import Scene
 from ..sample import SPLITS
@@ -21,7 +18,7 @@ from .osvqa import OSVQA
 class OSVQAMini(OSVQA):
     """OSVQAMini, a synthetic dataset to try things out: nothing to download.
 
-    Places are made up, pair by pair: land cover with natural borders, ships, bridges,
+    Scenes are made up, pair by pair: land cover with natural borders, ships, bridges,
     buildings and storage tanks on plausible ground, an optical image with clouds or in
     the dark more often than not, and a SAR image with speckle. Questions of sixteen types
     are derived from the land-cover raster and the list of objects, so every answer is
@@ -48,16 +45,7 @@ class OSVQAMini(OSVQA):
         seed: int = 0,
         size: int = 64,
         num_scenes: Mapping[str, int] | None = None,
-        modalities: Sequence[str] = ('optical', 'sar'),
-        question_types: Sequence[str] | None = None,
-        questions_per_sample: int | None = None,
-        num_answers: int | None = None,
-        answers: Sequence[str] | None = None,
-        crs: pyproj.CRS | str | None = None,
-        res: float | tuple[float, float] | None = None,
-        transforms: Callable[[Sample], Sample] | None = None,
-        cache: bool = True,
-        on_error: Literal['raise', 'skip'] = 'raise',
+        **kwargs: Any,
     ) -> None:
         """Initialize a new OSVQAMini instance.
 
@@ -69,20 +57,7 @@ class OSVQAMini(OSVQA):
             size: Side of an image in pixels.
             num_scenes: Number of scenes of each split (defaults to 2,400 for 'train', 200
                 for 'val' and 400 for 'test').
-            modalities: 'optical', 'sar' or both.
-            question_types: Question types to return (defaults to all).
-            questions_per_sample: Number of questions drawn at random for each sample
-                (defaults to all of them).
-            num_answers: Size of the vocabulary, the most frequent answers of the training
-                split (defaults to all of them).
-            answers: The vocabulary itself, such as that of a checkpoint.
-            crs: :term:`coordinate reference system (CRS)` of the index and of what is
-                warped (defaults to that of the images).
-            res: Resolution in units of *crs* (defaults to that of the images).
-            transforms: A function/transform that takes an input sample and returns a
-                transformed version.
-            cache: Whether to keep decoded images in memory.
-            on_error: As in :class:`OSVQA`.
+            **kwargs: Further arguments of :class:`OSVQA`.
 
         Raises:
             FileExistsError: If the folder is there but holds something else.
@@ -100,28 +75,8 @@ class OSVQAMini(OSVQA):
                 f'{folder} is not what these arguments make; remove it or choose another '
                 'root'
             )
-        super().__init__(
-            folder,
-            split,
-            modalities=modalities,
-            question_types=question_types,
-            questions_per_sample=questions_per_sample,
-            num_answers=num_answers,
-            answers=answers,
-            crs=crs,
-            res=res,
-            transforms=transforms,
-            cache=cache,
-            on_error=on_error,
-        )
+        super().__init__(folder, split, **kwargs)
 
     def scene(self, name: str) -> Scene:
-        """Truth behind an image.
-
-        Args:
-            name: Image name, as :meth:`location` returns it.
-
-        Returns:
-            The scene its images and questions were made from.
-        """
+        """Return the scene that an image, named as by :meth:`location`, was made from."""
         return scene_of(name, self.seed, self.size)

@@ -6,7 +6,7 @@
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, override
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ import rasterio
 import shapely
 import torch
 from geopandas import GeoDataFrame, GeoSeries
-from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.crs import CRS as RIO_CRS
 from rasterio.transform import from_bounds, from_origin
@@ -22,11 +21,11 @@ from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..rasters.footprint_index import FootprintIndex, Rows
-from ..rasters.grid import Grid, warp
+from ..rasters.grid import Grid
 from ..rasters.placement import acquisition_time, engineering_crs
 from ..rasters.tile import Tile
-from ..rasters.tile_cache import TileCache
 from .pair_union import TileDataset
+from .tile_reader import TileReader
 
 
 class PairDataset(TileDataset):
@@ -58,18 +57,12 @@ class PairDataset(TileDataset):
             root: Folder of the dataset.
             tiles: Tile of each pair by its name.
             num_bands: Number of bands of each modality.
-            groups: Group of each pair by its name; some or all may be unknown.
-            times: For the name of each pair, a text that tells when it was taken, as
-                :func:`.acquisition_time` reads it (defaults to the name itself).
-            crs: :term:`coordinate reference system (CRS)` of the index and of what is
-                warped (defaults to that of the first tile).
+            groups: Group of each pair by its name, where it is known.
+            times: Text with the time of acquisition of each pair (defaults to its name).
+            crs: CRS of the index and of what is warped (defaults to that of the first tile).
             res: Resolution in units of *crs* (defaults to that of the first tile).
-            transforms: A function/transform that takes an input sample and returns a
-                transformed version.
+            transforms: Function that takes a sample and returns a transformed version.
             cache: Whether to keep decoded images in memory.
-
-        Raises:
-            ValueError: If *crs* is given for images without one.
         """
         self.transforms = transforms
         self.cache = cache
@@ -77,7 +70,7 @@ class PairDataset(TileDataset):
         self.num_bands = num_bands
         #: Names of the groups of pairs, such as clear and cloudy.
         self.groups = tuple(sorted(set(groups.values())))
-        self._cache = TileCache(self.cache_size if cache else 0)
+        self._reader = TileReader(num_bands, self.cache_size if cache else 0)
 
         names = sorted(tiles)
         first = tiles[names[0]].grid
@@ -85,7 +78,7 @@ class PairDataset(TileDataset):
         self.georeferenced = first.crs is not None
         if not self.georeferenced:
             if crs is not None:
-                raise self._refusal(crs)
+                raise self._no_crs_error(crs)
             crs = engineering_crs(root)
         elif crs is None:
             with rasterio.Env(OSR_WKT_FORMAT='WKT2_2018'):
@@ -110,26 +103,15 @@ class PairDataset(TileDataset):
         # Without an index of its own, which pandas would align
         geometry = self._footprints(names, crs).array
         self.index = GeoDataFrame(data, index=index, geometry=geometry, crs=crs)
-        self._places: FootprintIndex | None = None
+        self._footprint_index: FootprintIndex | None = None
 
     @abc.abstractmethod
     def _annotate(self, rows: Rows) -> Sample:
-        """Return what is known of tiles.
-
-        Args:
-            rows: Rows of the index whose tiles lie entirely inside a query.
-
-        Returns:
-            Further entries of a sample.
-        """
+        """Return further entries of a sample, given the rows of the tiles inside its query."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out of a pickle what is quickly made again.
-
-        Returns:
-            What is pickled.
-        """
-        return self.__dict__ | {'_places': None}
+        """Leave out of a pickle what is quickly made again."""
+        return self.__dict__ | {'_footprint_index': None}
 
     # --- where the tiles are ----------------------------------------------------------
 
@@ -143,17 +125,17 @@ class PairDataset(TileDataset):
         if new_crs == self.crs:
             return
         if not self.georeferenced or CRS.from_user_input(new_crs).is_engineering:
-            raise self._refusal(new_crs)
+            raise self._no_crs_error(new_crs)
         print(f'Converting {self.__class__.__name__} CRS from {self.crs} to {new_crs}')
         self.index.to_crs(new_crs, inplace=True)
-        self._places = None
+        self._footprint_index = None
 
-    def _refusal(self, crs: CRS | str) -> ValueError:
-        """Say that images which are nowhere on Earth stay there."""
+    def _no_crs_error(self, crs: CRS | str) -> ValueError:
+        """Return the error of images without a CRS that are asked for another."""
         return ValueError(
             f'cannot bring the images of {self.__class__.__name__} to the CRS '
             f'{CRS.from_user_input(crs).name!r}: images without a CRS of their own cannot '
-            'be combined with real places, nor with those of another folder; '
+            'be combined with georeferenced ones, nor with those of another folder; '
             'georeference them'
         )
 
@@ -164,7 +146,7 @@ class PairDataset(TileDataset):
         return slice(*x, self.res[0]), slice(*y, self.res[1]), slice(*t, 1)
 
     def _footprints(self, names: Sequence[str], crs: CRS) -> GeoSeries:
-        """Outlines of tiles in a CRS."""
+        """Return the outlines of tiles in a CRS."""
         grids = [self.tiles[name].grid for name in names]
         boxes = shapely.box(*np.array([grid.bounds for grid in grids]).T)
         if not self.georeferenced:
@@ -178,26 +160,26 @@ class PairDataset(TileDataset):
         return GeoSeries(boxes, crs=crs)
 
     def _find(self) -> FootprintIndex:
-        """Search of the index, made anew when the index or the resolution is another."""
-        places = self._places
+        """Return the index of footprints, built anew for another index or resolution."""
+        tree = self._footprint_index
         half_a_pixel = self.res[0] / 2, self.res[1] / 2
         if (
-            places is None
-            or places.index is not self.index
-            or places.tolerance != half_a_pixel
+            tree is None
+            or tree.index is not self.index
+            or tree.tolerance != half_a_pixel
         ):
-            self._places = places = FootprintIndex(self.index, half_a_pixel)
+            self._footprint_index = tree = FootprintIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
             self._groups = np.array([codes.get(g, -1) for g in self.index['group']])
             footprints = self._footprints(self._names, self.crs).bounds.to_numpy()
             # Rows that TorchGeo's splits cut a piece off are no tiles any more
-            near = np.abs(places.bounds - footprints) < half_a_pixel * 2
+            near = np.abs(tree.bounds - footprints) < half_a_pixel * 2
             self._is_tile = near.all(axis=1)
             self._grid_crs = (
                 RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
             )
-        return places
+        return tree
 
     # --- samples ----------------------------------------------------------------------
 
@@ -230,10 +212,10 @@ class PairDataset(TileDataset):
             transform = from_bounds(
                 *bounds, width=tile.grid.width, height=tile.grid.height
             )
-            images = {m: self._read(tile, m) for m in self.num_bands}
+            images = {m: self._reader.read(tile, m) for m in self.num_bands}
         else:
-            places = self._find()
-            rows = places.during(places.touching(bounds), t.start, t.stop)[:: t.step]
+            tree = self._find()
+            rows = tree.during(tree.touching(bounds), t.start, t.stop)[:: t.step]
             if not len(rows):
                 raise IndexError(
                     f'index: {index} not found in dataset with bounds: {self.bounds}'
@@ -242,9 +224,10 @@ class PairDataset(TileDataset):
             width = max(1, round((x.stop - x.start) / res[0]))
             height = max(1, round((y.stop - y.start) / res[1]))
             grid = Grid(self._grid_crs, transform, height, width)
-            images = {m: self._merge(rows, m, grid) for m in self.num_bands}
-            inside = places.inside(rows, bounds) & self._is_tile[rows]
-            rows = rows[inside & places.uncovered(rows, res[0] * res[1])]
+            tiles = [self.tiles[self._names[row]] for row in rows]
+            images = {m: self._reader.merge(tiles, m, grid) for m in self.num_bands}
+            inside = tree.inside(rows, bounds) & self._is_tile[rows]
+            rows = rows[inside & tree.uncovered(rows, res[0] * res[1])]
 
         sample: Sample = {f'image_{m}': torch.from_numpy(images[m]) for m in images}
         sample |= self._annotate(rows)
@@ -257,59 +240,18 @@ class PairDataset(TileDataset):
     def _find_tiles(self, index: tuple[slice, slice, slice]) -> Rows:
         """Find the tiles that a query is for."""
         x, y, t = index
-        places = self._find()
-        rows = places.equal((x.start, y.start, x.stop, y.stop))
-        rows = places.during(rows, t.start, t.stop)[:: t.step]
+        tree = self._find()
+        rows = tree.equal((x.start, y.start, x.stop, y.stop))
+        rows = tree.during(rows, t.start, t.stop)[:: t.step]
         return rows[self._is_tile[rows]]
 
+    @override
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            True if it is.
-        """
         return len(self._find_tiles(self._disambiguate_slice(index))) > 0
-
-    def _decode(self, tile: Tile, modality: str) -> NDArray[Any]:
-        """Read an image of a tile, or take it from the cache."""
-        num_bands = self.num_bands[modality]
-        key = tile.name, modality
-        return self._cache.load(key, lambda: tile.read(modality, num_bands))
-
-    def _read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
-        """Copy an image of a tile."""
-        return self._decode(tile, modality).astype(np.float32)
-
-    def _merge(self, rows: Rows, modality: str, grid: Grid) -> NDArray[np.float32]:
-        """Lay images on a grid, the first on top, 0 where there is none."""
-        shape = self.num_bands[modality], grid.height, grid.width
-        merged = np.zeros(shape, np.float32)
-        for row in rows[::-1]:
-            tile = self.tiles[self._names[row]]
-            layer = self._layer(tile, modality, grid)
-            np.copyto(merged, layer, where=~np.isnan(layer))
-        return merged
-
-    def _layer(self, tile: Tile, modality: str, grid: Grid) -> NDArray[np.float32]:
-        """Bring an image of a tile onto a grid, NaN where it has no data."""
-        nodata = tile.files[modality].nodata
-        window = tile.grid.overlap(grid)
-        if window is not None and self._is_large(tile) and tile.has_pixels_of(modality):
-            part = tile.read(modality, self.num_bands[modality], window)
-            return warp(part, tile.grid.crop(window), grid, nodata)
-        return warp(self._decode(tile, modality), tile.grid, grid, nodata)
-
-    def _is_large(self, tile: Tile) -> bool:
-        """Tell whether only few tiles of this size fit into the cache, or none."""
-        num_pixels = tile.grid.height * tile.grid.width
-        return num_pixels * sum(self.num_bands.values()) > self._cache.maxsize / 16
 
 
 def _resolution(grid: Grid, crs: CRS) -> tuple[float, float]:
-    """Pixel size of a grid in a CRS."""
+    """Return the pixel size of a grid in a CRS."""
     a, e = grid.transform.a, grid.transform.e
     if grid.crs is None or crs == CRS.from_user_input(grid.crs):
         return a, -e

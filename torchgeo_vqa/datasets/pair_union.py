@@ -5,11 +5,13 @@
 
 import abc
 from collections.abc import Sequence
-from typing import cast
+from typing import cast, override
 
 import torch
 from torchgeo.datasets import GeoDataset, UnionDataset
 from torchgeo.datasets.utils import GeoSlice, Sample
+
+from ..sample import PADDING, pad
 
 
 class TileDataset(GeoDataset):
@@ -17,24 +19,10 @@ class TileDataset(GeoDataset):
 
     @abc.abstractmethod
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile.
+        """Tell whether a query is for a whole tile."""
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            True if it is.
-        """
-
+    @override
     def __or__(self, other: GeoDataset) -> UnionDataset:
-        """Take the union with another dataset.
-
-        Args:
-            other: Another dataset.
-
-        Returns:
-            A single dataset.
-        """
         if isinstance(other, TileDataset):
             return PairUnion(self, other)
         return super().__or__(other)
@@ -52,38 +40,16 @@ class PairUnion(TileDataset, UnionDataset):
     """
 
     def __init__(self, dataset1: TileDataset, dataset2: TileDataset) -> None:
-        """Initialize a new PairUnion instance.
-
-        Args:
-            dataset1: The first dataset.
-            dataset2: The second dataset.
-        """
+        """Initialize a new PairUnion instance."""
         super().__init__(dataset1, dataset2, collate_fn=merge_pairs)
 
+    @override
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Tell whether a query is for a whole tile of one of the datasets.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            True if it is.
-        """
         datasets = cast(list[TileDataset], self.datasets)
         return any(dataset.holds_tile(index) for dataset in datasets)
 
+    @override
     def __getitem__(self, index: GeoSlice) -> Sample:
-        """Retrieve images and what is known of them, indexed by spatiotemporal slice.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Sample of images and annotations at that index.
-
-        Raises:
-            IndexError: If *index* is not found in the datasets.
-        """
         # Slices that are left open mean the bounds of both datasets
         index = self._disambiguate_slice(index)
         for dataset in cast(list[TileDataset], self.datasets):
@@ -93,14 +59,7 @@ class PairUnion(TileDataset, UnionDataset):
 
 
 def merge_pairs(samples: Sequence[Sample]) -> Sample:
-    """Merge samples of the same query.
-
-    Args:
-        samples: Samples whose images have the same shapes.
-
-    Returns:
-        A single sample: the first one's pixels where it has some, everyone's questions.
-    """
+    """Merge samples of the same query: the first one's pixels, everyone's questions."""
     merged = dict(samples[0])
     for sample in samples[1:]:
         kept = [s['question_id'] >= 0 for s in (merged, sample)]
@@ -111,9 +70,6 @@ def merge_pairs(samples: Sequence[Sample]) -> Sample:
                 empty = (merged[key] == 0).all(dim=0)
                 merged[key] = torch.where(empty, value, merged[key])
             elif key not in ('bounds', 'transform'):
-                fill = 0 if key == 'question' else -1
-                column = value.new_full((size, *value.shape[1:]), fill)
                 real = torch.cat([merged[key][kept[0]], value[kept[1]]])
-                column[:num_questions] = real
-                merged[key] = column
+                merged[key] = pad(real, size, PADDING.get(key, -1))
     return merged

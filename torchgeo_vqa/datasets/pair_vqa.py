@@ -5,41 +5,67 @@
 
 import abc
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, override
 
 import numpy as np
 import torch
 from geopandas import GeoSeries
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pyproj import CRS
-from torch import Tensor
 from torchgeo.datasets import DatasetNotFoundError
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import Sample
 
 from ..annotations import vocabulary
-from ..annotations.question_table import Ids, QuestionTable, decode
-from ..rasters.figure import QAPair, plot_pair
+from ..annotations.question_table import Ids, QuestionTable
 from ..rasters.footprint_index import Rows
 from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
-from ..sample import CONTEXT_LENGTH, SPLITS
+from ..rasters.tile import Tile
+from ..sample import SPLITS
 from .pair_dataset import PairDataset
+from .vqa_dataset import VQADataset
 
 OnError = Literal['raise', 'skip']
 
 
-class PairVQA(PairDataset):
-    """Base class for datasets of places, each with its images and its questions.
+@dataclass(frozen=True)
+class Release:
+    """Files of a dataset, and how to read them.
 
-    A subclass knows file formats only: it tells where the questions of a split are
-    (:meth:`_annotation`), reads them (:meth:`_read_questions`) and opens images
-    (:meth:`_opener`). Answers, vocabulary and samples are the same for all, so models and
-    trainers work on any of them.
+    Attributes:
+        folder: The folder where the dataset really is.
+        annotation: Returns the file that holds the questions of a split, for messages.
+        read_questions: Reads the questions of a split, None if they are not there. It is
+            also given whether to 'raise' on a malformed row or to 'skip' it.
+        open_image: Opens the image of a modality by its pair's name.
+        source: Returns where a pair is named, given its name and the first row of the
+            table that names it, for messages.
+        groups: Group of each pair by its name, where it is known.
+        times: Texts with the time of acquisition of pairs, where their names have none.
+        optical_bands: Number of bands of an optical image.
+    """
 
-    A sample is a place with its images and its questions, a dictionary of tensors:
+    folder: Path
+    annotation: Callable[[str], Path]
+    read_questions: Callable[[str, OnError], QuestionTable | None]
+    open_image: Opener
+    source: Callable[[str, int], str]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, str] = field(default_factory=dict)
+    optical_bands: int = OPTICAL_BANDS
+
+
+class PairVQA(VQADataset, PairDataset):
+    """Base class for datasets of pairs of images, each with its questions.
+
+    A subclass knows file formats only: :meth:`_open` returns its :class:`Release`, which
+    reads the questions of a split and opens images. Answers, vocabulary and samples are
+    the same for all, so models and trainers work on any of them.
+
+    A sample is a location with its images and its questions, a dictionary of tensors:
 
     =================  ===============  ==============================================
     key                shape            meaning
@@ -52,7 +78,7 @@ class PairVQA(PairDataset):
     ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
                                         if the answer is not among them
     ``group``          (K,)             index into :attr:`groups`, -1 if unknown; there
-                                        only if the dataset tells groups
+                                        only if the dataset has groups
     ``bounds``         (9,)             the query
     ``transform``      (9,)             from pixels to coordinates
     =================  ===============  ==============================================
@@ -65,7 +91,7 @@ class PairVQA(PairDataset):
     tiles that lie entirely inside: a crop changes counts.
 
     Images without a CRS stand on a grid of their own, whose unit is the pixel. They cannot
-    be combined with real places.
+    be combined with images that have one.
     """
 
     #: How to get the dataset.
@@ -74,20 +100,12 @@ class PairVQA(PairDataset):
     #: Splits of the dataset; the vocabulary is that of 'train'.
     splits: ClassVar[tuple[str, ...]] = SPLITS
 
-    #: Modalities the dataset has images of.
-    all_modalities: ClassVar[tuple[str, ...]] = ('optical', 'sar')
-
-    #: How published answers are read where that is a choice, such as 'counts in ranges'.
-    #: Evaluations say so beside their numbers. Empty if they are taken as they are.
-    convention: str = ''
-
     def __init__(
         self,
         root: PathLike,
-        folder: Path,
         split: str = 'train',
         *,
-        modalities: Sequence[str] = ('optical', 'sar'),
+        modalities: Sequence[str] | None = None,
         question_types: Sequence[str] | None = None,
         questions_per_sample: int | None = None,
         num_answers: int | None = None,
@@ -97,15 +115,14 @@ class PairVQA(PairDataset):
         transforms: Callable[[Sample], Sample] | None = None,
         cache: bool = True,
         on_error: OnError = 'raise',
-        optical_bands: int = OPTICAL_BANDS,
     ) -> None:
         """Initialize a new PairVQA instance.
 
         Args:
-            root: What the user gave as the dataset's folder.
-            folder: The folder where the dataset really is.
+            root: The dataset's folder.
             split: One of :attr:`splits`.
-            modalities: Some of :attr:`all_modalities`. Images of others are not needed.
+            modalities: Some of :attr:`all_modalities` (defaults to all). Images of others
+                are not needed.
             question_types: Question types to return (defaults to all).
             questions_per_sample: Number of questions drawn at random for each sample
                 (defaults to all of them).
@@ -121,7 +138,6 @@ class PairVQA(PairDataset):
             cache: Whether to keep decoded images in memory.
             on_error: Whether to 'raise' on a malformed row, or an image that is missing or
                 broken, or to 'skip' the pair.
-            optical_bands: Number of bands of an optical image.
 
         Raises:
             DatasetNotFoundError: If dataset is not found.
@@ -130,259 +146,148 @@ class PairVQA(PairDataset):
             ValueError: If an argument is invalid, a row is malformed, or there is no
                 vocabulary: neither *answers* nor a training split.
         """
-        for name, value, allowed in (
-            ('split', [split], self.splits),
-            ('modalities', modalities, self.all_modalities),
-            ('on_error', [on_error], ('raise', 'skip')),
-        ):
-            if not value or isinstance(value, str) or not set(value) <= set(allowed):
-                raise ValueError(f'{name} must be among {allowed}, got {value!r}')
-        for name, number in (
-            ('questions_per_sample', questions_per_sample),
-            ('num_answers', num_answers),
-        ):
-            if number is not None and number < 1:
-                raise ValueError(f'{name} must be at least 1, got {number}')
-
+        if modalities is None:
+            modalities = self.all_modalities
+        _check_among('split', [split], self.splits)
+        _check_among('modalities', modalities, self.all_modalities)
+        _check_among('on_error', [on_error], ('raise', 'skip'))
+        _check_positive('questions_per_sample', questions_per_sample)
+        _check_positive('num_answers', num_answers)
         self.root = root
         self.split = split
         self.modalities = tuple(m for m in self.all_modalities if m in modalities)
         self.questions_per_sample = questions_per_sample
-        self._verify()
+        release = self._open()
 
-        read = {name: self._read_questions(name, on_error) for name in self.splits}
-        tables = {name: table for name, table in read.items() if table is not None}
-        path = self._annotation(split)
-        if split not in tables:
-            raise ValueError(f'{path} holds no question of the split {split!r}')
-        own = tables[split]
-        if own.num_malformed:
-            warnings.warn(
-                f'{path}: {own.num_malformed} malformed rows are left out', UserWarning
-            )
-        #: Names of the question types.
-        self.question_types = vocabulary.question_types(tables)
+        every = self._read_tables(release, on_error)
+        types = vocabulary.question_types(every)
+        tables = every
         if question_types is not None:
-            self.question_types = tuple(question_types)
-            tables = vocabulary.select_types(tables, self.question_types)
-        if not len(tables[split]):
-            raise ValueError(f'{path} holds no question of types {self.question_types}')
+            types = tuple(question_types)
+            tables = vocabulary.select_types(every, types)
+        table = tables[split]
+        if not len(table):
+            path = release.annotation(split)
+            raise ValueError(f'{path} holds no question of types {types}')
         if answers is None:
             if 'train' not in tables:
                 raise ValueError(
-                    f'the vocabulary comes from {self._annotation("train")}, '
+                    f'the vocabulary comes from {release.annotation("train")}, '
                     'which is missing; give `answers`'
                 )
             answers = vocabulary.most_frequent(tables['train'], num_answers)
-        # The same for all splits, so that samples of `train | val` stack
-        self._max_questions = max(
-            int(table.num_questions.max(initial=0)) for table in tables.values()
-        )
 
-        names = own.values['image'].to_pylist()
-        asked = np.unique(tables[split].codes['image'])
-        first_rows = sorted((int(own.rows(code)[0]), names[code]) for code in asked)
-        tiles, num_bands = pair_images(
-            self._opener(),
-            {name: self._whereabouts(name, row) for row, name in first_rows},
-            self.splits.index(split),
-            self.modalities,
-            {name: position for position, name in enumerate(sorted(names))},
-            on_error,
-            optical_bands,
-        )
-        if not tiles:
-            raise self._not_found('None of the pairs can be used.')
-        kept = np.array([name in tiles for name in names])
-        #: Questions of the split, a row for each ``question_id``.
-        self.table = tables[split].select(kept[tables[split].codes['image']])
-        self._image_codes = {name: code for code, name in enumerate(names)}
-        types = self.table.values['question_type']
-        self._type_of = vocabulary.codes_in(types, self.question_types, -1)
-        self.set_answers(answers)
-
+        asked = np.unique(table.codes['image'])
+        tiles, num_bands = self._pair(release, every[split], asked, on_error)
         super().__init__(
-            folder,
+            release.folder,
             tiles,
             num_bands,
-            self._read_groups(),
-            self._read_times(),
+            release.groups,
+            release.times,
             crs=crs,
             res=res,
             transforms=transforms,
             cache=cache,
         )
+        names = table.values['image'].to_pylist()
+        self._image_codes = {name: code for code, name in enumerate(names)}
+        has_tile = np.array([name in tiles for name in names])
+        kept = table.select(has_tile[table.codes['image']])
+        self._set_questions(kept, types, answers)
+        # The same for all splits, so that samples of `train | val` stack
+        self._max_questions = max(
+            int(table.num_questions.max(initial=0)) for table in tables.values()
+        )
+        # What blind answers are counted from, read when they are asked for
+        self._read_split = release.read_questions
+        self._train_annotation = release.annotation('train')
 
     # --- files ------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _verify(self) -> None:
-        """Raise :meth:`_not_found` unless the split's questions and images are there."""
+    def _open(self) -> Release:
+        """Find the files of :attr:`split` and :attr:`modalities`, or download them.
 
-    @abc.abstractmethod
-    def _annotation(self, split: str) -> Path:
-        """Return the file that holds the questions of a split, for messages."""
+        Raise :meth:`_not_found` if something is missing.
+        """
 
-    @abc.abstractmethod
-    def _read_questions(self, split: str, on_error: OnError) -> QuestionTable | None:
-        """Read the questions of a split, None if they are not there."""
-
-    @abc.abstractmethod
-    def _opener(self) -> Opener:
-        """Return a function that opens the image of a modality by its pair's name."""
-
-    def _whereabouts(self, name: str, row: int) -> str:
-        """Say where a pair is named, given the first row of the table that does."""
-        return f'{self._annotation(self.split)}, row {row}'
-
-    def _read_groups(self) -> Mapping[str, str]:
-        """Return the group of each pair by its name."""
-        return {}
-
-    def _read_times(self) -> Mapping[str, str]:
-        """Return texts that tell when pairs were taken, where their names do not."""
-        return {}
+    def _require(self, paths: Collection[Path]) -> None:
+        """Raise a DatasetNotFoundError unless all files and folders exist."""
+        for path in paths:
+            if not path.exists():
+                raise self._not_found(f'There is no {path}.')
 
     def _not_found(self, reason: str) -> DatasetNotFoundError:
-        """Say what is missing and how to get it."""
+        """Return the error that says what is missing and how to get it."""
         error = DatasetNotFoundError(self)
         error.args = (f'{error} {reason} {self.instructions}',)
         return error
 
-    # --- answers ----------------------------------------------------------------------
-
-    def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as that of a checkpoint.
-
-        Args:
-            answers: The answers, in the order of their labels.
-
-        Raises:
-            ValueError: If there are none, or one twice.
-        """
-        if not answers or len(set(answers)) < len(answers):
-            raise ValueError(
-                f'answers must be one or more, all different, got {answers!r}'
+    def _read_tables(
+        self, release: Release, on_error: OnError
+    ) -> dict[str, QuestionTable]:
+        """Read the questions of the splits that are there."""
+        read = {name: release.read_questions(name, on_error) for name in self.splits}
+        tables = {name: table for name, table in read.items() if table is not None}
+        path = release.annotation(self.split)
+        if self.split not in tables:
+            raise ValueError(f'{path} holds no question of the split {self.split!r}')
+        if num_malformed := tables[self.split].num_malformed:
+            warnings.warn(
+                f'{path}: {num_malformed} malformed rows are left out', UserWarning
             )
-        #: The vocabulary that ``label`` indexes.
-        self.answers = tuple(answers)
-        self._blind: Tensor | None = None
-        texts = self.table.values['answer']
-        self._label_of = vocabulary.codes_in(texts, self.answers, len(self.answers))
+        return tables
 
-    @property
-    def coverage(self) -> float:
-        """Share of the split's questions whose answer is in the vocabulary."""
-        labels = self._label_of[self.table.codes['answer']]
-        return float((labels < len(self.answers)).mean())
-
-    def blind_labels(self, ids: Ids) -> Tensor:
-        """Return the answers that training most often gives to the same questions.
-
-        A question that training does not ask is answered as most often for its type, or
-        failing that as most often of all.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A label for each, int64.
-
-        Raises:
-            FileNotFoundError: If there is no training split.
-        """
-        if self._blind is None:
-            self._blind = self._blind_labels()
-        return self._blind[torch.as_tensor(ids)]
-
-    def _blind_labels(self) -> Tensor:
-        """Return the most frequent training answer to the question of each row."""
-        train = self._read_questions('train', 'skip')
-        if train is None:
-            path = self._annotation('train')
-            raise FileNotFoundError(f'blind answers come from {path}, which is missing')
-        return torch.from_numpy(
-            vocabulary.blind_labels(self.table, train, self.answers)
+    def _pair(
+        self,
+        release: Release,
+        table: QuestionTable,
+        asked: NDArray[np.integer],
+        on_error: OnError,
+    ) -> tuple[dict[str, Tile], dict[str, int]]:
+        """Open the images that are asked about, given by their codes in the table."""
+        names = table.values['image'].to_pylist()
+        first_rows = sorted((int(table.rows(code)[0]), names[code]) for code in asked)
+        tiles, num_bands = pair_images(
+            release.open_image,
+            {name: release.source(name, row) for row, name in first_rows},
+            self.splits.index(self.split),
+            self.modalities,
+            {name: position for position, name in enumerate(sorted(names))},
+            on_error,
+            release.optical_bands,
         )
+        if not tiles:
+            raise self._not_found('None of the pairs can be used.')
+        return tiles, num_bands
 
-    def usual_answers(self) -> list[set[int]]:
-        """List the answers that each question type has in this split.
+    # --- questions --------------------------------------------------------------------
 
-        Returns:
-            A set of labels for each of :attr:`question_types`.
-        """
-        return vocabulary.usual_answers(self.table, self.question_types, self.answers)
+    @override
+    def _training_questions(self) -> QuestionTable:
+        train = self._read_split('train', 'skip')
+        if train is None:
+            raise FileNotFoundError(
+                f'blind answers come from {self._train_annotation}, which is missing'
+            )
+        return train
 
-    # --- texts of questions -----------------------------------------------------------
-
-    def question_text(self, ids: Ids) -> list[str]:
-        """Return questions as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A question for each.
-        """
-        return self.table.text('question', ids)
-
-    def answer_text(self, ids: Ids) -> list[str]:
-        """Return true answers as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            An answer for each.
-        """
-        return self.table.text('answer', ids)
-
-    def question_type(self, ids: Ids) -> list[str]:
-        """Return the names of questions' types.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each.
-        """
-        return self.table.text('question_type', ids)
-
+    @override
     def location(self, ids: Ids) -> list[str]:
-        """Return the names of the pairs that questions are about.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each.
-        """
+        """Return the names of the pairs that questions are about."""
         return self.table.text('image', ids)
 
+    @override
     def footprint(self, ids: Ids) -> GeoSeries:
-        """Return the outlines of the tiles that questions are about.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            An outline for each, in :attr:`crs`.
-        """
-        places, rows = np.unique(self.location(ids), return_inverse=True)
-        outlines = self._footprints(places.tolist(), self.crs)
+        """Return the outlines of the tiles that questions are about."""
+        names, rows = np.unique(self.location(ids), return_inverse=True)
+        outlines = self._footprints(names.tolist(), self.crs)
         return outlines.iloc[rows].reset_index(drop=True)
 
-    # --- samples ----------------------------------------------------------------------
-
+    @override
     def _annotate(self, rows: Rows) -> Sample:
-        """Return the questions about tiles, drawn and padded.
-
-        Args:
-            rows: Rows of the index.
-
-        Returns:
-            Entries of a sample.
-        """
+        """Return the questions about tiles, drawn and padded."""
         per_tile = [
             self.table.rows(self._image_codes[self._names[row]]) for row in rows
         ]
@@ -392,62 +297,17 @@ class PairVQA(PairDataset):
         if len(ids) > size:
             drawn = torch.randperm(len(ids))[:size].numpy()
             ids, groups = ids[drawn], groups[drawn]
+        columns = {'question_id': ids} | ({'group': groups} if self.groups else {})
+        return self._encode(ids, size, **columns)
 
-        def padded(values: NDArray[np.int64]) -> Tensor:
-            column = torch.full((size,), -1)
-            column[: len(ids)] = torch.from_numpy(values)
-            return column
 
-        question = torch.zeros(size, CONTEXT_LENGTH, dtype=torch.int64)
-        question[: len(ids)] = self.table.tokens(ids)
-        codes = self.table.codes
-        sample = {
-            'question': question,
-            'question_type': padded(self._type_of[codes['question_type'][ids]]),
-            'question_id': padded(ids),
-            'label': padded(self._label_of[codes['answer'][ids]]),
-        }
-        if self.groups:
-            sample['group'] = padded(groups)
-        return sample
+def _check_among(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise a ValueError unless values are some of those allowed."""
+    if not values or isinstance(values, str) or not set(values) <= set(allowed):
+        raise ValueError(f'{name} must be among {allowed}, got {values!r}')
 
-    def plot(
-        self,
-        sample: Sample,
-        show_titles: bool = True,
-        suptitle: str | None = None,
-        max_questions: int = 8,
-    ) -> Figure:
-        """Plot a sample from the dataset.
 
-        Args:
-            sample: A sample returned by :meth:`__getitem__`, with a ``prediction`` of shape
-                (K,) if there is one: labels, or -1.
-            show_titles: Flag indicating whether to show titles above each panel.
-            suptitle: Optional string to use as a suptitle.
-            max_questions: Number of questions to show.
-
-        Returns:
-            A matplotlib Figure with the images, and the questions below.
-        """
-        real = torch.nonzero(sample['question_id'] >= 0).flatten().tolist()
-        answered = [self._answered(sample, i) for i in real[:max_questions]]
-        images = {
-            m: sample[key] for m in self.modalities if (key := f'image_{m}') in sample
-        }
-        num_hidden = len(real) - len(answered)
-        return plot_pair(images, answered, num_hidden, show_titles, suptitle)
-
-    def _answered(self, sample: Sample, i: int) -> QAPair:
-        """Put one question of a sample in words."""
-        row = sample['question_id'][i : i + 1].cpu()
-        tokens, label = sample['question'][i].cpu(), int(sample['label'][i])
-        question, answer = self.question_text(row)[0], self.answer_text(row)[0]
-        # Augmentation may have rewritten both
-        if not torch.equal(tokens, self.table.tokens(row.numpy())[0]):
-            question = decode(tokens)
-        if 0 <= label < len(self.answers):
-            answer = self.answers[label]
-        prediction = int(sample['prediction'][i]) if 'prediction' in sample else -1
-        known = 0 <= prediction < len(self.answers)
-        return QAPair(question, answer, self.answers[prediction] if known else None)
+def _check_positive(name: str, number: int | None) -> None:
+    """Raise a ValueError if a number is given that is not positive."""
+    if number is not None and number < 1:
+        raise ValueError(f'{name} must be at least 1, got {number}')

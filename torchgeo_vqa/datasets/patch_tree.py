@@ -37,46 +37,19 @@ RGB = ('B04', 'B03', 'B02')
 SENTINEL1_BANDS = ('VV', 'VH')
 
 
-def check_bands(bands: Sequence[str]) -> None:
-    """Check the names of Sentinel-2 bands.
-
-    Args:
-        bands: Names.
-
-    Raises:
-        ValueError: If there are none or one is unknown.
-    """
-    if not bands or isinstance(bands, str) or not set(bands) <= set(SENTINEL2_BANDS):
-        raise ValueError(f'bands must be among {SENTINEL2_BANDS}, got {bands!r}')
-
-
 @dataclass(frozen=True)
 class PatchTree:
     """Folder of all patches of a satellite, each a folder with a file for each band.
 
-    Attributes:
-        folder: The folder.
-        num_patch_parts: Number of the last parts of a patch's name that the name of its
-            scene's folder lacks, or 0 if patches are not in folders of scenes.
+    *num_patch_parts* is the number of the last parts of a patch's name that the name of its
+    scene's folder lacks, or 0 if patches are not in folders of scenes.
     """
 
     folder: Path
     num_patch_parts: int = 0
 
     def open(self, patch: str, bands: Sequence[str]) -> BandStack:
-        """Open the image of a patch.
-
-        Args:
-            patch: Name of the patch.
-            bands: Names of its bands.
-
-        Returns:
-            The image.
-
-        Raises:
-            FileNotFoundError: If it is missing.
-            OSError: If it cannot be read.
-        """
+        """Open some bands of a patch; raise a FileNotFoundError if it is missing."""
         scene = (
             patch.rsplit('_', self.num_patch_parts)[0] if self.num_patch_parts else ''
         )
@@ -86,30 +59,17 @@ class PatchTree:
         return BandStack.stack([str(folder / f'{patch}_{b}.tif') for b in bands])
 
     def partners(self) -> dict[str, str]:
-        """Read which Sentinel-2 patch each of the Sentinel-1 patches goes with.
+        """Read which Sentinel-1 patch goes with each Sentinel-2 patch.
 
         BigEarthNet v1 says so in a file in each folder; what half a million of them say is
-        cached.
-
-        Returns:
-            Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
-
-        Raises:
-            ValueError: If a file is malformed, or two patches go with the same.
+        cached. Raise a ValueError if one is malformed, or two patches go with the same.
         """
         table = cached_table(
             [self.folder], self._read_partners, name=f'{self.folder.name}_partners'
         )
-        names = table.to_pydict()
-        partners: dict[str, str] = {}
-        for sentinel2, sentinel1 in zip(names['s2'], names['s1'], strict=True):
-            other = partners.setdefault(sentinel2, sentinel1)
-            if other != sentinel1:
-                raise ValueError(
-                    f'{self.folder}: both {other} and {sentinel1} name {sentinel2} as '
-                    'corresponding_s2_patch'
-                )
-        return partners
+        return match_patches(
+            table['s2'].to_pylist(), table['s1'].to_pylist(), self.folder
+        )
 
     def _read_partners(self) -> pa.Table:
         """Read the file of each folder."""
@@ -124,7 +84,22 @@ class PatchTree:
                 )
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f'{path} must tell the corresponding_s2_patch: {error}'
+                    f'{path} must hold the corresponding_s2_patch: {error}'
                 ) from error
             names['s1'].append(patch)
         return pa.table({k: pa.array(v, pa.string()) for k, v in names.items()})
+
+
+def match_patches(
+    optical: Sequence[str], sar: Sequence[str], source: Path
+) -> dict[str, str]:
+    """Return the Sentinel-1 patch of each Sentinel-2 patch.
+
+    Raise a ValueError that names *source* if two go with the same.
+    """
+    partners: dict[str, str] = {}
+    for name, partner in zip(optical, sar, strict=True):
+        other = partners.setdefault(name, partner)
+        if other != partner:
+            raise ValueError(f'{source}: {name} goes with both {other} and {partner}')
+    return partners

@@ -3,6 +3,8 @@
 
 """RSVQA dataset of high resolution."""
 
+from typing import override
+
 from ..annotations.answer_ranges import area_range
 from .rsvqa import RSVQA
 
@@ -46,6 +48,6 @@ class RSVQAHR(RSVQA):
     image_dir = 'Data'
     conventions = ('areas as numbers', 'areas in five ranges')
 
+    @override
     def _range(self, answer: str) -> str:
-        """Tell the range an answer lies in."""
         return area_range(answer)

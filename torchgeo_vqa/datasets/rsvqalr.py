@@ -3,6 +3,8 @@
 
 """RSVQA dataset of low resolution."""
 
+from typing import override
+
 from ..annotations.answer_ranges import count_range
 from .rsvqa import RSVQA
 
@@ -43,6 +45,6 @@ class RSVQALR(RSVQA):
     image_dir = 'Images_LR'
     conventions = ('counts as integers', 'counts in five ranges')
 
+    @override
     def _range(self, answer: str) -> str:
-        """Tell the range an answer lies in."""
         return count_range(answer)

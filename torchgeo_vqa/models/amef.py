@@ -12,62 +12,41 @@ import math
 
 import torch
 from einops import rearrange
+from timm.layers import Mlp
 from torch import Tensor, nn
 
-from .cfar import MLP
-from .clip import position_encoding
+from ..sample import MODALITIES
+from .position import position_encoding
 
 # Q questions, N patches, D width, h heads, d = D / h, P width of a position,
 # M modalities, E experts, A answers
 
-PLACE_WIDTH = 16
+POSITION_WIDTH = 16
 
 
 class RegionalQualityAwareFusion(nn.Module):
-    """Regional quality-aware fusion (RQAF): mixes the modalities place by place."""
+    """Regional quality-aware fusion (RQAF): weighs the modalities patch by patch."""
 
-    def __init__(
-        self, width: int, num_heads: int, mlp_ratio: float, quality_aware: bool = True
-    ) -> None:
-        """Initialize a new RegionalQualityAwareFusion instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-            quality_aware: If False, modalities are averaged (ablation).
-        """
+    def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
+        """Initialize a new instance of width D, h heads and the MLP's ratio to the width."""
         super().__init__()
         self.num_heads = num_heads
-        self.quality_aware = quality_aware
         self.norm = nn.LayerNorm(width)
-        self.linears = nn.ModuleDict(
-            {modality: nn.Linear(width, width) for modality in ('optical', 'sar')}
-        )
-        if quality_aware:
-            self.query = nn.Linear(width, width)
-        self.mlp = MLP(width, mlp_ratio)
+        self.linears = nn.ModuleDict({m: nn.Linear(width, width) for m in MODALITIES})
+        self.query = nn.Linear(width, width)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(
         self, patches: dict[str, Tensor], summary: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse the modalities.
+        """Fuse patches (Q, N, D) of each modality that is there, by question summaries (Q, D).
 
-        Args:
-            patches: Patches of each modality that is there, shape (Q, N, D) each.
-            summary: Question summaries, shape (Q, D).
-
-        Returns:
-            Fused patches, shape (Q, N, D), and the weight of every modality at every
-            patch (the quality map), averaged over the heads, shape (Q, N, M).
+        Return fused patches (Q, N, D), and the weight of every modality at every patch (the
+        quality map), averaged over the heads, (Q, N, M).
         """
         views = [self.linears[m](self.norm(x)) for m, x in patches.items()]
-        if self.quality_aware:
-            query = self._per_head(self.query(summary))
-            weights = torch.stack([view @ query for view in views], dim=2).softmax(2)
-        else:
-            size = (*views[0].shape[:2], len(views), self.num_heads)
-            weights = views[0].new_full(size, 1 / len(views))
+        query = self._per_head(self.query(summary))
+        weights = torch.stack([view @ query for view in views], dim=2).softmax(2)
         heads = (
             rearrange(view, 'q n (h d) -> q n h d', h=self.num_heads)
             * weights[:, :, m, :, None]
@@ -77,106 +56,65 @@ class RegionalQualityAwareFusion(nn.Module):
         return mixed + self.mlp(mixed), weights.mean(-1)
 
     def _per_head(self, query: Tensor) -> Tensor:
-        """Lay out queries so that one product gives the score of every head.
-
-        Args:
-            query: Queries, shape (Q, D).
-
-        Returns:
-            Scaled queries with each head's part in a column of its own, shape (Q, D, h).
-        """
+        """Lay out queries so that one product scores every head, (Q, D) to (Q, D, h)."""
         query = rearrange(query, 'q (h d) -> q h d 1', h=self.num_heads)
         query = query / math.sqrt(query.shape[2])
         heads = torch.eye(self.num_heads, dtype=query.dtype, device=query.device)
         return rearrange(query * heads[:, None], 'q h d k -> q (h d) k')
 
 
-class Expert(nn.Module):
-    """An expert's view of the patches and its own answer.
+class MeanFusion(nn.Module):
+    """Mean of the modalities: the ablation of :class:`RegionalQualityAwareFusion`."""
 
-    The question looks at the patches in two ways. A softmax *focus* finds things, but it
-    averages: it cannot tell how many there are or how much area they take. Sigmoid
-    *gates* beside it keep the amount. Both score a patch by what it shows and by where it
-    lies; the heads start between the two, from what alone to where as much as what.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        num_heads: int,
-        num_answers: int,
-        dropout: float,
-        guided: bool = True,
-    ) -> None:
-        """Initialize a new Expert instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            num_answers: Number of answers A.
-            dropout: Dropout rate before the answers.
-            guided: If False, the patches are averaged, whatever the question (ablation).
-        """
+    def __init__(self, width: int, mlp_ratio: float) -> None:
+        """Initialize a new instance of width D and the MLP's ratio to the width."""
         super().__init__()
-        self.num_heads = num_heads
-        self.guided = guided
         self.norm = nn.LayerNorm(width)
-        if guided:
-            size = num_heads * (width + PLACE_WIDTH)
-            self.focus = nn.Linear(width, size)
-            self.gate = nn.Linear(width, size)
-            self.gate_bias = nn.Linear(width, num_heads)
-            self.place_gain = nn.Parameter(torch.linspace(0, 1, num_heads))
-            # What and where focus and gates find, the best match of each, the amount
-            self.pool = nn.Linear(2 * size + 3 * num_heads, width)
-        else:
-            self.pool = nn.Linear(width, width)
-        self.hidden = nn.Sequential(
-            nn.LayerNorm(2 * width),
-            nn.Linear(2 * width, 4 * width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-        )
-        self.classifier = nn.Linear(4 * width, num_answers)
+        self.linears = nn.ModuleDict({m: nn.Linear(width, width) for m in MODALITIES})
+        self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(
-        self, patches: Tensor, guide: Tensor, summary: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Answer the questions.
+        self, patches: dict[str, Tensor], summary: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return fused patches, shape (Q, N, D), and equal weights, shape (Q, N, M)."""
+        share = 1 / len(patches)
+        views = (self.linears[m](self.norm(x)) * share for m, x in patches.items())
+        mixed = functools.reduce(torch.add, views)
+        weights = mixed.new_full((*mixed.shape[:2], len(patches)), share)
+        return mixed + self.mlp(mixed), weights
 
-        Args:
-            patches: Patches, shape (Q, N, D).
-            guide: What the expert looks for, shape (Q, D).
-            summary: Question summaries, shape (Q, D).
 
-        Returns:
-            Logits, shape (Q, A), the pooled features, shape (Q, D), and the attention,
-            mean of focus and gates over the heads, which adds up to 1, shape (Q, N).
+class GuidedPooling(nn.Module):
+    """Pooling of the patches by what the question looks for, in two ways.
+
+    A softmax *focus* finds things, but it averages: it cannot tell how many there are or
+    how much area they take. Sigmoid *gates* beside it keep the amount. Both score a patch
+    by what it shows and by where it lies. The weight of the position rises from head to
+    head, from 0 to 1 at first.
+    """
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        """Initialize a new GuidedPooling instance of width D and h heads."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm = nn.LayerNorm(width)
+        size = num_heads * (width + POSITION_WIDTH)
+        self.focus = nn.Linear(width, size)
+        self.gate = nn.Linear(width, size)
+        self.gate_bias = nn.Linear(width, num_heads)
+        self.position_gain = nn.Parameter(torch.linspace(0, 1, num_heads))
+        # What and where focus and gates find, the best match of each, the amount
+        self.pool = nn.Linear(2 * size + 3 * num_heads, width)
+
+    def forward(self, patches: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Pool patches (Q, N, D) by what to look for, a guide (Q, D).
+
+        Return features (Q, D), and the attention, mean of focus and gates over the heads, which
+        adds up to 1, (Q, N).
         """
         what = self.norm(patches)
-        if self.guided:
-            features, attention = self._look(what, guide)
-        else:
-            features = what.mean(1)
-            attention = what.new_full(what.shape[:2], 1 / what.shape[1])
-        pooled = self.pool(features)
-        logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
-        return logits, pooled, attention
-
-    def _look(self, what: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
-        """Look at the patches.
-
-        Args:
-            what: Normalised patches, shape (Q, N, D).
-            guide: What the expert looks for, shape (Q, D).
-
-        Returns:
-            What it finds, shape (Q, F), and the attention, shape (Q, N).
-        """
-        where = position_encoding(what.shape[1], PLACE_WIDTH, what.device).to(
-            what.dtype
-        )
-
+        where = position_encoding(what.shape[1], POSITION_WIDTH, what.device)
+        where = where.to(what.dtype)
         scores = self._scores(self.focus(guide), what, where)
         focus = scores.softmax(-1)
         matches = self._scores(self.gate(guide), what, where)
@@ -191,64 +129,97 @@ class Expert(nn.Module):
         # One object on one patch and half an image of forest both show on a log scale
         features += [scores.amax(-1), matches.amax(-1), amount.log1p()]
         shares = torch.cat([focus, gates / amount[..., None]], dim=1)
-        return torch.cat(features, dim=-1), shares.mean(1)
+        return self.pool(torch.cat(features, dim=-1)), shares.mean(1)
 
     def _scores(self, query: Tensor, what: Tensor, where: Tensor) -> Tensor:
         """Score patches by what they show and where they lie.
 
-        Args:
-            query: What and where each head looks for, shape (Q, h * (D + P)).
-            what: Patches, shape (Q, N, D).
-            where: Encoded positions, shape (N, P).
-
-        Returns:
-            Scores, shape (Q, h, N).
+        From (Q, h * (D + P)), (Q, N, D) and (N, P) to (Q, h, N).
         """
         query = rearrange(query, 'q (h d) -> q h d', h=self.num_heads)
         width = what.shape[-1]
         content = query[..., :width] @ what.mT / math.sqrt(width)
-        place = query[..., width:] @ where.mT
-        return content + self.place_gain[:, None] * place
+        position = query[..., width:] @ where.mT
+        return content + self.position_gain[:, None] * position
+
+
+class MeanPooling(nn.Module):
+    """Mean of the patches, whatever the question: the ablation of GuidedPooling."""
+
+    def __init__(self, width: int) -> None:
+        """Initialize a new MeanPooling instance of width D."""
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.pool = nn.Linear(width, width)
+
+    def forward(self, patches: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return pooled features, shape (Q, D), and None: a mean attends to nothing."""
+        return self.pool(self.norm(patches).mean(1)), None
+
+
+class Expert(nn.Module):
+    """An expert's view of the patches and its own answer."""
+
+    def __init__(
+        self, pooling: nn.Module, width: int, num_answers: int, dropout: float
+    ) -> None:
+        """Initialize a new Expert instance.
+
+        Args:
+            pooling: A :class:`GuidedPooling` or :class:`MeanPooling` of the patches.
+            width: Width D.
+            num_answers: Number of answers A.
+            dropout: Dropout rate before the answers.
+        """
+        super().__init__()
+        self.pooling = pooling
+        self.hidden = nn.Sequential(
+            nn.LayerNorm(2 * width),
+            nn.Linear(2 * width, 4 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        self.classifier = nn.Linear(4 * width, num_answers)
+
+    def forward(
+        self, patches: Tensor, guide: Tensor, summary: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Answer the questions from patches (Q, N, D).
+
+        *guide* (Q, D) is what the expert looks for, *summary* (Q, D) that of the question. Return
+        logits (Q, A), pooled features (Q, D) and attention (Q, N) or None.
+        """
+        pooled, attention = self.pooling(patches, guide)
+        logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
+        return logits, pooled, attention
 
 
 class AdaptiveFusion(nn.Module):
     """Adaptive fusion (AF): weights that blend the experts into one answer."""
 
-    def __init__(self, width: int, num_experts: int, adaptive: bool = True) -> None:
-        """Initialize a new AdaptiveFusion instance.
-
-        Args:
-            width: Width D.
-            num_experts: Number of experts E.
-            adaptive: If False, experts are averaged (ablation).
-        """
+    def __init__(self, width: int, num_experts: int) -> None:
+        """Initialize a new AdaptiveFusion instance of width D and E experts."""
         super().__init__()
-        self.gate: nn.Module | None = None
-        if adaptive and num_experts > 1:
-            size = (num_experts + 1) * width
-            self.gate = nn.Sequential(
-                nn.LayerNorm(size),
-                nn.Linear(size, width),
-                nn.GELU(),
-                nn.Linear(width, num_experts),
-            )
+        size = (num_experts + 1) * width
+        self.gate = nn.Sequential(
+            nn.LayerNorm(size),
+            nn.Linear(size, width),
+            nn.GELU(),
+            nn.Linear(width, num_experts),
+        )
 
-    def forward(
-        self, expert_logits: Tensor, pooled: Tensor, summary: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Blend the experts.
+    def forward(self, pooled: Tensor, summary: Tensor) -> Tensor:
+        """Return the weights of the experts (Q, E), which add up to 1.
 
-        Args:
-            expert_logits: Logits of each expert, shape (Q, E, A).
-            pooled: Pooled features of each expert, shape (Q, E, D).
-            summary: Question summaries, shape (Q, D).
-
-        Returns:
-            Blended logits, shape (Q, A), and the experts' weights, shape (Q, E).
+        They come from the experts' pooled features (Q, E, D) and question summaries (Q, D).
         """
-        if self.gate is None:
-            share = 1 / expert_logits.shape[1]
-            weights = expert_logits.new_full(expert_logits.shape[:2], share)
-        else:
-            weights = self.gate(torch.cat([pooled.flatten(1), summary], -1)).softmax(-1)
-        return torch.einsum('qea,qe->qa', expert_logits, weights), weights
+        scores: Tensor = self.gate(torch.cat([pooled.flatten(1), summary], -1))
+        return scores.softmax(-1)
+
+
+class UniformGate(nn.Module):
+    """The same weight for all experts: the ablation of :class:`AdaptiveFusion`."""
+
+    def forward(self, pooled: Tensor, summary: Tensor) -> Tensor:
+        """Return equal weights, shape (Q, E)."""
+        return pooled.new_full(pooled.shape[:2], 1 / pooled.shape[1])

@@ -8,13 +8,16 @@ which publishes neither equations nor code.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
+from timm.layers import Mlp
 from torch import Tensor, nn
+
+from .vqa import EncodedQuestions
 
 # B images, Q questions, N patches, R regions, k kept regions, n = N / R patches per region,
 # L tokens, D width, h heads, d = D / h
@@ -33,36 +36,47 @@ class Routing(NamedTuple):
     scores: Tensor
 
 
-class MLP(nn.Sequential):
-    """Two linear layers with a GELU between them."""
+class Refinement(NamedTuple):
+    """Patches of one modality that were refined for each question."""
 
-    def __init__(self, width: int, ratio: float, out: int | None = None) -> None:
-        """Initialize a new MLP instance.
+    #: Patches, (Q, N, D).
+    patches: Tensor
+    #: What the question read in its key regions, (Q, D).
+    read: Tensor
+    #: Routing of each stage.
+    routings: list[Routing | None]
+    #: With ``explain=True``: attention of each stage as a map over all patches, averaged
+    #: over heads and tokens, (Q, N) each.
+    attentions: list[Tensor]
 
-        Args:
-            width: Width of the input.
-            ratio: Width of the hidden layer, as a multiple of *width*.
-            out: Width of the output (defaults to *width*).
-        """
-        hidden = int(width * ratio)
-        super().__init__(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, out or width)
-        )
+
+def _per_question(x: Tensor, pair_index: Tensor | None) -> Tensor:
+    """Return what belongs to each question's image, (B or Q, ...) to (Q, ...)."""
+    return x if pair_index is None else x.index_select(0, pair_index)
+
+
+def _select(x: Tensor, routing: Routing | None, pair_index: Tensor | None) -> Tensor:
+    """Return the patches of each question's key regions, (Q, k * n, D)."""
+    if routing is None:
+        return _per_question(x, pair_index)
+    image = torch.arange(len(x), device=x.device) if pair_index is None else pair_index
+    rows = image[:, None] * x.shape[1] + routing.patches
+    return x.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, rows.shape)
+
+
+def _mean_over_tokens(x: Tensor, mask: Tensor) -> Tensor:
+    """Average over the tokens of each question, (Q, L, D) to (Q, D)."""
+    share = mask / mask.sum(-1, keepdim=True)
+    return torch.einsum('qld,ql->qd', x, share.to(x.dtype))
 
 
 class KeyRegionRouting(nn.Module):
     """Key region routing (KRR): picks the regions that matter for the question."""
 
     def __init__(self, width: int, grid: int, keep: int) -> None:
-        """Initialize a new KeyRegionRouting instance.
+        """Initialize a new instance that keeps some of grid x grid regions.
 
-        Args:
-            width: Width D.
-            grid: Regions per side: the patches are cut into grid x grid regions.
-            keep: Number of regions to keep, k.
-
-        Raises:
-            ValueError: If *keep* is not between 1 and the number of regions.
+        Raise a ValueError if *keep* is not between 1 and the number of regions.
         """
         super().__init__()
         if not 1 <= keep <= grid**2:
@@ -73,17 +87,9 @@ class KeyRegionRouting(nn.Module):
         self.question = nn.Linear(width, width)
 
     def patches_of_regions(self, num_patches: int, device: torch.device) -> Tensor:
-        """Patches that make up each region.
+        """Return the indices of the patches of each region, (R, n), int64.
 
-        Args:
-            num_patches: Number of patches N.
-            device: Device of the result.
-
-        Returns:
-            Indices of patches, shape (R, n), int64.
-
-        Raises:
-            ValueError: If the patches cannot be cut into grid x grid equal regions.
+        Raise a ValueError if the patches cannot be cut into grid x grid equal regions.
         """
         side = math.isqrt(num_patches)
         if side**2 != num_patches or side % self.grid:
@@ -91,13 +97,10 @@ class KeyRegionRouting(nn.Module):
                 f'{num_patches} patches cannot be cut into {self.grid} x {self.grid} '
                 'equal regions, choose an image size or region grids that divide'
             )
+        pattern = '(g1 a g2 b) -> (g1 g2) (a b)'
         index = torch.arange(num_patches, device=device)
         return rearrange(
-            index,
-            '(g1 a g2 b) -> (g1 g2) (a b)',
-            g1=self.grid,
-            g2=self.grid,
-            b=side // self.grid,
+            index, pattern, g1=self.grid, g2=self.grid, b=side // self.grid
         )
 
     def forward(
@@ -121,37 +124,24 @@ class KeyRegionRouting(nn.Module):
             The kept regions, their weights and their patches.
         """
         members = self.patches_of_regions(patches.shape[1], patches.device)
-        means = (
-            patches if len(members) == patches.shape[1] else patches[:, members].mean(2)
-        )
+        alone = len(members) == patches.shape[1]  # each patch is a region
+        means = patches if alone else patches[:, members].mean(2)
         # (W_r r) . (W_q s) = r . (W_r^T W_q s): no per-question, per-region projection
         query = self.question(summary) @ self.region.weight
         query = query / math.sqrt(query.shape[-1])
-        if pair_index is None:
-            scores = torch.einsum('qrd,qd->qr', means, query)
-        else:
-            scores = torch.einsum(
-                'qrd,qd->qr', means.index_select(0, pair_index), query
-            )
+        scores = torch.einsum('qrd,qd->qr', _per_question(means, pair_index), query)
         if inside is not None:
             scores = scores.masked_fill(~inside[:, members].all(-1), -torch.inf)
         top, regions = scores.topk(self.keep, dim=-1)
         return Routing(regions, top.softmax(-1), members[regions].flatten(1), scores)
 
     def divergence(self, routing: Routing, attention: Tensor) -> Tensor:
-        """Compare the scores of the regions with the attention that they received.
+        """Compute how far the scores of the regions are from the attention they received.
 
         Of the regions that were not kept nothing is read, so the answer cannot tell the
-        router that it should have kept them. What can is the attention of a part that
-        sees the whole image.
-
-        Args:
-            routing: Output of :meth:`forward`.
-            attention: Attention to every patch, shape (Q, N), adds up to 1.
-
-        Returns:
-            Kullback-Leibler divergence of the scores' softmax from the attention, over
-            the regions to choose from, shape (Q,).
+        router that it should have kept them. What can is the attention (Q, N) of a part that
+        sees the whole image. Return the Kullback-Leibler divergence of the scores' softmax from
+        it, over the regions to choose from, (Q,).
         """
         members = self.patches_of_regions(attention.shape[1], attention.device)
         choice = routing.scores > -torch.inf
@@ -165,13 +155,7 @@ class MultiHeadCrossAttention(nn.Module):
     """Multi-head cross-attention (MCA): the question reads its key regions."""
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
-        """Initialize a new MultiHeadCrossAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new MultiHeadCrossAttention instance of width D with h heads."""
         super().__init__()
         self.num_heads = num_heads
         self.norm1 = nn.LayerNorm(width)
@@ -180,7 +164,7 @@ class MultiHeadCrossAttention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
-        self.mlp = MLP(width, mlp_ratio)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(
         self,
@@ -192,36 +176,17 @@ class MultiHeadCrossAttention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Fuse the question with its key regions.
 
-        Args:
-            tokens: Question tokens, shape (Q, L, D).
-            patches: Normalised patches, shape (B, N, D) or (Q, N, D).
-            routing: Key regions, or None for all patches.
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-            explain: Whether to return the attention.
-
-        Returns:
-            Refined tokens, shape (Q, L, D), and, with *explain*, the attention averaged
-            over the heads, shape (Q, L, k * n).
+        Tokens (Q, L, D) read normalised patches, (B, N, D) with *pair_index* (Q,) or (Q, N, D),
+        of all regions where *routing* is None. Return refined tokens (Q, L, D) and, to *explain*
+        them, the attention, mean of the heads, (Q, L, k * n).
         """
+        if pair_index is None:
+            patches = _select(patches, routing, None)
+        key, value = self.key(patches), self.value(patches)
         if pair_index is not None:
-            # Once per image, not once per question
-            key, value = self.key(patches), self.value(patches)
-            if routing is None:
-                key = key.index_select(0, pair_index)
-                value = value.index_select(0, pair_index)
-            else:
-                rows = pair_index[:, None] * patches.shape[1] + routing.patches
-                key, value = (
-                    x.flatten(0, 1)
-                    .index_select(0, rows.flatten())
-                    .unflatten(0, rows.shape)
-                    for x in (key, value)
-                )
-        else:
-            if routing is not None:
-                index = repeat(routing.patches, 'q n -> q n d', d=patches.shape[-1])
-                patches = patches.gather(1, index)
-            key, value = self.key(patches), self.value(patches)
+            # Projected once per image, not once per question
+            key = _select(key, routing, pair_index)
+            value = _select(value, routing, pair_index)
         if routing is not None:
             # The router learns through the share it gives to what is read
             share = routing.weights * routing.weights.shape[-1]
@@ -244,13 +209,7 @@ class ImageEnhancement(nn.Module):
     """Image enhancement (IE): patches that match what MCA read stand out."""
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
-        """Initialize a new ImageEnhancement instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLP's hidden layer as a multiple of *width*.
-        """
+        """Initialize a new ImageEnhancement instance of width D with h heads."""
         super().__init__()
         self.num_heads = num_heads
         self.norm1 = nn.LayerNorm(width)
@@ -258,39 +217,30 @@ class ImageEnhancement(nn.Module):
         self.patch = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, num_heads * width)
-        self.mlp = MLP(width, mlp_ratio)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
         # Start as the identity: early on, what MCA read is noise
-        for parameter in (*self.value.parameters(), *self.mlp[-1].parameters()):
+        for parameter in (*self.value.parameters(), *self.mlp.fc2.parameters()):
             nn.init.zeros_(parameter)
 
     def forward(
         self,
         patches: Tensor,
         normalised: Tensor,
-        fused: Tensor,
+        read: Tensor,
         pair_index: Tensor | None,
     ) -> Tensor:
-        """Enhance the patches.
+        """Enhance the patches by multi-head similarity.
 
-        Multi-head similarity enhancement: in each head, the similarity of a patch to
-        MCA's output gates how much of that output the patch receives.
-
-        Args:
-            patches: Patches, shape (B, N, D) or (Q, N, D).
-            normalised: The same, normalised, for the similarity.
-            fused: MCA's output, pooled over the tokens, shape (Q, D).
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-
-        Returns:
-            Enhanced patches, shape (Q, N, D).
+        In each head, the similarity of a normalised patch to what MCA has *read* (Q, D), mean of
+        the tokens, gates how much of it the patch receives. Patches are (B, N, D) with
+        *pair_index* (Q,), or (Q, N, D). Return (Q, N, D).
         """
-        fused = self.norm1(fused)
-        key = rearrange(self.key(fused), 'q (h d) -> q h d', h=self.num_heads)
+        read = self.norm1(read)
+        key = rearrange(self.key(read), 'q (h d) -> q h d', h=self.num_heads)
         key = key / math.sqrt(key.shape[-1])
-        value = rearrange(self.value(fused), 'q (h d) -> q h d', h=self.num_heads)
-        if pair_index is not None:
-            patches = patches.index_select(0, pair_index)
-            normalised = normalised.index_select(0, pair_index)
+        value = rearrange(self.value(read), 'q (h d) -> q h d', h=self.num_heads)
+        patches = _per_question(patches, pair_index)
+        normalised = _per_question(normalised, pair_index)
         # (W_h x) . k_h = x . (W_h^T k_h): one product per patch instead of a projection
         weight = rearrange(self.patch.weight, '(h d) e -> h d e', h=self.num_heads)
         bias = rearrange(self.patch.bias, '(h d) -> h d', h=self.num_heads)
@@ -324,9 +274,7 @@ class RefinementStage(nn.Module):
     def forward(
         self,
         patches: Tensor,
-        tokens: Tensor,
-        summary: Tensor,
-        mask: Tensor,
+        questions: EncodedQuestions,
         pair_index: Tensor | None,
         inside: Tensor | None,
         explain: bool = False,
@@ -335,73 +283,51 @@ class RefinementStage(nn.Module):
 
         Args:
             patches: Patches, shape (B, N, D) or (Q, N, D).
-            tokens: Question tokens, shape (Q, L, D).
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
+            questions: The Q questions.
             pair_index: Image of each question, shape (Q,), if *patches* are per image.
             inside: Mask of the patches to route to, shape (Q, N), bool.
             explain: Whether to return the attention.
 
         Returns:
             Enhanced patches (Q, N, D), refined tokens (Q, L, D), their mean (Q, D), the
-            routing and, with *explain*, the attention (Q, L, k * n).
+            routing and, with *explain*, the attention as a map over all patches,
+            averaged over heads and tokens (Q, N).
         """
+        tokens, summary, mask = questions
         normalised = self.norm(patches)
         routing = None
         if self.krr is not None:
             routing = self.krr(normalised, summary, pair_index, inside)
         tokens, attention = self.mca(tokens, normalised, routing, pair_index, explain)
-        share = mask / mask.sum(-1, keepdim=True)
-        fused = torch.einsum('qld,ql->qd', tokens, share.to(tokens.dtype))
-        patches = self.ie(patches, normalised, fused, pair_index)
-        return patches, tokens, fused, routing, attention
+        read = _mean_over_tokens(tokens, mask)
+        if attention is not None:
+            attention = _mean_over_tokens(attention, mask)
+            if routing is not None:
+                everywhere = attention.new_zeros(len(tokens), patches.shape[1])
+                attention = everywhere.scatter(1, routing.patches, attention)
+        patches = self.ie(patches, normalised, read, pair_index)
+        return patches, tokens, read, routing, attention
 
 
 class CFAR(nn.Module):
     """Coarse-to-fine attention refinement of one modality."""
 
-    def __init__(
-        self,
-        width: int,
-        num_heads: int,
-        mlp_ratio: float,
-        grids: tuple[int, ...],
-        keeps: tuple[int | None, ...],
-    ) -> None:
+    def __init__(self, stages: Iterable[RefinementStage] = ()) -> None:
         """Initialize a new CFAR instance.
 
         Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
-            grids: Regions per side of each stage, coarse first.
-            keeps: Number of regions each stage keeps (None: all, no routing).
-
-        Raises:
-            ValueError: If *grids* and *keeps* differ in length.
+            stages: Stages, coarse first. Without any, patches stay as they are, and
+                nothing is read in them.
         """
         super().__init__()
-        if len(grids) != len(keeps):
-            raise ValueError(
-                f'grids {grids} and keeps {keeps} must have the same length'
-            )
-        self.stages = nn.ModuleList(
-            RefinementStage(width, num_heads, mlp_ratio, grid, keep)
-            for grid, keep in zip(grids, keeps, strict=True)
-        )
+        self.stages = nn.ModuleList(stages)
 
     def divergence(
         self, routings: Sequence[Routing | None], attention: Tensor
     ) -> Tensor | None:
-        """Compare the routing of all stages with where the answer was found.
+        """Return the mean of :meth:`KeyRegionRouting.divergence` over the stages that route, (Q,).
 
-        Args:
-            routings: Routing of each stage.
-            attention: Attention to every patch, shape (Q, N), adds up to 1.
-
-        Returns:
-            Mean of :meth:`KeyRegionRouting.divergence` over the stages that route,
-            shape (Q,), None if none does.
+        None if none does. The attention (Q, N) adds up to 1.
         """
         divergences = [
             cast(KeyRegionRouting, stage.krr).divergence(routing, attention)
@@ -413,47 +339,36 @@ class CFAR(nn.Module):
     def forward(
         self,
         patches: Tensor,
-        tokens: Tensor,
-        summary: Tensor,
-        mask: Tensor,
+        questions: EncodedQuestions,
         pair_index: Tensor,
         explain: bool = False,
-    ) -> tuple[Tensor, Tensor, list[Routing | None], list[Tensor]]:
+    ) -> Refinement:
         """Lead the attention from broad areas to finer details.
 
         Args:
             patches: Patches of each image, shape (B, N, D).
-            tokens: Question tokens, shape (Q, L, D).
-            summary: Question summaries, shape (Q, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
+            questions: The Q questions.
             pair_index: Image of each question, shape (Q,).
             explain: Whether to return the attention.
 
         Returns:
-            Enhanced patches (Q, N, D), what the question read in its key regions (Q, D),
-            the routing of each stage and, with *explain*, the attention of each stage as a
-            map over all patches, averaged over heads and tokens (Q, N).
+            Refined patches and what was read in them.
         """
-        num_patches = patches.shape[1]
         index: Tensor | None = pair_index
+        read = torch.zeros_like(questions.summary)
         inside: Tensor | None = None
         routings: list[Routing | None] = []
         attentions: list[Tensor] = []
         for stage in self.stages:
-            patches, tokens, fused, routing, attention = stage(
-                patches, tokens, summary, mask, index, inside, explain
+            patches, tokens, read, routing, attention = stage(
+                patches, questions, index, inside, explain
             )
+            questions = questions._replace(tokens=tokens)
             index = None  # from here on every question has patches of its own
             routings.append(routing)
             if routing is not None:
-                inside = torch.zeros(
-                    len(tokens), num_patches, dtype=torch.bool, device=tokens.device
-                ).scatter(1, routing.patches, True)
+                nowhere = torch.zeros_like(patches[..., 0], dtype=torch.bool)
+                inside = nowhere.scatter(1, routing.patches, True)
             if attention is not None:
-                share = mask / mask.sum(-1, keepdim=True)
-                flat = torch.einsum('qln,ql->qn', attention, share.to(attention.dtype))
-                if routing is not None:
-                    empty = flat.new_zeros(len(flat), num_patches)
-                    flat = empty.scatter(1, routing.patches, flat)
-                attentions.append(flat)
-        return patches, fused, routings, attentions
+                attentions.append(attention)
+        return Refinement(_per_question(patches, index), read, routings, attentions)

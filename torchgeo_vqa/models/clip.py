@@ -16,16 +16,15 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import open_clip
-import torch
 from open_clip.model import resize_pos_embed
 from timm.models import register_model
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from torch import Tensor, nn
 
-from .clip_checkpoint import check_clip_checkpoint, read_clip_checkpoint
+from .clip_checkpoint import check_clip_checkpoint, read_clip_checkpoint, strip_prefix
 from .encoder import CONTRASTIVE_HEADS, ImageEncoder, TextEncoder, set_trainable
 
 # B images, H/W pixels, C channels, N = h * w patches, U texts, L tokens, D width
@@ -38,17 +37,9 @@ open_clip.add_model_config(Path(__file__).parent / 'clip_configs')
 
 @register_model
 def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
-    """Small residual network of total stride 8: timm's trunk for :data:`TINY_CLIP`.
+    """Build timm's trunk for :data:`TINY_CLIP`, a small residual network of total stride 8.
 
-    Args:
-        pretrained: Not available, there are no published weights.
-        **kwargs: Additional keyword arguments timm passes to the network.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: If *pretrained* is True.
+    timm passes *kwargs* to the network. There are no pretrained weights (ValueError).
     """
     if pretrained:
         raise ValueError(
@@ -74,7 +65,7 @@ def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
 
 
 class PairCLIP(nn.Module):
-    """CLIP with an image tower for each modality, heads and all."""
+    """CLIP with an image tower for each modality."""
 
     def __init__(
         self,
@@ -88,7 +79,7 @@ class PairCLIP(nn.Module):
         Args:
             image_encoders: Encoder of each modality's image.
             text_encoder: Encoder of the texts.
-            logit_scale: Logarithm of what similarities are multiplied with at first.
+            logit_scale: Logarithm of the initial factor of similarities.
             config: Arguments of :func:`pair_clip` that build the same model.
         """
         super().__init__()
@@ -99,11 +90,7 @@ class PairCLIP(nn.Module):
         self.set_heads_trainable(True)
 
     def set_heads_trainable(self, trainable: bool) -> None:
-        """Train or freeze the parts that only the embeddings need.
-
-        Args:
-            trainable: Whether they take gradients.
-        """
+        """Train or freeze the parts that only embeddings need."""
         for encoder in self.image_encoders.values():
             set_trainable(encoder.visual, CONTRASTIVE_HEADS, trainable)  # type: ignore[arg-type]
         set_trainable(self.text_encoder.text, ('text_projection',), trainable)
@@ -111,14 +98,10 @@ class PairCLIP(nn.Module):
     def forward(
         self, images: Mapping[str, Tensor], tokens: Tensor
     ) -> dict[str, Tensor]:
-        """Compare images with texts.
+        """Return the scaled cosine similarities (B, U) of images (B, C, H, W) and texts.
 
-        Args:
-            images: Normalised images of each modality, shape (B, C, H, W) each.
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Scaled cosine similarities of each modality, shape (B, U) each.
+        Images of each modality are normalised, tokens (U, L) 0-padded, L up to the context
+        length.
         """
         texts = self.text_encoder.embed(tokens)
         # CLIP's own bound, beyond which its training is unstable
@@ -129,43 +112,25 @@ class PairCLIP(nn.Module):
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Start from the weights of a model that may have more modalities.
+        """Load the state of a model that may have more modalities.
 
-        Args:
-            weights: Its state. Embeddings of positions are resized to the images.
+        Embeddings of positions are resized to the images.
         """
         for modality, encoder in self.image_encoders.items():
-            tower = _below(weights, f'image_encoders.{modality}.')
+            tower = strip_prefix(weights, f'image_encoders.{modality}.')
             resize_pos_embed(tower, encoder)
             encoder.load_state_dict(tower)
-        self.text_encoder.load_state_dict(_below(weights, 'text_encoder.'))
+        self.text_encoder.load_state_dict(strip_prefix(weights, 'text_encoder.'))
         self.logit_scale.data.copy_(weights['logit_scale'])
 
 
-def load_clip(
-    architecture: str,
-    pretrained: str | os.PathLike[str] | None = None,
-    in_channels: dict[str, int] | None = None,
-    image_size: int | None = None,
-    share_image_encoder: bool = False,
-) -> tuple[dict[str, ImageEncoder], TextEncoder]:
+def load_clip(*args: Any, **kwargs: Any) -> tuple[dict[str, ImageEncoder], TextEncoder]:
     """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
 
-    The arguments are those of :func:`pair_clip`.
-
-    Args:
-        architecture: Name of the architecture.
-        pretrained: Tag, checkpoint or file of the weights to start from.
-        in_channels: Channels of each modality's image, e.g. ``{'optical': 3, 'sar': 2}``.
-        image_size: Image size in pixels.
-        share_image_encoder: If True, all modalities use one tower.
-
-    Returns:
-        One image encoder per modality, and the text encoder.
+    Arguments are those of :func:`pair_clip`. Return one image encoder per modality, and the
+    text encoder.
     """
-    clip = pair_clip(
-        architecture, pretrained, in_channels, image_size, share_image_encoder
-    )
+    clip = pair_clip(*args, **kwargs)
     clip.set_heads_trainable(False)
     images = {m: cast(ImageEncoder, e) for m, e in clip.image_encoders.items()}
     return images, clip.text_encoder
@@ -248,7 +213,7 @@ def _create(
 ) -> Any:
     """Create open_clip's model."""
     root = logging.getLogger()
-    root.addFilter(_is_news)
+    root.addFilter(_is_not_repeated)
     try:
         return open_clip.create_model(
             architecture,
@@ -258,11 +223,11 @@ def _create(
             force_quick_gelu=quick_gelu,
         )
     finally:
-        root.removeFilter(_is_news)
+        root.removeFilter(_is_not_repeated)
 
 
 def _warn_of_random_weights(architecture: str) -> None:
-    """Say that the towers know nothing yet, where that can be helped."""
+    """Warn of random weights, unless the architecture has no others."""
     has_schema = architecture.startswith(('local-dir:', 'hf-hub:'))
     if not has_schema and architecture != TINY_CLIP:
         warnings.warn(
@@ -275,15 +240,8 @@ def _warn_of_random_weights(architecture: str) -> None:
         )
 
 
-def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the state of a part of a model."""
-    return {
-        k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)
-    }
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out open_clip's log line on random weights: our warning says it already."""
+def _is_not_repeated(record: logging.LogRecord) -> bool:
+    """Filter out open_clip's log line on random weights, of which we warn ourselves."""
     return 'initialized randomly' not in record.getMessage()
 
 
@@ -297,27 +255,3 @@ def _share_parameters(source: nn.Module, target: nn.Module) -> None:
                 setattr(module, key, shared)
         for key, _ in module.named_buffers(recurse=False):
             setattr(module, key, getattr(ours[name], key))
-
-
-def position_encoding(
-    num_patches: int, width: int, device: Literal['cpu'] | torch.device = 'cpu'
-) -> Tensor:
-    """Fixed two-dimensional sine and cosine encoding of a square grid of patches.
-
-    Args:
-        num_patches: Number of patches N, a square number.
-        width: Width D, a multiple of 4.
-        device: Device of the result.
-
-    Returns:
-        The encoding, first half for the row, second for the column, shape (N, D).
-    """
-    side = math.isqrt(num_patches)
-    # Positions in [0, 1] make the encoding independent of the number of patches
-    position = (torch.arange(side, device=device) + 0.5) / side
-    octaves = torch.arange(width // 4, device=device) / max(1, width // 4 - 1)
-    angle = position[:, None] * math.pi * 2 ** (octaves * math.log2(side))
-    axis = torch.cat([angle.sin(), angle.cos()], dim=-1)
-    rows = axis[:, None, :].expand(side, side, -1)
-    cols = axis[None, :, :].expand(side, side, -1)
-    return torch.cat([rows, cols], dim=-1).reshape(num_patches, width)

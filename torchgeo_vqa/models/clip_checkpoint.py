@@ -29,16 +29,10 @@ class CLIPCheckpoint(NamedTuple):
 
 
 def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
-    """Read a checkpoint, without running code that the file may hold.
+    """Read a checkpoint of CLIPTask, without running code that the file may hold.
 
-    Args:
-        path: A file, or one of open_clip's tags.
-
-    Returns:
-        The checkpoint, None if it is for open_clip to read.
-
-    Raises:
-        ValueError: If the file is a checkpoint of another task, or no checkpoint.
+    Return None if *path* is a tag or a file that open_clip reads; raise a ValueError if it is
+    a checkpoint of another task, or no checkpoint.
     """
     path = Path(path)
     if not path.is_file() or path.suffix in OTHER_FORMATS:
@@ -54,12 +48,7 @@ def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
             f'of open_clip weights: {error}'
         ) from error
     if isinstance(content, Mapping) and KEY in content:
-        prefix = 'model.'
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in content['state_dict'].items()
-            if name.startswith(prefix)
-        }
+        weights = strip_prefix(content['state_dict'], 'model.')
         return CLIPCheckpoint(content[KEY], weights)
     if isinstance(content, Mapping) and 'pytorch-lightning_version' in content:
         raise ValueError(
@@ -69,19 +58,19 @@ def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
     return None
 
 
+def strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the state of the part of a model whose names start with a prefix."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
+
+
 def check_clip_checkpoint(
     path: str | os.PathLike[str], checkpoint: CLIPCheckpoint, config: Mapping[str, Any]
 ) -> None:
-    """Make sure that a model can start from a checkpoint.
-
-    Args:
-        path: Where the checkpoint comes from.
-        checkpoint: The checkpoint.
-        config: Arguments of :func:`~torchgeo_vqa.models.pair_clip` for the model.
-
-    Raises:
-        ValueError: If it cannot.
-    """
+    """Raise a ValueError unless a model of these arguments can start from a checkpoint."""
     saved, name = checkpoint.config, os.fspath(path)
     if saved['architecture'] != config['architecture']:
         raise ValueError(
@@ -89,9 +78,9 @@ def check_clip_checkpoint(
             f'{config["architecture"]!r}: set clip to {saved["architecture"]!r}'
         )
     for modality, channels in config['in_channels'].items():
-        there = saved['in_channels'].get(modality)
-        if there != channels:
-            has = 'no tower' if there is None else f'a tower of {there} channels'
+        own = saved['in_channels'].get(modality)
+        if own != channels:
+            has = 'no tower' if own is None else f'a tower of {own} channels'
             raise ValueError(
                 f'{name} holds {has} for {modality} images, but the model needs one of '
                 f'{channels} channels: fine-tune CLIP on the same kind of images, or '

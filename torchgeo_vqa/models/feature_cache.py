@@ -1,12 +1,10 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Caches of what CLIP's towers return, for as long as their weights do not change."""
+"""Caches of the features of CLIP's towers while their weights do not change."""
 
-import contextlib
 import hashlib
 import os
-import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from ..storage import whole_file
 
 # B images, C channels, H/W pixels, U texts, L tokens, D tower width
 
@@ -25,36 +25,24 @@ MAX_TEXT_BYTES = 2**30
 class ImageFeatureCache:
     """Features of images on disk, a file for each image.
 
-    A file is found by what the tower was given and by what the tower is: the bytes of the
-    preprocessed image, the weights, the architecture and the precision. So nothing
-    stale is ever read: after a change of any of these, other files are made.
+    The name of a file is a hash of the preprocessed image, the weights, the architecture
+    and the precision, so that no outdated features are read after a change of these.
 
-    Files are memory-mapped and appear under their names all at once. Processes may share
-    a folder: at worst, two make the same file.
+    Files are memory-mapped and appear when they are complete. Processes may share a
+    folder: at worst, two write the same file.
     """
 
     def __init__(self, folder: str | os.PathLike[str], tower: nn.Module) -> None:
-        """Initialize a new ImageFeatureCache instance.
-
-        Args:
-            folder: Folder of the cache.
-            tower: What encodes the images. Its weights must not change.
-        """
+        """Initialize a cache in a folder for a tower, whose weights must not change."""
         self.folder = Path(folder) / _fingerprint(tower)
         self._writable = True
 
     def get(
         self, image: Tensor, encode: Callable[[Tensor], Tensor], kind: str
     ) -> Tensor:
-        """Return the features of images, encoding those that are not there.
+        """Return the features (B, ...) of preprocessed images (B, C, H, W), without gradients.
 
-        Args:
-            image: Preprocessed images, shape (B, C, H, W).
-            encode: Encodes images, whatever their number.
-            kind: Name of what *encode* returns.
-
-        Returns:
-            Features, shape (B, ...), on the device of *image*, without gradients.
+        *encode* encodes those that are not there; *kind* names what it returns.
         """
         precision = 'full'
         if torch.is_autocast_enabled(image.device.type):
@@ -72,25 +60,21 @@ class ImageFeatureCache:
         return torch.stack([f for f in found if f is not None]).to(image.device)
 
     def _path(self, image: Tensor, suffix: str) -> Path:
-        """Where the features of an image are kept."""
+        """Return the path of the file of an image."""
         digest = hashlib.blake2b(repr((image.dtype, image.shape)).encode())
         digest.update(_bytes(image))
         name = digest.hexdigest()[:32]
         return self.folder / name[:2] / f'{name}-{suffix}.safetensors'
 
     def _write(self, features: Tensor, path: Path) -> None:
-        """Write a file so that a reader finds either all of it or nothing."""
+        """Write a file unless writing has failed before."""
         if not self._writable:
             return
-        temporary = path.with_name(f'{uuid.uuid4().hex}.tmp')
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({'features': features.contiguous()}, temporary)
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                save_file({'features': features.contiguous()}, temporary)
         except (OSError, SafetensorError) as error:  # such as a full disk
             self._writable = False
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             warnings.warn(
                 f'features cannot be written to {self.folder} any more, so images are '
                 f'encoded anew in each epoch: {error}',
@@ -102,34 +86,20 @@ class TextFeatureCache:
     """Features of texts in memory, each text encoded once."""
 
     def __init__(self, max_bytes: int = MAX_TEXT_BYTES) -> None:
-        """Initialize a new TextFeatureCache instance.
-
-        Args:
-            max_bytes: Memory for features; when it is full, the cache starts anew.
-        """
+        """Initialize a cache of so many bytes; when it is full, it starts anew."""
         self.max_bytes = max_bytes
         self._features: Tensor | None = None
         self._start: dict[bytes, int] = {}
         self._size = 0
 
     def __len__(self) -> int:
-        """Return the number of texts.
-
-        Returns:
-            Number of texts.
-        """
+        """Return the number of texts."""
         return len(self._start)
 
     def get(self, tokens: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the features of texts, encoding those that are not there.
+        """Return the features (U, L, D) of token ids (U, L), 0-padded, without gradients.
 
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-            encode: Encodes texts, shape (U, L) to (U, L, D), whatever their number.
-
-        Returns:
-            Features of the tokens, shape (U, L, D), without gradients; at padding, those
-            of some token.
+        *encode* encodes those that are not there. At padding they are those of some token.
         """
         if not len(tokens):
             return encode(tokens)
@@ -158,7 +128,7 @@ class TextFeatureCache:
             return flat.unflatten(0, tokens.shape)
 
     def _make_room(self, num: int, like: Tensor) -> bool:
-        """Make room for the features of *num* tokens; False if there cannot be any."""
+        """Allocate memory for *num* tokens; if there is not enough, empty the cache."""
         width = like.shape[-1]
         limit = self.max_bytes // (width * like.element_size())
         if self._size + num > limit:
@@ -177,7 +147,7 @@ class TextFeatureCache:
 
 
 def _fingerprint(tower: nn.Module) -> str:
-    """Tell towers apart that may return different features."""
+    """Return a hash of all that the features depend on."""
     digest = hashlib.blake2b(repr(tower).encode())
     for name, tensor in sorted(tower.state_dict().items()):
         digest.update(repr((name, tensor.dtype, tensor.shape)).encode())
@@ -191,7 +161,7 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 
 def _read(path: Path) -> Tensor | None:
-    """Read a file of features if there is one and it is whole."""
+    """Read a file of features, None if it is missing or damaged."""
     try:
         return load_file(path)['features']
     except (OSError, SafetensorError, KeyError):

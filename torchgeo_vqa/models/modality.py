@@ -3,7 +3,7 @@
 
 """Which images a model uses, and what stands in for an absent one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -13,17 +13,9 @@ from ..sample import MODALITIES
 
 
 def channels_of(modalities: Sequence[str], sar_channels: int) -> dict[str, int]:
-    """Number of channels of each modality's image.
+    """Return the number of channels of each modality's image, optical first.
 
-    Args:
-        modalities: Modalities to use, of 'optical' and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-
-    Returns:
-        Channels by modality, optical first.
-
-    Raises:
-        ValueError: If *modalities* is empty or holds anything but 'optical' and 'sar'.
+    Raise a ValueError if *modalities* is empty or holds anything but 'optical' and 'sar'.
     """
     if not modalities or not set(modalities) <= set(MODALITIES):
         raise ValueError(f'modalities must be of {MODALITIES}, got {tuple(modalities)}')
@@ -31,29 +23,33 @@ def channels_of(modalities: Sequence[str], sar_channels: int) -> dict[str, int]:
     return {m: channels[m] for m in MODALITIES if m in modalities}
 
 
+def present_images(
+    image_optical: Tensor | None, image_sar: Tensor | None, modalities: Iterable[str]
+) -> dict[str, Tensor]:
+    """Return the images (B, C, H, W) that a model uses, by modality.
+
+    Raise a ValueError if all of them are absent.
+    """
+    images = {'optical': image_optical, 'sar': image_sar}
+    present = {m: image for m in modalities if (image := images[m]) is not None}
+    if not present:
+        given = [f'image_{m}' for m, image in images.items() if image is not None]
+        raise ValueError(
+            f'the model uses {tuple(modalities)} but was given {given or "no image"}'
+        )
+    return present
+
+
 def fill_absent(
-    images: Mapping[str, Tensor | None], channels: Mapping[str, int]
+    image_optical: Tensor | None, image_sar: Tensor | None, channels: Mapping[str, int]
 ) -> dict[str, Tensor]:
     """Put zeros, the mean of normalised images, in the place of absent images.
 
-    Args:
-        images: Normalised images of each modality, shape (B, C, H, W), or None.
-        channels: Channels of each modality to use.
-
-    Returns:
-        Images of the modalities to use, shape (B, C, H, W) each.
-
-    Raises:
-        ValueError: If all of them are absent.
+    Raise a ValueError if all that the model has channels for are absent.
     """
-    there = {m: image for m in channels if (image := images.get(m)) is not None}
-    if not there:
-        given = [f'image_{m}' for m, image in images.items() if image is not None]
-        raise ValueError(
-            f'the model uses {tuple(channels)} but was given {given or "no image"}'
-        )
-    like = next(iter(there.values()))
+    present = present_images(image_optical, image_sar, channels)
+    like = next(iter(present.values()))
     return {
-        m: there[m] if m in there else like.new_zeros(len(like), c, *like.shape[2:])
+        m: present.get(m, like.new_zeros(len(like), c, *like.shape[2:]))
         for m, c in channels.items()
     }

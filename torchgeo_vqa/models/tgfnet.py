@@ -12,31 +12,54 @@ research, please cite the following paper:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast, override
 
 import torch
 from torch import Tensor, nn
 
 from ..sample import MODALITIES
-from .amef import AdaptiveFusion, Expert, RegionalQualityAwareFusion
-from .cfar import CFAR, Routing
-from .clip import TINY_CLIP, ImageEncoder, TextEncoder, load_clip, position_encoding
-from .vqa import VQAModel, trim
+from .amef import (
+    AdaptiveFusion,
+    Expert,
+    GuidedPooling,
+    MeanFusion,
+    MeanPooling,
+    RegionalQualityAwareFusion,
+    UniformGate,
+)
+from .cfar import CFAR, Refinement, RefinementStage, Routing
+from .clip import TINY_CLIP, load_clip
+from .encoder import ImageEncoder, TextEncoder
+from .guidance import ConstantGuidance, TextGuidance
+from .modality import channels_of, present_images
+from .options import options_of
+from .position import position_encoding
+from .renamed_keys import rename_keys
+from .vqa import EncodedQuestions, VQAModel, trim
 from .weights import TGFNet_Weights
 
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # N patches, L tokens, D width, E experts, A answers, M modalities
 
-
-class Questions(NamedTuple):
-    """Encoded unique questions."""
-
-    #: Token features, (U, L, D).
-    tokens: Tensor
-    #: Summaries, (U, D).
-    summary: Tensor
-    #: True where there is a token, False at padding, (U, L).
-    mask: Tensor
+#: What tells the sizes apart: defaults of :func:`tgfnet` and of :func:`tgfnet_tiny`.
+SIZES: dict[str, dict[str, Any]] = {
+    'tgfnet': {
+        'clip': 'ViT-B-16',
+        'width': 256,
+        'mlp_ratio': 2.0,
+        'grids': (7, 14),
+        'keeps': (16, 32),
+        'dropout': 0.1,
+    },
+    'tgfnet_tiny': {
+        'clip': TINY_CLIP,
+        'width': 64,
+        'mlp_ratio': 1.0,
+        'grids': (4, 8),
+        'keeps': (4, 8),
+        'dropout': 0.0,
+    },
+}
 
 
 class TGFNetOutput(NamedTuple):
@@ -66,293 +89,276 @@ class TGFNet(VQAModel):
 
     def __init__(
         self,
-        image_encoder: ImageEncoder | None,
-        sar_encoder: ImageEncoder | None,
+        image_encoders: Mapping[str, ImageEncoder],
         text_encoder: TextEncoder,
-        num_answers: int,
-        width: int = 256,
-        num_heads: int = 8,
-        mlp_ratio: float = 2.0,
-        grids: Sequence[int] = (7, 14),
-        keeps: Sequence[int | None] = (16, 32),
-        dropout: float = 0.1,
-        cfar: bool = True,
-        share_cfar: bool = False,
-        rqaf: bool = True,
-        adaptive_fusion: bool = True,
-        experts: Literal['all', 'fusion'] = 'all',
-        text_guidance: bool = True,
-        guided_pooling: bool = True,
+        image_projections: Mapping[str, nn.Module],
+        token_projection: nn.Module,
+        summary_projection: nn.Module,
+        guidance: TextGuidance | ConstantGuidance,
+        cfar: Mapping[str, CFAR],
+        rqaf: RegionalQualityAwareFusion | MeanFusion | None,
+        experts: Mapping[str, Expert],
+        adaptive_fusion: AdaptiveFusion | UniformGate,
     ) -> None:
         """Initialize a new TGFNet instance.
 
         Args:
-            image_encoder: Encoder of the optical image, None for a SAR-only model.
-            sar_encoder: Encoder of the SAR image, None for an optical-only model.
+            image_encoders: Encoder of each modality's image.
             text_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-            width: Width D of refinement and fusion.
-            num_heads: Number of attention heads.
-            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
-            grids: Regions per side in each refinement stage, coarse first.
-            keeps: Number of regions each stage routes to (None: all, no routing).
-            dropout: Dropout rate before the answers.
-            cfar: If False, patches go to the experts unrefined (ablation).
-            share_cfar: If True, both modalities are refined with the same weights.
-            rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
-            adaptive_fusion: If False, the experts are averaged (ablation).
-            experts: Whether to use all three experts or only the one that fuses.
-            text_guidance: If False, refinement, fusion and the experts' pooling do not
-                know the question, only the experts' last layers do (ablation).
-            guided_pooling: If False, the experts average the patches instead of looking
-                for what the question is about (ablation).
-
-        Raises:
-            ValueError: If there is no image encoder at all, *width* does not suit
-                *num_heads*, or *experts* is unknown.
+            image_projections: Map each modality's patches to width D.
+            token_projection: Maps the question's tokens to width D.
+            summary_projection: Maps the end token and the mean of the words to width D.
+            guidance: What guides refinement, fusion and the experts' pooling.
+            cfar: Refinement of each modality.
+            rqaf: Fusion of the modalities, None without an expert for it.
+            experts: The experts, by the modality that each looks at, or 'fusion'.
+            adaptive_fusion: Gives the weights of the experts.
         """
         super().__init__()
-        encoders = {'optical': image_encoder, 'sar': sar_encoder}
-        present = {m: e for m, e in encoders.items() if e is not None}
-        if not present:
-            raise ValueError(
-                'image_encoder and sar_encoder are None, give at least one'
-            )
-        if width % num_heads or width % 4:
-            raise ValueError(
-                f'width must be a multiple of num_heads ({num_heads}) and of 4, got {width}'
-            )
-        if experts not in ('all', 'fusion'):
-            raise ValueError(f"experts must be 'all' or 'fusion', got {experts!r}")
-        self.modalities = tuple(present)
-        self.num_answers = num_answers
-        self.image_size = next(iter(present.values())).image_size
+        self.modalities = tuple(image_encoders)
+        self.expert_names = tuple(experts)
+        self.num_answers = next(iter(experts.values())).classifier.out_features
+        self.image_size = next(iter(image_encoders.values())).image_size
         self.context_length = text_encoder.context_length
-        self.image_encoders = nn.ModuleDict(present)
-        self.text_encoder = text_encoder
-
-        self.image_projections = nn.ModuleDict(
-            {
-                m: nn.Sequential(nn.LayerNorm(e.width), nn.Linear(e.width, width))
-                for m, e in present.items()
-            }
-        )
-        self.token_projection = nn.Linear(text_encoder.width, width)
-        self.summary_projection = nn.Linear(2 * text_encoder.width, width)
-
-        # Small at first, or where a patch lies would drown what it shows
+        # Small at first, or the position of a patch would drown what it shows
         self.position_scale = nn.Parameter(torch.tensor(0.3))
+        self.guidance = guidance
+        self.image_encoders = nn.ModuleDict(image_encoders)
+        self.text_encoder = text_encoder
+        self.image_projections = nn.ModuleDict(image_projections)
+        self.token_projection = token_projection
+        self.summary_projection = summary_projection
+        self.cfar = nn.ModuleDict(cfar)
+        self.rqaf = rqaf
+        self.experts = nn.ModuleDict(experts)
+        self.adaptive_fusion = adaptive_fusion
+        self.register_load_state_dict_pre_hook(rename_keys)
 
-        # What guides in the question's place
-        self.guide: nn.Parameter | None = None
-        if not text_guidance:
-            self.guide = nn.Parameter(torch.randn(width))
-            self.token_projection.requires_grad_(False)
-
-        self.cfar: nn.ModuleDict | None = None
-        if cfar:
-            args = (width, num_heads, mlp_ratio, tuple(grids), tuple(keeps))
-            shared = CFAR(*args)
-            self.cfar = nn.ModuleDict(
-                {m: shared if share_cfar else CFAR(*args) for m in present}
-            )
-
-        self.expert_names = ('fusion',)
-        if experts == 'all':
-            self.expert_names = self.modalities
-            if len(present) == 2:
-                self.expert_names += ('fusion',)
-        if 'fusion' in self.expert_names:
-            self.rqaf = RegionalQualityAwareFusion(width, num_heads, mlp_ratio, rqaf)
-        self.guided_pooling = guided_pooling
-        self.experts = nn.ModuleDict(
-            {
-                name: Expert(width, num_heads, num_answers, dropout, guided_pooling)
-                for name in self.expert_names
-            }
-        )
-        self.adaptive_fusion = AdaptiveFusion(
-            width, len(self.expert_names), adaptive_fusion
-        )
-
+    @override
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Encode pairs of images; either may be absent.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Patches of each modality that is there, shape (B, N, D) each.
-
-        Raises:
-            ValueError: If there is no image, or none that the model can use.
-        """
-        images = {'optical': image_optical, 'sar': image_sar}
+        """Return the patches of each modality that is there, shape (B, N, D) each."""
+        images = present_images(image_optical, image_sar, self.modalities)
         patches: dict[str, Tensor] = {}
-        for modality in self.modalities:
-            image = images[modality]
-            if image is not None:
-                x = self.image_encoders[modality](image)
-                x = self.image_projections[modality](x)
-                position = position_encoding(x.shape[1], x.shape[2], x.device)
-                patches[modality] = x + self.position_scale * position.to(x.dtype)
-        if not patches:
-            given = [f'image_{m}' for m, image in images.items() if image is not None]
-            raise ValueError(
-                f'the model uses {self.modalities} but was given {given or "no image"}'
-            )
+        for modality, image in images.items():
+            x = self.image_encoders[modality](image)
+            x = self.image_projections[modality](x)
+            position = position_encoding(x.shape[1], x.shape[2], x.device)
+            patches[modality] = x + self.position_scale * position.to(x.dtype)
         return patches
 
-    def encode_questions(self, tokens: Tensor) -> Questions:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Token features, summaries and padding mask; L is trimmed to the longest.
-        """
+    @override
+    def encode_questions(self, tokens: Tensor) -> EncodedQuestions:
+        """Return tokens, summaries and padding mask; L is trimmed to the longest."""
         tokens = trim(tokens)
         x, end = self.text_encoder(tokens)
         mask = tokens != 0
         # The end token knows the sentence; beside it, every word keeps its own weight
         words = (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).sqrt()
         summary = self.summary_projection(torch.cat([end, words], dim=-1))
-        return Questions(self.token_projection(x), summary, mask)
+        return EncodedQuestions(self.token_projection(x), summary, mask)
 
+    @override
     def answer(
         self,
         images: Mapping[str, Tensor],
-        questions: Questions,
+        questions: EncodedQuestions,
         pair_index: Tensor,
         question_index: Tensor,
         explain: bool = False,
     ) -> TGFNetOutput:
-        """Answer questions about pairs.
-
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Whether to return regions, attention and quality.
-
-        Returns:
-            Logits of the blend and of every expert, and what *explain* adds.
-        """
-        tokens, summary, mask = (x.index_select(0, question_index) for x in questions)
-        guide = summary
-        if self.guide is not None:
-            guide = self.guide.expand_as(summary)
-            tokens, mask = guide[:, None], mask[:, :1]
-        views: dict[str, Tensor] = {}
-        reads: dict[str, Tensor] = {}
-        regions: dict[str, list[Routing | None]] = {}
-        attention: dict[str, list[Tensor]] = {}
-        for m, patches in images.items():
-            if self.cfar is None:
-                views[m] = patches.index_select(0, pair_index)
-                reads[m] = torch.zeros_like(summary)
-            else:
-                views[m], reads[m], regions[m], attention[m] = self.cfar[m](
-                    patches, tokens, guide, mask, pair_index, explain
-                )
+        """Answer questions; *explain* adds regions, attention and quality."""
+        asked = EncodedQuestions(
+            *(x.index_select(0, question_index) for x in questions)
+        )
+        guidance = self.guidance(asked)
+        summary, guide = asked.summary, guidance.summary
+        refined: dict[str, Refinement] = {
+            m: self.cfar[m](patches, guidance, pair_index, explain)
+            for m, patches in images.items()
+        }
+        views = {m: one.patches for m, one in refined.items()}
+        reads = {m: one.read for m, one in refined.items()}
 
         quality: Tensor | None = None
-        # An expert that lacks its modality says nothing; the one that fuses needs both,
-        # unless it is the only one
-        complete = len(images) == len(self.modalities) or self.expert_names == (
-            'fusion',
-        )
-        if 'fusion' in self.expert_names and complete:
-            fused = {m: views[m] for m in self.modalities if m in views}
-            views['fusion'], quality = self.rqaf(fused, guide)
-            reads['fusion'] = torch.stack([reads[m] for m in fused]).mean(0)
+        # The expert that fuses needs all modalities, unless it is the only expert
+        complete = len(images) == len(self.modalities) or len(self.experts) == 1
+        if self.rqaf is not None and complete:
+            fused, quality = self.rqaf(views, guide)
+            reads['fusion'] = torch.stack([reads[m] for m in views]).mean(0)
+            views['fusion'] = fused
+
         present = [name for name in self.expert_names if name in views]
         logits, pooled, looks = zip(
             *(
-                self.experts[name](
-                    views[name], guide + reads[name], summary + reads[name]
-                )
-                for name in present
+                self.experts[m](views[m], guide + reads[m], summary + reads[m])
+                for m in present
             ),
             strict=True,
         )
         expert_logits = torch.stack(logits, dim=1)
+        slots = [self.expert_names.index(name) for name in present]
         if len(present) == len(self.expert_names):
-            blend, weights = self.adaptive_fusion(
-                expert_logits, torch.stack(pooled, dim=1), guide
-            )
-        else:
-            blend = expert_logits.mean(1)
-            slots = [self.expert_names.index(name) for name in present]
-            size = (len(blend), len(self.expert_names))
-            weights = blend.new_zeros(size)
+            weights = self.adaptive_fusion(torch.stack(pooled, dim=1), guide)
+        else:  # an expert that lacks its modality says nothing
+            size = (len(guide), len(self.expert_names))
+            weights = expert_logits.new_zeros(size)
             weights[:, slots] = 1 / len(present)
-            padded = blend.new_zeros(*size, blend.shape[-1])
+            padded = expert_logits.new_zeros(*size, self.num_answers)
             padded[:, slots] = expert_logits
             expert_logits = padded
-        routing_loss: Tensor | None = None
-        if self.training and self.guided_pooling:
-            share = weights[:, [self.expert_names.index(name) for name in present]]
-            look = torch.einsum('qen,qe->qn', torch.stack(looks, dim=1), share)
-            routing_loss = self._routing_loss(regions, look.detach())
-        if not explain:
-            return TGFNetOutput(blend, expert_logits, weights, routing_loss)
         return TGFNetOutput(
-            blend, expert_logits, weights, routing_loss, regions, attention, quality
+            torch.einsum('qea,qe->qa', expert_logits, weights),
+            expert_logits,
+            weights,
+            self._routing_loss(refined, looks, weights[:, slots]),
+            {m: one.routings for m, one in refined.items()} if explain else None,
+            {m: one.attentions for m, one in refined.items()} if explain else None,
+            quality if explain else None,
         )
 
     def _routing_loss(
-        self, regions: Mapping[str, Sequence[Routing | None]], look: Tensor
+        self,
+        refined: Mapping[str, Refinement],
+        looks: Sequence[Tensor | None],
+        weights: Tensor,
     ) -> Tensor | None:
-        """How far the routers are from where the experts looked.
+        """Compute how far the routers are from where the experts looked, (Q,).
 
-        Args:
-            regions: Routing of each modality and stage.
-            look: Attention of the experts, shape (Q, N).
-
-        Returns:
-            Mean divergence over modalities and stages, shape (Q,), None if nothing routes.
+        Experts that average (None of *looks*) look nowhere. Only training needs it.
         """
-        if self.cfar is None:
+        attentions = [look for look in looks if look is not None]
+        if not self.training or not attentions:
             return None
+        look = torch.einsum('qen,qe->qn', torch.stack(attentions, dim=1), weights)
         divergences = (
-            cast(CFAR, self.cfar[m]).divergence(r, look) for m, r in regions.items()
+            cast(CFAR, self.cfar[m]).divergence(one.routings, look.detach())
+            for m, one in refined.items()
         )
         losses = [loss for loss in divergences if loss is not None]
         return torch.stack(losses).mean(0) if losses else None
 
 
-def tgfnet(
-    num_answers: int,
-    clip: str = 'ViT-B-16',
-    pretrained: str | os.PathLike[str] | None = None,
-    modalities: Sequence[str] = MODALITIES,
-    sar_channels: int = 2,
-    image_size: int | None = None,
-    share_image_encoder: bool = False,
-    width: int = 256,
-    num_heads: int = 8,
-    mlp_ratio: float = 2.0,
-    grids: Sequence[int] = (7, 14),
-    keeps: Sequence[int | None] = (16, 32),
-    dropout: float = 0.1,
+def _refinement(
+    modalities: Sequence[str],
+    width: int,
+    num_heads: int,
+    mlp_ratio: float,
+    *,
+    grids: Sequence[int],
+    keeps: Sequence[int | None],
     cfar: bool = True,
     share_cfar: bool = False,
+) -> dict[str, CFAR]:
+    """Build the refinement of each modality."""
+    if not cfar:
+        return {m: CFAR() for m in modalities}
+    if len(grids) != len(keeps):
+        raise ValueError(f'grids {grids} and keeps {keeps} must have the same length')
+
+    def build() -> CFAR:
+        return CFAR(
+            RefinementStage(width, num_heads, mlp_ratio, grid, keep)
+            for grid, keep in zip(grids, keeps, strict=True)
+        )
+
+    # Built even if not used, so that a seed gives the same weights as ever
+    shared = build()
+    return {m: shared if share_cfar else build() for m in modalities}
+
+
+@options_of(_refinement)
+def _assemble(
+    images: Mapping[str, ImageEncoder],
+    text: TextEncoder,
+    num_answers: int,
+    *,
+    width: int,
+    num_heads: int = 8,
+    mlp_ratio: float,
+    dropout: float,
     rqaf: bool = True,
     adaptive_fusion: bool = True,
     experts: Literal['all', 'fusion'] = 'all',
     text_guidance: bool = True,
     guided_pooling: bool = True,
+    **refinement: Any,
 ) -> TGFNet:
+    """Build the parts on top of CLIP's towers; ablations are parts of other classes."""
+    if width % num_heads or width % 4:
+        raise ValueError(
+            f'width must be a multiple of num_heads ({num_heads}) and of 4, got {width}'
+        )
+    if experts not in ('all', 'fusion'):
+        raise ValueError(f"experts must be 'all' or 'fusion', got {experts!r}")
+    names = tuple(images) if experts == 'all' else ()
+    if len(names) != 1:
+        names += ('fusion',)
+
+    # In this order, so that a seed gives the same weights as ever
+    image_projections = {
+        m: nn.Sequential(nn.LayerNorm(e.width), nn.Linear(e.width, width))
+        for m, e in images.items()
+    }
+    token_projection = nn.Linear(text.width, width)
+    summary_projection = nn.Linear(2 * text.width, width)
+    guidance = TextGuidance() if text_guidance else ConstantGuidance(width)
+    token_projection.requires_grad_(text_guidance)
+    cfar = _refinement(tuple(images), width, num_heads, mlp_ratio, **refinement)
+    fusion: RegionalQualityAwareFusion | MeanFusion | None = None
+    if 'fusion' in names and rqaf:
+        fusion = RegionalQualityAwareFusion(width, num_heads, mlp_ratio)
+    elif 'fusion' in names:
+        fusion = MeanFusion(width, mlp_ratio)
+    heads = {}
+    for name in names:
+        pooling = (
+            GuidedPooling(width, num_heads) if guided_pooling else MeanPooling(width)
+        )
+        heads[name] = Expert(pooling, width, num_answers, dropout)
+    adaptive = adaptive_fusion and len(names) > 1
+    return TGFNet(
+        images,
+        text,
+        image_projections,
+        token_projection,
+        summary_projection,
+        guidance,
+        cfar,
+        fusion,
+        heads,
+        AdaptiveFusion(width, len(names)) if adaptive else UniformGate(),
+    )
+
+
+@options_of(_assemble)
+def _build(
+    num_answers: int,
+    *,
+    clip: str,
+    pretrained: str | os.PathLike[str] | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    sar_channels: int = 2,
+    image_size: int | None = None,
+    share_image_encoder: bool = False,
+    **parts: Any,
+) -> TGFNet:
+    """Build TGFNet of any size."""
+    channels = channels_of(modalities, sar_channels)
+    images, text = load_clip(
+        clip, pretrained, channels, image_size, share_image_encoder
+    )
+    return _assemble(images, text, num_answers, **parts)
+
+
+@options_of(_build, defaults=SIZES['tgfnet'])
+def tgfnet(num_answers: int, **options: Any) -> TGFNet:
     """TGFNet on the towers of any CLIP of open_clip.
 
     Args:
         num_answers: Number of answers.
+        **options: What follows, by keyword.
         clip: Architecture, any of ``open_clip.list_models()``.
         pretrained: Tag or local file of open_clip weights, None for random weights.
         modalities: Modalities to use, of 'optical' and 'sar'.
@@ -362,11 +368,7 @@ def tgfnet(
         width: Width of refinement and fusion.
         num_heads: Number of attention heads.
         mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
-        grids: Regions per side in each refinement stage, coarse first.
-        keeps: Number of regions each stage routes to (None: all, no routing).
         dropout: Dropout rate before the answers.
-        cfar: If False, patches go to the experts unrefined (ablation).
-        share_cfar: If True, both modalities are refined with the same weights.
         rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
         adaptive_fusion: If False, the experts are averaged (ablation).
         experts: Whether to use all three experts or only the one that fuses.
@@ -374,96 +376,34 @@ def tgfnet(
             the question, only the experts' last layers do (ablation).
         guided_pooling: If False, the experts average the patches instead of looking for
             what the question is about (ablation).
+        grids: Regions per side in each refinement stage, coarse first.
+        keeps: Number of regions each stage routes to (None: all, no routing).
+        cfar: If False, patches go to the experts unrefined (ablation).
+        share_cfar: If True, both modalities are refined with the same weights.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: If *modalities* holds anything but 'optical' and 'sar'.
+        ValueError: If *modalities* holds anything but 'optical' and 'sar', *experts* is
+            unknown, *width* does not suit *num_heads*, or *grids* does not suit *keeps*.
     """
-    if not modalities or not set(modalities) <= set(MODALITIES):
-        raise ValueError(f'modalities must be of {MODALITIES}, got {tuple(modalities)}')
-    channels = {'optical': 3, 'sar': sar_channels}
-    images, text = load_clip(
-        clip,
-        pretrained,
-        {m: channels[m] for m in MODALITIES if m in modalities},
-        image_size,
-        share_image_encoder,
-    )
-    return TGFNet(
-        images.get('optical'),
-        images.get('sar'),
-        text,
-        num_answers,
-        width=width,
-        num_heads=num_heads,
-        mlp_ratio=mlp_ratio,
-        grids=grids,
-        keeps=keeps,
-        dropout=dropout,
-        cfar=cfar,
-        share_cfar=share_cfar,
-        rqaf=rqaf,
-        adaptive_fusion=adaptive_fusion,
-        experts=experts,
-        text_guidance=text_guidance,
-        guided_pooling=guided_pooling,
-    )
+    return _build(num_answers, **(SIZES['tgfnet'] | options))
 
 
+@options_of(_build, defaults=SIZES['tgfnet_tiny'])
 def tgfnet_tiny(
     num_answers: int | None = None,
-    clip: str = TINY_CLIP,
-    pretrained: str | os.PathLike[str] | None = None,
-    modalities: Sequence[str] = MODALITIES,
-    sar_channels: int = 2,
-    image_size: int | None = None,
-    share_image_encoder: bool = False,
-    width: int = 64,
-    num_heads: int = 8,
-    mlp_ratio: float = 1.0,
-    grids: Sequence[int] = (4, 8),
-    keeps: Sequence[int | None] = (4, 8),
-    dropout: float = 0.0,
-    cfar: bool = True,
-    share_cfar: bool = False,
-    rqaf: bool = True,
-    adaptive_fusion: bool = True,
-    experts: Literal['all', 'fusion'] = 'all',
-    text_guidance: bool = True,
-    guided_pooling: bool = True,
     weights: TGFNet_Weights | None = None,
+    **options: Any,
 ) -> TGFNet:
     """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
 
-    The arguments are those of :func:`tgfnet`.
-
     Args:
         num_answers: Number of answers (defaults to that of the *weights*).
-        clip: Architecture, any of ``open_clip.list_models()``.
-        pretrained: Local file of open_clip weights, None for random weights.
-        modalities: Modalities to use, of 'optical' and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the architecture's own).
-        share_image_encoder: If True, one tower encodes both images.
-        width: Width of refinement and fusion.
-        num_heads: Number of attention heads.
-        mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
-        grids: Regions per side in each refinement stage, coarse first.
-        keeps: Number of regions each stage routes to (None: all, no routing).
-        dropout: Dropout rate before the answers.
-        cfar: If False, patches go to the experts unrefined (ablation).
-        share_cfar: If True, both modalities are refined with the same weights.
-        rqaf: If False, the fusion expert sees the mean of both modalities (ablation).
-        adaptive_fusion: If False, the experts are averaged (ablation).
-        experts: Whether to use all three experts or only the one that fuses.
-        text_guidance: If False, refinement, fusion and the experts' pooling do not know
-            the question, only the experts' last layers do (ablation).
-        guided_pooling: If False, the experts average the patches instead of looking for
-            what the question is about (ablation).
         weights: Trained weights. If *num_answers* differs from theirs, the layers that
             give the answers start anew, to be trained on another vocabulary.
+        **options: Options of :func:`tgfnet`.
 
     Returns:
         The model.
@@ -472,36 +412,17 @@ def tgfnet_tiny(
         TypeError: If neither *num_answers* nor *weights* are given.
         RuntimeError: If the other arguments make another model than that of the *weights*.
     """
-    if weights is None and num_answers is None:
-        raise TypeError('tgfnet_tiny needs num_answers, or weights')
+    options = SIZES['tgfnet_tiny'] | options
     weights = TGFNet_Weights.verify(weights)
-    known = len(weights.metadata['answers']) if weights else 0
-    model = tgfnet(
-        known if num_answers is None else num_answers,
-        clip=clip,
-        pretrained=pretrained,
-        modalities=modalities,
-        sar_channels=sar_channels,
-        image_size=image_size,
-        share_image_encoder=share_image_encoder,
-        width=width,
-        num_heads=num_heads,
-        mlp_ratio=mlp_ratio,
-        grids=grids,
-        keeps=keeps,
-        dropout=dropout,
-        cfar=cfar,
-        share_cfar=share_cfar,
-        rqaf=rqaf,
-        adaptive_fusion=adaptive_fusion,
-        experts=experts,
-        text_guidance=text_guidance,
-        guided_pooling=guided_pooling,
-    )
-    if weights is not None:
-        state = weights.get_state_dict()
-        if num_answers not in (None, known):
-            own = model.state_dict()
-            state |= {name: own[name] for name in own if '.classifier.' in name}
-        model.load_state_dict(state)
+    if weights is None:
+        if num_answers is None:
+            raise TypeError('tgfnet_tiny needs num_answers, or weights')
+        return _build(num_answers, **options)
+    known = len(weights.metadata.answers)
+    model = _build(known if num_answers is None else num_answers, **options)
+    state = weights.get_state_dict()
+    if model.num_answers != known:
+        own = model.state_dict()
+        state |= {name: own[name] for name in own if '.classifier.' in name}
+    model.load_state_dict(state)
     return model

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""What all models for visual question answering have in common."""
+"""Base class and output of all models for visual question answering."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from .encoder import ImageEncoder
 # B pairs, Q questions in all, U unique questions, K questions per pair (padded),
 # L tokens, E experts, A answers
 
-#: Features of images, repeated for every question, that are worked on at once: on a CPU
+#: Bytes of image features, repeated for every question, in one chunk of questions: on a CPU
 #: what its caches hold (1.5 times as fast as all at once), on a GPU what keeps it busy.
 CPU_BYTES, GPU_BYTES = 8 * 2**20, 512 * 2**20
 
@@ -31,6 +31,17 @@ class VQAOutput(NamedTuple):
     expert_weights: Tensor
     #: In training, of models that route: loss of the router, (Q,).
     routing_loss: Tensor | None = None
+
+
+class EncodedQuestions(NamedTuple):
+    """Encoded unique questions of models that look at every word."""
+
+    #: Token features, (U, L, D).
+    tokens: Tensor
+    #: Summaries, (U, D).
+    summary: Tensor
+    #: True where there is a token, False at padding, (U, L).
+    mask: Tensor
 
 
 class VQAModel(nn.Module, ABC):
@@ -63,7 +74,7 @@ class VQAModel(nn.Module, ABC):
             image_sar: Normalised SAR images, shape (B, C, H, W).
 
         Returns:
-            What :meth:`answer` takes.
+            Input of :meth:`answer`.
         """
 
     @abstractmethod
@@ -74,7 +85,7 @@ class VQAModel(nn.Module, ABC):
             tokens: Token ids, 0-padded, shape (U, L).
 
         Returns:
-            What :meth:`answer` takes.
+            Input of :meth:`answer`.
         """
 
     @abstractmethod
@@ -101,14 +112,10 @@ class VQAModel(nn.Module, ABC):
         """
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile what takes the time: the image towers and :meth:`answer`.
+        """Compile the image towers and :meth:`answer`, which take most of the time.
 
-        What lies between, such as finding unique questions, stays in Python. The number of
-        questions may change from batch to batch.
-
-        Args:
-            *args: Arguments of :func:`torch.compile`.
-            **kwargs: Keyword arguments of :func:`torch.compile`.
+        Arguments are those of :func:`torch.compile`. The rest, such as finding unique questions,
+        stays in Python. The number of questions may change from batch to batch.
         """
         for module in self.modules():
             if isinstance(module, ImageEncoder):
@@ -155,17 +162,10 @@ class VQAModel(nn.Module, ABC):
 
 
 def suitable_chunk(images: Any) -> int:
-    """Choose how many questions to answer at once.
+    """Choose how many questions to answer at once, given features (B, ...) of B pairs.
 
-    What a question needs grows with the features of its images, some four times their
-    size with TGFNet.
-
-    Args:
-        images: Features of B pairs: tensors of shape (B, ...), alone or in a mapping or
-            sequence.
-
-    Returns:
-        Number of questions, at least 1.
+    The memory of a question grows with the features of its images: with TGFNet, to some
+    four times their size.
     """
     per_pair, budget = 1, CPU_BYTES
     for x in _tensors(images):
@@ -187,14 +187,7 @@ def _tensors(features: Any) -> Iterator[Tensor]:
 
 
 def trim(tokens: Tensor) -> Tensor:
-    """Cut off the padding that all questions share.
-
-    Args:
-        tokens: Token ids, 0-padded, shape (U, L).
-
-    Returns:
-        Token ids as long as the longest question, at least 1, shape (U, L).
-    """
+    """Cut token ids (U, L), 0-padded, to the longest question, at least 1."""
     length = max(1, int((tokens != 0).sum(-1).max())) if len(tokens) else 1
     return tokens[:, :length]
 

@@ -7,13 +7,15 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import torch
 from torch import Tensor
 from torchvision.models._api import Weights, WeightsEnum
 
 from ..transforms import Preprocess
+from .metadata import Metadata
+from .renamed_keys import rename_keys
 
 # What most of a small model's parameters are: rows for tokens that no question has
 _EMBEDDING = 'text_encoder.text.token_embedding.weight'
@@ -23,7 +25,6 @@ _FOLDER = Path(__file__).parent
 
 # As torch.hub does, a file's name ends in the first digits of its hash
 _NUM_DIGITS = 8
-
 
 # Of the training split of OSVQAMini: bytes, and dB
 _OSVQA_MINI = {
@@ -58,34 +59,24 @@ class TGFNet_Weights(WeightsEnum):
     )
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """What :class:`~torchgeo_vqa.trainers.VQATask` has to know of the data.
+    def metadata(self) -> Metadata:
+        """What the model knows of its data."""
+        return Metadata.from_dict(_read(Path(self.url).name)['metadata'])
 
-        ``answers``, ``question_types``, ``groups``, ``modalities``, ``sar_channels``,
-        ``image_size`` and ``statistics``.
-        """
-        metadata: dict[str, Any] = _read(Path(self.url).name)['metadata']
-        return metadata
-
+    @override
     def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """Load the state of the model, in single precision.
+        """Load the state in single precision; a damaged file is a RuntimeError.
 
-        Args:
-            *args: Ignored: nothing is downloaded, and the hash is always checked.
-            **kwargs: Ignored.
-
-        Returns:
-            Parameters and buffers.
-
-        Raises:
-            RuntimeError: If the file is not what it was.
+        The arguments change nothing: there is no download, and the hash is always checked.
         """
-        return unpack(_read(Path(self.url).name)['state_dict'])
+        state = unpack(_read(Path(self.url).name)['state_dict'])
+        rename_keys(None, state)
+        return state
 
 
 @cache
 def _read(name: str) -> dict[str, Any]:
-    """Read a file of weights, if it is what it was, without running code it may hold."""
+    """Read a file of weights that has its hash, without running code it may hold."""
     path = _FOLDER / name
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not path.stem.endswith(f'-{digest[:_NUM_DIGITS]}'):
@@ -98,15 +89,9 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def pack(state: Mapping[str, Tensor], tokens: Tensor) -> dict[str, Tensor]:
-    """Make the state of a model small.
+    """Reduce the state of a model to what has to be stored.
 
-    Args:
-        state: Parameters and buffers.
-        tokens: Tokens to keep the embeddings of, shape (T,), int64.
-
-    Returns:
-        Floating-point numbers in half precision, and only the rows of the token
-        embedding that are asked for.
+    That is half precision, and the rows of the token embedding of some tokens (T,), int64.
     """
     packed = {
         name: value.half() if value.is_floating_point() else value
@@ -120,14 +105,7 @@ def pack(state: Mapping[str, Tensor], tokens: Tensor) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo :func:`pack`.
-
-    Args:
-        packed: Output of :func:`pack`.
-
-    Returns:
-        Parameters and buffers in single precision; embeddings that were not kept are 0.
-    """
+    """Undo :func:`pack`, in single precision; embeddings that were not kept are 0."""
     state = {
         name: value.float() if value.is_floating_point() else value
         for name, value in packed.items()

@@ -3,7 +3,7 @@
 
 """Questions and answers in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,9 @@ import open_clip
 import torch
 from torch import Tensor
 
+from ..datasets import VQADataset
 from ..models import VQAModel, VQAOutput
+from ..models.metadata import Metadata
 from ..transforms import Preprocess
 
 # B pairs, K questions, C channels
@@ -35,30 +37,17 @@ def as_batch(
     sar: Tensor | np.ndarray | None,
     questions: Sequence[str],
     model: VQAModel,
-    metadata: Mapping[str, Any],
+    metadata: Metadata,
 ) -> dict[str, Tensor]:
-    """Make a batch of pairs of images, each with the same questions.
+    """Make a batch of normalised pairs (B, C, H, W), each with the same questions (B, K, L).
 
-    Args:
-        optical: Optical images, shape (3, H, W) or (B, 3, H, W), or None if there are
-            none. Images that the model does not look at are left aside.
-        sar: SAR images, shape (C, H, W) or (B, C, H, W), or None if there are none.
-        questions: The K questions.
-        model: Model that is to answer.
-        metadata: What the task knows of its data.
-
-    Returns:
-        Normalised images of the model's size, shape (B, C, H, W), and ``question``,
-        shape (B, K, L).
-
-    Raises:
-        ValueError: If an image has the wrong number of channels, or there are not as
-            many optical as SAR images.
+    Images are (C, H, W) or (B, C, H, W); one that the model does not take is ignored. Raise
+    a ValueError for a wrong number of channels, or not as many optical as SAR images.
     """
-    channels = {'optical': 3, 'sar': metadata['sar_channels']}
+    channels = {'optical': 3, 'sar': metadata.sar_channels}
     batch: dict[str, Tensor] = {}
     for modality, image in {'optical': optical, 'sar': sar}.items():
-        if image is None or modality not in metadata['modalities']:
+        if image is None or modality not in metadata.modalities:
             continue
         x = torch.as_tensor(np.asarray(image), dtype=torch.float32)
         if x.ndim not in (3, 4) or x.shape[-3] != channels[modality]:
@@ -68,7 +57,7 @@ def as_batch(
                 f'{tuple(x.shape)}'
             )
         batch[f'image_{modality}'] = x
-    batch = Preprocess(metadata['statistics'], metadata['image_size'])(batch)
+    batch = Preprocess(metadata.statistics, model.image_size)(batch)
     sizes = {len(image) for image in batch.values()}
     if len(sizes) > 1:
         raise ValueError(
@@ -86,18 +75,8 @@ def in_words(
     answers: Sequence[str],
     expert_names: Sequence[str],
 ) -> list[Answer]:
-    """Put a model's output into words.
-
-    Args:
-        output: Output of the model for the questions.
-        questions: The questions.
-        answers: The vocabulary.
-        expert_names: Names of the experts.
-
-    Returns:
-        One answer per question.
-    """
-    probability, index = output.logits.float().softmax(-1).max(-1)
+    """Put a model's output for some questions into words."""
+    probability, index = best_answer(output.logits)
     return [
         Answer(question, answers[i], p, dict(zip(expert_names, weights, strict=True)))
         for question, i, p, weights in zip(
@@ -108,3 +87,36 @@ def in_words(
             strict=True,
         )
     ]
+
+
+def as_columns(
+    output: VQAOutput,
+    ids: Tensor,
+    dataset: VQADataset,
+    answers: Sequence[str],
+    expert_names: Sequence[str],
+) -> dict[str, Any]:
+    """Make a table of predictions for Q questions of a dataset, ``question_id`` (Q,) int64.
+
+    Columns are ``location``, ``question_type``, ``question``, ``answer``, ``probability``,
+    ``target``, ``expert_weight_<name>`` and ``geometry``.
+    """
+    probability, index = best_answer(output.logits)
+    weights = output.expert_weights.float().cpu().numpy()
+    names = [f'expert_weight_{name}' for name in expert_names]
+    return {
+        'location': dataset.location(ids),
+        'question_type': dataset.question_type(ids),
+        'question': dataset.question_text(ids),
+        'answer': [answers[i] for i in index.tolist()],
+        'probability': probability.cpu().numpy(),
+        'target': dataset.answer_text(ids),
+        **dict(zip(names, np.ascontiguousarray(weights.T), strict=True)),
+        'geometry': dataset.footprint(ids),
+    }
+
+
+def best_answer(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probability and index of the most probable answer, (...), of logits (..., A)."""
+    probability, index = logits.float().softmax(-1).max(-1)
+    return probability, index

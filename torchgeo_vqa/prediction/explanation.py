@@ -17,7 +17,7 @@ from torch import Tensor
 from ..models import Routing
 from ..rasters.figure import to_rgb
 from ..sample import TITLES
-from .answer import Answer, in_words
+from .answer import Answer, best_answer, in_words
 
 # P patches per side, N = P * P patches
 
@@ -25,8 +25,8 @@ from .answer import Answer, in_words
 _PANEL, _BAR = 2.2, 0.3
 
 
-class Opinion(NamedTuple):
-    """What an expert says."""
+class ExpertPrediction(NamedTuple):
+    """What an expert answers by itself."""
 
     #: Its own answer.
     answer: str
@@ -45,8 +45,8 @@ class Explanation(NamedTuple):
 
     #: The answer.
     answer: Answer
-    #: What each expert says by itself; experts whose image is missing are left out.
-    opinions: dict[str, Opinion]
+    #: What each expert answers by itself; those whose image is missing are left out.
+    experts: dict[str, ExpertPrediction]
     #: For each modality and stage, the share of the key region that a patch is in, 0
     #: outside of them. Empty without CFAR, or if nothing routes.
     regions: dict[str, list[Tensor]]
@@ -65,24 +65,13 @@ def as_explanation(
     expert_names: Sequence[str],
     modalities: Sequence[str],
 ) -> Explanation:
-    """Put a model's output for one question into maps and words.
-
-    Args:
-        output: Output of the model for the question, with ``explain=True``.
-        question: The question.
-        answers: The vocabulary.
-        expert_names: Names of the experts.
-        modalities: Modalities of the images, in the model's order.
-
-    Returns:
-        The explanation.
-    """
+    """Put a model's output for one question, with ``explain=True``, into maps and words."""
     (answer,) = in_words(output, [question], answers, expert_names)
-    opinions = {}
+    experts = {}
     for i, name in enumerate(expert_names):
         if answer.expert_weights[name] > 0:
-            probability, best = output.expert_logits[0, i].float().softmax(-1).max(-1)
-            opinions[name] = Opinion(
+            probability, best = best_answer(output.expert_logits[0, i])
+            experts[name] = ExpertPrediction(
                 answers[int(best)], float(probability), answer.expert_weights[name]
             )
     attention = {
@@ -102,7 +91,7 @@ def as_explanation(
             modality: _as_map(output.quality[0, :, i])
             for i, modality in enumerate(modalities)
         }
-    return Explanation(answer, opinions, regions, attention, quality)
+    return Explanation(answer, experts, regions, attention, quality)
 
 
 def _field(output: Any, name: str) -> Mapping[str, Any]:
@@ -134,7 +123,7 @@ def plot_explanation(
 
     A row for each image: the image; for each stage of refinement the key regions (outlined)
     and the attention inside of them; and how far the fusion relied on this image at each
-    place. Below, what each expert says by itself, and its weight.
+    patch. Below, what each expert answers by itself, and its weight.
 
     Args:
         explanation: The explanation.
@@ -154,7 +143,7 @@ def plot_explanation(
     num_stages = max([len(s) for s in explanation.attention.values()], default=0)
     num_columns = 1 + num_stages + bool(explanation.quality)
     width = max(_PANEL * num_columns, 5.0)
-    heights = [_PANEL * len(images), _BAR * (len(explanation.opinions) + 1)]
+    heights = [_PANEL * len(images), _BAR * (len(explanation.experts) + 1)]
     figure = plt.figure(figsize=(width, sum(heights) + 0.8), layout='constrained')
     grid = figure.add_gridspec(2, 1, height_ratios=heights)
     above, below = (figure.add_subfigure(cell) for cell in (grid[0], grid[1]))
@@ -174,7 +163,7 @@ def plot_explanation(
     titles = ['image', *(f'stage {i + 1}' for i in range(num_stages)), 'relied on']
     for axes, title in zip(panels[0], titles[:num_columns], strict=True):
         axes.set_title(title, fontsize=9)
-    _plot_opinions(below.subplots(), explanation.opinions)
+    _plot_experts(below.subplots(), explanation.experts)
     answer = explanation.answer
     figure.suptitle(
         f'{answer.question}  →  {answer.answer} ({answer.probability:.0%})',
@@ -218,14 +207,13 @@ def _outline(axes: Axes, inside: np.ndarray, size: tuple[int, ...]) -> None:
         axes.plot([x, x], [y, y + height], color='cyan', linewidth=1.2)
 
 
-def _plot_opinions(axes: Axes, opinions: Mapping[str, Opinion]) -> None:
-    """Plot the weight of each expert, and write what it says."""
-    names = list(opinions)[::-1]
-    axes.barh(names, [opinions[name].weight for name in names], color='tab:blue')
-    for i, name in enumerate(names):
-        said = f'{opinions[name].answer} ({opinions[name].probability:.0%})'
-        weight = opinions[name].weight
-        axes.text(weight + 0.01, i, said, va='center', fontsize=8, parse_math=False)
+def _plot_experts(axes: Axes, experts: Mapping[str, ExpertPrediction]) -> None:
+    """Plot the weight of each expert, labelled with its answer."""
+    names = list(experts)[::-1]
+    axes.barh(names, [experts[name].weight for name in names], color='tab:blue')
+    for i, (answer, probability, weight) in enumerate(experts[n] for n in names):
+        label = f'{answer} ({probability:.0%})'
+        axes.text(weight + 0.01, i, label, va='center', fontsize=8, parse_math=False)
     axes.set(xlim=(0, 1.35), xticks=[0, 0.5, 1], xlabel='weight of the expert')
     axes.spines[['top', 'right']].set_visible(False)
     axes.tick_params(labelsize=8)

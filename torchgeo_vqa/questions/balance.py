@@ -121,30 +121,16 @@ class Balance:
                 self._chances[question_type, text, answer] = min(1.0, limit / count)
 
     def chance(self, question: Question) -> float:
-        """Return how likely a candidate is kept.
-
-        Args:
-            question: A candidate.
-
-        Returns:
-            Its probability, 0 if no scene was asked the like.
-        """
+        """Return the probability that a candidate is kept, 0 if no scene was asked the like."""
         key = question.question_type, question.canonical, question.answer
         return self._chances.get(key, 0.0)
 
     def draw(
         self, pool: Sequence[Question], num: int, rng: np.random.Generator
     ) -> list[Question]:
-        """Draw questions from the candidates of one scene.
+        """Draw up to *num* questions from the candidates of one scene; types take turns.
 
-        Args:
-            pool: Candidates of the scene.
-            num: Number of questions, fewer if there are not so many; of each type at most
-                ``QuestionType.per_scene``.
-            rng: Source of randomness.
-
-        Returns:
-            Questions, in the order they were drawn; types take turns.
+        Of each type there are at most ``QuestionType.per_scene``.
         """
         drawn = rng.random(len(pool))
         by_type: dict[str, list[Question]] = defaultdict(list)

@@ -74,17 +74,9 @@ class ClassMap:
         self._ignore = frozenset(int(code) for code in ignore)
 
     def read(self, query: Query) -> NDArray[np.uint8]:
-        """Read the classes of a patch.
+        """Read the classes of a complete query, (H, W) index into class_names or NO_DATA.
 
-        Args:
-            query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
-
-        Returns:
-            (H, W) index into :attr:`class_names`, or NO_DATA.
-
-        Raises:
-            IndexError: If the dataset has nothing there.
-            ValueError: If there is a code without a name.
+        Raise an IndexError if the dataset has nothing there, a ValueError for unnamed codes.
         """
         mask = self.dataset[query]['mask'].numpy()
         if mask.ndim != 2:

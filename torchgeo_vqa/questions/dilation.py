@@ -8,15 +8,7 @@ from numpy.typing import NDArray
 
 
 def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Grow a mask by a square neighbourhood.
-
-    Args:
-        mask: (..., H, W) mask.
-        radius: Number of pixels it grows by, diagonals included.
-
-    Returns:
-        The grown mask.
-    """
+    """Grow masks (..., H, W) by a radius in pixels, diagonals included."""
     grown = mask.copy()
     for _ in range(radius):
         before = grown.copy()

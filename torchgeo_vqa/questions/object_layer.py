@@ -74,14 +74,7 @@ class ObjectLayer:
         self._layer = self._layer[self._layer['category'].isin(self.categories)]
 
     def to_crs(self, crs: CRS) -> Self:
-        """Return the objects in another CRS.
-
-        Args:
-            crs: The CRS.
-
-        Returns:
-            A layer of the same categories.
-        """
+        """Return the objects, of the same categories, in another CRS."""
         layer = copy.copy(self)
         layer._layer = self._layer.to_crs(crs)
         return layer
@@ -89,16 +82,9 @@ class ObjectLayer:
     def find(
         self, x: slice, y: slice, shape: tuple[int, int]
     ) -> tuple[tuple[SceneObject, ...], frozenset[str]]:
-        """Find the objects of a patch.
+        """Find the objects in a patch [xmin:xmax:xres, ymin:ymax:yres] of a shape (H, W).
 
-        Args:
-            x: [xmin:xmax:xres] coordinates.
-            y: [ymin:ymax:yres] coordinates.
-            shape: Height and width in pixels.
-
-        Returns:
-            The objects that are entirely inside, and the categories of those that the
-            edge cuts.
+        Return those entirely inside, and the categories of those that the edge cuts.
         """
         height, width = shape
         patch = shapely.box(x.start, y.start, x.stop, y.stop)

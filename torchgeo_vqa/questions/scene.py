@@ -75,15 +75,7 @@ class SceneObject:
         return (self.top + self.bottom) / 2, (self.left + self.right) / 2
 
     def window(self, margin: int, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Pixels of the box grown by a margin and clipped to an image.
-
-        Args:
-            margin: Number of pixels added on each side.
-            shape: Height and width of the image.
-
-        Returns:
-            Slices of rows and columns.
-        """
+        """Return slices of the box grown by a margin and clipped to a shape (H, W)."""
         return (
             slice(
                 max(int(np.floor(self.top)) - margin, 0),
@@ -152,16 +144,7 @@ class Scene:
     def count(
         self, rows: slice = slice(None), columns: slice = slice(None)
     ) -> tuple[NDArray[np.intp], int]:
-        """Count the pixels of each class in a part of the scene.
-
-        Args:
-            rows: Rows of the part.
-            columns: Columns of the part.
-
-        Returns:
-            Number of pixels of each class, in the order of *class_names*, and of those
-            of which the class is not known.
-        """
+        """Count the pixels of each class, then the unknown ones, in rows and columns."""
         part = self.label[rows, columns].ravel()
         num_classes = len(self.class_names)
         counts = np.bincount(part, minlength=num_classes)[:num_classes]
@@ -210,17 +193,10 @@ class Scene:
         return None if self.quality is None else QUALITIES[int(self.quality.max())]
 
     def dihedral(self, k: int) -> 'Scene':
-        """Rotate and flip the scene by one of the eight symmetries of the square.
+        """Return the scene turned by one of the eight symmetries of the square.
 
-        Args:
-            k: ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed
-                by a left-right flip if ``k >= 4``.
-
-        Returns:
-            The transformed scene.
-
-        Raises:
-            ValueError: If *k* is not in 0..7.
+        These are ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed by
+        a left-right flip if ``k >= 4``. Raise a ValueError if *k* is not in 0..7.
         """
         if k not in ELEMENTS:
             raise ValueError(f'k must be in 0..7, got {k!r}')

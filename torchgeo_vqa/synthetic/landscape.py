@@ -45,15 +45,7 @@ type Mask = NDArray[np.bool_]
 
 
 def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
-    """Draw land cover, objects and the state of the optical image.
-
-    Args:
-        rng: Source of randomness.
-        size: Side in pixels, each meant to be 10 m.
-
-    Returns:
-        The scene.
-    """
+    """Draw land cover, objects and the state of the optical image, pixels of 10 m."""
     label, river = _draw_land_cover(rng, size)
     instances = np.zeros((size, size), np.uint8)
     categories = [] if river is None else _build_bridges(rng, label, river, instances)
@@ -75,16 +67,7 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
 
 
 def make_area(rng: np.random.Generator, size: int, cloud_cover: float) -> Scene:
-    """Draw a wide area of all land covers, without objects, under clouds.
-
-    Args:
-        rng: Source of randomness.
-        size: Side in pixels, each meant to be 10 m.
-        cloud_cover: Share under clouds, in [0, 1).
-
-    Returns:
-        The area.
-    """
+    """Draw a wide area of all land covers, without objects, a share of it under clouds."""
     # in one region a class is frequent, in another it is rare
     field = smooth_noise(rng, len(CLASSES), size, 60.0)
     field += smooth_noise(rng, len(CLASSES), size, 16.0)
@@ -103,10 +86,8 @@ def make_area(rng: np.random.Generator, size: int, cloud_cover: float) -> Scene:
 class _River:
     """A meandering band of water.
 
-    Attributes:
-        along: (H, W) distance of each pixel along the river's general direction.
-        across: (H, W) signed distance of each pixel from the river's middle.
-        half_width: Half of the river's width in pixels.
+    *along* and *across* (H, W) are the distances of each pixel along its general direction
+    and, signed, from its middle.
     """
 
     def __init__(self, rng: np.random.Generator, size: int) -> None:

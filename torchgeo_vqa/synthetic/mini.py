@@ -58,16 +58,7 @@ _GAP = 16
 
 
 def scene_of(name: str, seed: int = 0, size: int = 64) -> Scene:
-    """Make the scene behind an image, from the seed.
-
-    Args:
-        name: Image name, such as ``'train_00012'``.
-        seed: Seed the dataset was made with.
-        size: Side of the images in pixels.
-
-    Returns:
-        The scene, which its questions are derived from.
-    """
+    """Make the scene behind an image such as ``'train_00012'``, from the seed."""
     split, index = _parse(name)
     return make_scene(_rng(seed, split, index, 0), size)
 
@@ -75,16 +66,7 @@ def scene_of(name: str, seed: int = 0, size: int = 64) -> Scene:
 def draw_scene(
     name: str, seed: int = 0, size: int = 64
 ) -> tuple[Scene, NDArray[np.uint8], NDArray[np.float32]]:
-    """Make the scene behind an image, and its two images.
-
-    Args:
-        name: Image name, such as ``'train_00012'``.
-        seed: Seed the dataset was made with.
-        size: Side of the images in pixels.
-
-    Returns:
-        The scene, the (3, H, W) optical image and the (2, H, W) SAR image in dB.
-    """
+    """Make a scene, its (3, H, W) optical image and its (2, H, W) SAR image in dB."""
     split, index = _parse(name)
     scene = scene_of(name, seed, size)
     optical = render_optical(scene, _rng(seed, split, index, 1))
@@ -153,16 +135,7 @@ def generate(
 
 
 def manifest(seed: int, size: int, num_scenes: Mapping[str, int]) -> dict[str, object]:
-    """Return what a folder says about itself.
-
-    Args:
-        seed: Seed of everything that is random.
-        size: Side of the images in pixels.
-        num_scenes: Number of scenes of each split.
-
-    Returns:
-        Content of its ``manifest.json``.
-    """
+    """Return what a folder made with these arguments says in its ``manifest.json``."""
     return {
         'generator': 'torchgeo-vqa OSVQAMini',
         'version': VERSION,
@@ -175,15 +148,7 @@ def manifest(seed: int, size: int, num_scenes: Mapping[str, int]) -> dict[str, o
 
 
 def holds(root: Path, made_with: Mapping[str, object]) -> bool:
-    """Tell whether a folder is complete and made with given arguments.
-
-    Args:
-        root: The folder.
-        made_with: What :func:`manifest` returns for the arguments.
-
-    Returns:
-        True if it is.
-    """
+    """Tell whether a folder is complete and made with the arguments of a :func:`manifest`."""
     path = root / 'manifest.json'
     return path.exists() and json.loads(path.read_text()) == made_with
 

@@ -32,15 +32,7 @@ _ROOFS = ((190, 78, 58), (170, 66, 50), (150, 62, 54))
 
 
 def render_optical(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw what an optical sensor sees: colours and texture, sun, clouds, darkness, noise.
-
-    Args:
-        scene: A scene made by :func:`~torchgeo_vqa.synthetic.landscape.make_scene`.
-        rng: Source of randomness.
-
-    Returns:
-        (3, H, W) red, green, blue.
-    """
+    """Draw the optical image of a scene, (3, H, W): texture, sun, clouds, darkness, noise."""
     if scene.instances is None or scene.cloud is None:
         raise ValueError(
             'only scenes of make_scene can be drawn, got one without instances or cloud'
@@ -62,15 +54,9 @@ def render_optical(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
 def parcels(
     rng: np.random.Generator, size: int, side: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Divide a scene into fields.
+    """Divide a scene into fields, typically of a *side* in pixels.
 
-    Args:
-        rng: Source of randomness.
-        size: Side of the image in pixels.
-        side: Typical side of a field in pixels.
-
-    Returns:
-        (H, W) number of the field, 0..255, and (H, W) distance along the furrows.
+    Return the number of each pixel's field, 0..255, and its distance along the furrows.
     """
     angle = rng.uniform(0, np.pi)
     rows, columns = np.mgrid[:size, :size]

@@ -38,15 +38,7 @@ STEP = 1 / 32
 
 
 def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draw what a C-band radar sees, clouds and night notwithstanding.
-
-    Args:
-        scene: A scene made by :func:`~torchgeo_vqa.synthetic.landscape.make_scene`.
-        rng: Source of randomness.
-
-    Returns:
-        (2, H, W) VV and VH in dB.
-    """
+    """Draw the SAR image of a scene, VV and VH in dB, (2, H, W), of a C-band radar."""
     if scene.instances is None:
         raise ValueError(
             'only scenes of make_scene can be drawn, got one without instances'

@@ -3,27 +3,24 @@
 
 """Trainers for visual question answering."""
 
-from ..callbacks.checkpoint_file import DamagedCheckpoint
-from ..callbacks.degradation import DegradationTest
-from ..callbacks.prediction import PredictionWriter
-from ..callbacks.preemption import PreemptionCheckpoint
-from ..callbacks.random_state import RandomState
-from ..prediction.answer import Answer
-from ..prediction.explanation import Explanation, Opinion, plot_explanation
+import warnings
+from typing import Any
+
+from .. import callbacks, prediction
 from .clip import CLIPTask
 from .vqa import VQATask, tgfnet
 
-__all__ = (
-    'Answer',
-    'CLIPTask',
-    'DamagedCheckpoint',
-    'DegradationTest',
-    'Explanation',
-    'Opinion',
-    'PredictionWriter',
-    'PreemptionCheckpoint',
-    'RandomState',
-    'VQATask',
-    'plot_explanation',
-    'tgfnet',
-)
+__all__ = ('CLIPTask', 'VQATask', 'tgfnet')
+
+
+def __getattr__(name: str) -> Any:
+    """Return what stood here before, for one release."""
+    for room in (callbacks, prediction):
+        if name in room.__all__:
+            warnings.warn(
+                f'{__name__}.{name} is deprecated, use {room.__name__}.{name}',
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return getattr(room, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -3,7 +3,7 @@
 
 """Clouds over the optical image."""
 
-from typing import Any
+from typing import Any, override
 
 import torch
 import torch.nn.functional as F
@@ -46,8 +46,7 @@ class RandomCloud(IntensityAugmentationBase2D):
         cover: tuple[float, float] = (0.2, 0.9),
         brightness: tuple[float, float] = (0.8, 1.0),
         p: float = 0.5,
-        same_on_batch: bool = False,
-        keepdim: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Initialize a new RandomCloud instance.
 
@@ -55,26 +54,22 @@ class RandomCloud(IntensityAugmentationBase2D):
             cover: Least and greatest share of the image to cover, in [0, 1].
             brightness: Least and greatest brightness of a cloud, in [0, 1].
             p: Probability of clouds, per sample.
-            same_on_batch: Put the same clouds over the whole batch.
-            keepdim: Return (C, H, W) for an input of (C, H, W).
+            **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
         """
-        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(p=p, **kwargs)
         self._param_generator = PlainUniformGenerator(
             (cover, 'cover', 0.5, (0.0, 1.0)),
             (brightness, 'brightness', 0.5, (0.0, 1.0)),
         )
         self.flags = {'octaves': OCTAVES, 'edge': EDGE}
 
+    @override
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw cover, brightness and the shape of the clouds.
 
-        Args:
-            batch_shape: Shape of the input, (B, C, H, W).
-
-        Returns:
-            ``cover`` and ``brightness`` of shape (B,), and for each octave of g cells
-            ``cells_g`` of shape (B, 1, g + 3, g + 3): a few hundred numbers per sample,
-            from which the clouds can be made again at any size.
+        ``cover`` and ``brightness`` have the shape (B,). Each octave of g cells adds
+        ``cells_g`` of shape (B, 1, g + 3, g + 3): a few hundred numbers per sample, from
+        which the clouds can be made again at any size.
         """
         params = super().generate_parameters(batch_shape)
         batch = batch_shape[0]
@@ -84,6 +79,7 @@ class RandomCloud(IntensityAugmentationBase2D):
             params[f'cells_{g}'] = cells.expand(batch, -1, -1, -1)
         return params
 
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -91,17 +87,6 @@ class RandomCloud(IntensityAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Blend the clouds over the images.
-
-        Args:
-            input: Images of shape (B, C, H, W), in [0, 1].
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-            transform: Not used.
-
-        Returns:
-            Images of shape (B, C, H, W).
-        """
         field = _field(input, params, flags['octaves'])
         height = _cut(field, params['cover'].to(field))
         depth = (field - height) / flags['edge']

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
+from ..sample import MODALITIES
 from .cloud import RandomCloud
 from .low_light import RandomLowLight
 from .speckle import RandomSpeckle
@@ -23,13 +24,6 @@ from .speckle import RandomSpeckle
 
 #: Types of questions that degradation makes false, in any dataset.
 QUALITY_TYPES = ('modality_quality',)
-
-#: What can be blanked or shuffled, and the modalities it means.
-MODALITIES: dict[str, tuple[str, ...]] = {
-    'optical': ('optical',),
-    'sar': ('sar',),
-    'both': ('optical', 'sar'),
-}
 
 # Standard deviation of a sensor's noise in low light, of the brightest value: 5 of 255.
 # Without noise, darkness would take nothing away that a gain does not bring back.
@@ -104,6 +98,7 @@ class Degradation:
         self._augmentation: K.IntensityAugmentationBase2D | None = None
         #: Modalities it changes: none where the severity is no degradation at all.
         self.modalities: tuple[str, ...] = ('optical',)
+        nothing = False
         match kind:
             case 'cloud':
                 share = self._number(0, 1)
@@ -117,9 +112,9 @@ class Degradation:
             case 'speckle':
                 looks = self._number(1, MAX_LOOKS)
                 self._augmentation = RandomSpeckle((looks, looks), p=1.0)
-                self.modalities, nothing = ('sar',), False
+                self.modalities = ('sar',)
             case 'blank':
-                self.modalities, nothing = _modalities(severity), False
+                self.modalities = _modalities(severity)
             case _:
                 raise ValueError(
                     "kind must be 'cloud', 'low_light', 'speckle' or 'blank', got "
@@ -221,13 +216,9 @@ class ImageShuffle:
         self._images: dict[str, Tensor] = {}
 
     def __call__(self, batch: Sample) -> Sample:
-        """Take the next batch of an evaluation.
+        """Take the next batch of an evaluation, whose images have one size.
 
-        Args:
-            batch: B samples; all batches have images of the same size.
-
-        Returns:
-            At most B samples of the batch, with the images of others.
+        Return at most as many samples of the batch, with the images of others.
         """
         images = dict(self._images)
         for modality in self.modalities:
@@ -245,13 +236,9 @@ class ImageShuffle:
         return ready | {k: v[:num_ready] for k, v in images.items()}
 
     def rest(self) -> list[Sample]:
-        """Return the samples that are still waiting, after the last batch.
+        """Return batches of the samples that are still waiting, after the last batch.
 
-        Returns:
-            Batches, with the images of others.
-
-        Raises:
-            ValueError: If there was a single sample in all.
+        Raise a ValueError if there was a single sample in all.
         """
         if self._num_samples == 1:
             raise ValueError(
@@ -271,6 +258,6 @@ class ImageShuffle:
 
 def _modalities(name: float | str) -> tuple[str, ...]:
     """Return the modalities that are blanked or shuffled."""
-    if name not in MODALITIES:
+    if name not in (*MODALITIES, 'both'):
         raise ValueError(f"modality must be 'optical', 'sar' or 'both', got {name!r}")
-    return MODALITIES[str(name)]
+    return MODALITIES if name == 'both' else (str(name),)

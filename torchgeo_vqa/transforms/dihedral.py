@@ -4,7 +4,7 @@
 """Random flips and quarter turns, see :mod:`torchgeo_vqa.rasters.dihedral`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, override
 
 import torch
 from kornia.augmentation import GeometricAugmentationBase2D
@@ -37,11 +37,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
     """
 
     def __init__(
-        self,
-        elements: Sequence[int] = ELEMENTS,
-        p: float = 1.0,
-        same_on_batch: bool = False,
-        keepdim: bool = False,
+        self, elements: Sequence[int] = ELEMENTS, p: float = 1.0, **kwargs: Any
     ) -> None:
         """Initialize a new RandomDihedral instance.
 
@@ -49,32 +45,21 @@ class RandomDihedral(GeometricAugmentationBase2D):
             elements: Elements of D4 to draw from, with equal chance. The identity (0) is
                 one of them.
             p: Probability of drawing at all.
-            same_on_batch: Use one element for the whole batch.
-            keepdim: Return (C, H, W) for an input of (C, H, W).
+            **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
 
         Raises:
             ValueError: If *elements* is empty or holds anything but 0-7.
         """
-        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(p=p, **kwargs)
         if not elements or not set(elements) <= set(ELEMENTS):
             raise ValueError(
                 f'elements must be a non-empty selection of {ELEMENTS}, got {elements!r}'
             )
         self.flags = {'elements': tuple(elements)}
 
+    @override
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw one element per sample.
-
-        Args:
-            batch_shape: Shape of the input, (B, C, H, W).
-
-        Returns:
-            ``dihedral``, int64 of shape (B,).
-
-        Raises:
-            ValueError: If the images are not square and every element in use would change
-                their shape.
-        """
+        """Draw one element per sample: ``dihedral``, int64 of shape (B,)."""
         batch, height, width = batch_shape[0], batch_shape[-2], batch_shape[-1]
         elements = [k for k in self.flags['elements'] if height == width or k % 2 == 0]
         if not elements:
@@ -90,19 +75,10 @@ class RandomDihedral(GeometricAugmentationBase2D):
             'dihedral': torch.tensor(elements, device=self.device)[drawn].expand(batch)
         }
 
+    @override
     def compute_transformation(
         self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any]
     ) -> Tensor:
-        """Compute the matrices that take input pixel coordinates to output ones.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-
-        Returns:
-            Matrices of shape (B, 3, 3).
-        """
         linear = _linear(input)[params['dihedral'].to(input.device)]
         # Turns and flips are about the centre, and shapes stay as they are.
         centre = input.new_tensor(
@@ -113,6 +89,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
         matrix[:, :2, 2] = centre - linear @ centre
         return matrix
 
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -120,19 +97,9 @@ class RandomDihedral(GeometricAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Flip and rotate.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-            transform: Not used: pixels are moved, not sampled.
-
-        Returns:
-            Images of shape (B, C, H, W).
-        """
         return _apply(input, params['dihedral'])
 
+    @override
     def inverse_transform(
         self,
         input: Tensor,
@@ -140,20 +107,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
         transform: Tensor | None = None,
         size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Undo the flips and rotations.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            flags: Static parameters.
-            transform: The inverse matrices, (B, 3, 3), which tell the elements.
-            size: Not used: shapes do not change.
-
-        Returns:
-            Images of shape (B, C, H, W).
-
-        Raises:
-            TypeError: If *transform* is missing.
-        """
+        """Undo the elements that the inverse matrices *transform* tell."""
         if transform is None:
             raise TypeError(
                 'inverse_transform needs the inverse matrices, got transform=None'

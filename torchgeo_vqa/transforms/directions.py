@@ -6,7 +6,7 @@
 Four families are known, in any case and as whole words only:
 
 * relations: *left of*, *to the right of*, *above*, *below*;
-* places in the image: *left*, *top*, *upper right*, *bottom-left*, *leftmost*,
+* positions in the image: *left*, *top*, *upper right*, *bottom-left*, *leftmost*,
   *left-hand*; a corner keeps its own style (*upper* or *top*, hyphen or space);
 * the compass: *north*, *south-west*, *northern*, *southeastern*, *NW*, ... taken as the
   image's axes, because images are north up;
@@ -63,7 +63,7 @@ _PHRASE = re.compile(
     rf"""\b(?:
     (?P<relation>
         # "left of", "to the left of", and the first half of "left or right of"; but
-        # "the left of the image" is a place
+        # "the left of the image" is a position
         (?:to\s+the\s+|(?<!\bthe\s)){_SIDE}
         (?:\s+of(?!\s+(?:the|this)\s+(?:image|scene|picture|photo|tile|patch|map)\b)
           |(?={_OR}(?:to\s+the\s+)?{_SIDE}\s+of\b))
@@ -76,7 +76,7 @@ _PHRASE = re.compile(
         |(?:east|west){_SUFFIX}
         |[ns][ew]
     )
-    |(?P<place>
+    |(?P<position>
         {_SIDE}most|{_END}most|{_SIDE}(?:{_HYPHEN}|\s+)hand
         |(?<=\bthe\s)(?:above|below)
         |left|right(?![\s-]+(?:angle|angles|angled|now|away)\b)
@@ -183,12 +183,7 @@ def _phrases(text: str) -> list[_Phrase]:
 def _runs(text: str, phrases: Sequence[_Phrase]) -> list[tuple[list[_Phrase], bool]]:
     """Cut phrases into runs that only *or*, commas and slashes hold together.
 
-    Args:
-        text: The text.
-        phrases: Its phrases.
-
-    Returns:
-        Runs, and whether there is an *or* or a slash in it: whether it lists options.
+    Also tell of each whether it lists options: has an *or* or a slash in it.
     """
     runs: list[tuple[list[_Phrase], bool]] = []
     end = 0
@@ -205,14 +200,7 @@ def _runs(text: str, phrases: Sequence[_Phrase]) -> list[tuple[list[_Phrase], bo
 
 
 def has_direction(text: str) -> bool:
-    """Tell whether a flip or turn of the image may change what a text says.
-
-    Args:
-        text: A question or an answer.
-
-    Returns:
-        True if it holds a direction word.
-    """
+    """Tell whether a flip or turn of the image may change what a text says."""
     return _PHRASE.search(text) is not None
 
 
@@ -256,16 +244,10 @@ def _as_cased(old: str, new: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """Return a form that is the same for wordings that mean the same.
+    """Return a form of a text to compare with, the same for wordings that mean the same.
 
     *Top*, *upper* and *above* are one, *left*, *left of* and *to the left* too.
     The compass and *horizontal* stay apart from them.
-
-    Args:
-        text: A question or an answer.
-
-    Returns:
-        Text to compare with, not to show.
     """
     pieces, position = [], 0
     phrases = _phrases(text)

@@ -3,16 +3,15 @@
 
 """Low light in the optical image."""
 
-from typing import Any
+from typing import Any, override
 
-from kornia.augmentation import IntensityAugmentationBase2D
 from kornia.augmentation.random_generator import PlainUniformGenerator
 from torch import Tensor
 
-from .noise import draw_seeds, seeded_normal
+from .noise import SeededNoise
 
 
-class RandomLowLight(IntensityAugmentationBase2D):
+class RandomLowLight(SeededNoise):
     """Darken each optical image to a fraction of its light, and add the sensor's noise.
 
     The image is multiplied by a factor; the noise stays, so it takes over in the dark.
@@ -37,8 +36,7 @@ class RandomLowLight(IntensityAugmentationBase2D):
         factor: tuple[float, float] = (0.05, 0.3),
         noise: tuple[float, float] = (0.0, 0.02),
         p: float = 0.5,
-        same_on_batch: bool = False,
-        keepdim: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Initialize a new RandomLowLight instance.
 
@@ -46,27 +44,14 @@ class RandomLowLight(IntensityAugmentationBase2D):
             factor: Least and greatest share of the light that is left, in [0, 1].
             noise: Least and greatest standard deviation of the noise, in [0, 1].
             p: Probability of low light, per sample.
-            same_on_batch: Use the same light for the whole batch.
-            keepdim: Return (C, H, W) for an input of (C, H, W).
+            **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
         """
-        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(p=p, **kwargs)
         self._param_generator = PlainUniformGenerator(
             (factor, 'factor', 0.5, (0.0, 1.0)), (noise, 'noise', 0.5, (0.0, 1.0))
         )
 
-    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw the light, the noise's strength and its seed.
-
-        Args:
-            batch_shape: Shape of the input, (B, C, H, W).
-
-        Returns:
-            ``factor`` and ``noise``, and ``seed`` (int64), each of shape (B,).
-        """
-        params = super().generate_parameters(batch_shape)
-        params['seed'] = draw_seeds(batch_shape[0], self.same_on_batch)
-        return params
-
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -74,18 +59,7 @@ class RandomLowLight(IntensityAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Darken the images.
-
-        Args:
-            input: Images of shape (B, C, H, W), in [0, 1].
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-            transform: Not used.
-
-        Returns:
-            Images of shape (B, C, H, W).
-        """
         factor = params['factor'].to(input).view(-1, 1, 1, 1)
         noise = params['noise'].to(input).view(-1, 1, 1, 1)
-        grain = seeded_normal(input, params)
+        grain = self.normal(input, params)
         return (factor * input + noise * grain).clamp(0, 1)

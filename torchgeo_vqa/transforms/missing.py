@@ -3,7 +3,7 @@
 
 """Images that are not there."""
 
-from typing import Any
+from typing import Any, override
 
 import torch
 from kornia.augmentation import IntensityAugmentationBase2D
@@ -32,6 +32,7 @@ class RandomMissing(IntensityAugmentationBase2D):
         True
     """
 
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -39,15 +40,4 @@ class RandomMissing(IntensityAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Replace images by no data.
-
-        Args:
-            input: Images of shape (B, C, H, W).
-            params: Not used.
-            flags: Not used.
-            transform: Not used.
-
-        Returns:
-            Images of shape (B, C, H, W).
-        """
         return torch.full_like(input, torch.nan)

@@ -124,12 +124,7 @@ class PairedAugmentation(nn.Module):
         return batch
 
     def _leave_out(self, batch: Sample, before: Mapping[str, Tensor]) -> None:
-        """Pad the questions about quality of pairs whose images changed, in place.
-
-        Args:
-            batch: The batch.
-            before: Images before, (B, C, H, W) each.
-        """
+        """Pad the questions about quality of pairs whose images changed, in place."""
         types = batch['question_type']
         changed = torch.zeros(len(types), dtype=torch.bool, device=types.device)
         for key, image in before.items():
@@ -144,12 +139,7 @@ class PairedAugmentation(nn.Module):
     def _rewrite(self, batch: Sample, elements: Tensor) -> Tensor:
         """Rewrite questions and labels of a batch in place.
 
-        Args:
-            batch: The batch.
-            elements: Elements drawn, (B,).
-
-        Returns:
-            Elements with 0 where a pair has to keep its geometry, (B,).
+        Return the elements drawn, (B,), with 0 where a pair has to keep its geometry.
         """
         question = batch['question']
         device = question.device

@@ -3,19 +3,18 @@
 
 """Speckle in the SAR image."""
 
-from typing import Any
+from typing import Any, override
 
-from kornia.augmentation import IntensityAugmentationBase2D
 from kornia.augmentation.random_generator import PlainUniformGenerator
 from torch import Tensor
 
-from .noise import draw_seeds, seeded_normal
+from .noise import SeededNoise
 
 # Deepest fade of a pixel: the approximation below could reach zero power at few looks.
 MIN_GAIN = 1e-4
 
 
-class RandomSpeckle(IntensityAugmentationBase2D):
+class RandomSpeckle(SeededNoise):
     """Multiply each SAR image's power by speckle.
 
     Multi-look speckle of L looks is a gamma variable of mean 1 and variance 1 / L. It is
@@ -42,38 +41,21 @@ class RandomSpeckle(IntensityAugmentationBase2D):
     """
 
     def __init__(
-        self,
-        looks: tuple[float, float] = (3.0, 8.0),
-        p: float = 0.5,
-        same_on_batch: bool = False,
-        keepdim: bool = False,
+        self, looks: tuple[float, float] = (3.0, 8.0), p: float = 0.5, **kwargs: Any
     ) -> None:
         """Initialize a new RandomSpeckle instance.
 
         Args:
             looks: Least and greatest number of looks, at least 1; fewer is rougher.
             p: Probability of speckle, per sample.
-            same_on_batch: Use the same speckle for the whole batch.
-            keepdim: Return (C, H, W) for an input of (C, H, W).
+            **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
         """
-        super().__init__(p=p, same_on_batch=same_on_batch, keepdim=keepdim)
+        super().__init__(p=p, **kwargs)
         self._param_generator = PlainUniformGenerator(
             (looks, 'looks', 1.0, (1.0, float('inf')))
         )
 
-    def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
-        """Draw the number of looks and the speckle's seed.
-
-        Args:
-            batch_shape: Shape of the input, (B, C, H, W).
-
-        Returns:
-            ``looks`` and ``seed`` (int64), each of shape (B,).
-        """
-        params = super().generate_parameters(batch_shape)
-        params['seed'] = draw_seeds(batch_shape[0], self.same_on_batch)
-        return params
-
+    @override
     def apply_transform(
         self,
         input: Tensor,
@@ -81,18 +63,7 @@ class RandomSpeckle(IntensityAugmentationBase2D):
         flags: dict[str, Any],
         transform: Tensor | None = None,
     ) -> Tensor:
-        """Speckle the images.
-
-        Args:
-            input: Images of shape (B, C, H, W), in dB.
-            params: Parameters drawn by :meth:`generate_parameters`.
-            flags: Static parameters.
-            transform: Not used.
-
-        Returns:
-            Images of shape (B, C, H, W), in dB.
-        """
         share = 1 / (9 * params['looks'].to(input).view(-1, 1, 1, 1))
-        z = seeded_normal(input, params)
+        z = self.normal(input, params)
         gain = (1 - share + share.sqrt() * z) ** 3
         return input + 10 * gain.clamp(min=MIN_GAIN).log10()

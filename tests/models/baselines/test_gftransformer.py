@@ -8,8 +8,12 @@ import math
 import pytest
 import torch
 
-from torchgeo_vqa.models import GatedAttention, gftransformer
-from torchgeo_vqa.models.baselines.gftransformer import WordAttention, offsets_between
+from torchgeo_vqa.models import gftransformer
+from torchgeo_vqa.models.baselines.gftransformer import (
+    GatedAttention,
+    WordAttention,
+    offsets_between,
+)
 
 
 def test_offsets() -> None:
@@ -24,7 +28,7 @@ def test_heads_look_to_all_sides_at_first() -> None:
     attention = GatedAttention(8, 4)
     offsets = offsets_between(5, 5)
     centre = 2 * 5 + 2
-    shares = attention.place(offsets)[centre].softmax(0)
+    shares = attention.position(offsets)[centre].softmax(0)
     right, below, left, above = centre + 1, centre + 5, centre - 1, centre - 5
     assert shares.argmax(0).tolist() == [right, below, left, above]
 
@@ -41,7 +45,7 @@ def test_gated_attention() -> None:
     for head in range(2):
         part = slice(4 * head, 4 * head + 4)
         content = (query[:, part] @ key[:, part].T / math.sqrt(4)).softmax(-1)
-        place = attention.place(offsets)[..., head].softmax(-1)
+        place = attention.position(offsets)[..., head].softmax(-1)
         gate = attention.gate[head].sigmoid()
         heads.append(((1 - gate) * content + gate * place) @ value[:, part])
     expected = attention.output(torch.cat(heads, dim=-1))

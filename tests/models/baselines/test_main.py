@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from torchgeo_vqa.models import Inception, MutualAttention
+from torchgeo_vqa.models.baselines.main import Inception, MutualAttention
 
 
 def test_mutual_attention() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from torchgeo_vqa.models import RecurrentEncoder
+from torchgeo_vqa.models.baselines.recurrent import RecurrentEncoder
 
 
 @pytest.mark.parametrize('kind', [nn.GRU, nn.LSTM])

@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""CLIP's features put together in the plainest way.
+"""CLIP's features concatenated.
 
 If you use a CLIP tower in your research, please cite the following papers:
 
@@ -11,7 +11,7 @@ If you use a CLIP tower in your research, please cite the following papers:
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast, override
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,15 @@ from ...sample import MODALITIES
 from ..clip import pair_clip
 from ..encoder import ImageEncoder, TextEncoder
 from ..modality import channels_of, fill_absent
-from ..vqa import VQAModel, VQAOutput, trim
+from ..options import options_of
+from ..vqa import trim
+from .single_head import SingleHeadModel
 
 # B pairs, Q questions in all, U unique questions, L tokens, M modalities, A answers,
 # E width of CLIP's embedding
 
 
-class CLIPConcat(VQAModel):
+class CLIPConcat(SingleHeadModel):
     """CLIP's embeddings of the images and the question, concatenated, and an MLP.
 
     An absent image is one of zeros, the mean after normalisation.
@@ -49,12 +51,12 @@ class CLIPConcat(VQAModel):
             hidden_width: Width of the MLP's hidden layers.
             dropout: Dropout rate of the hidden layers.
         """
-        super().__init__()
-        self.modalities = tuple(image_encoders)
-        self.num_answers = num_answers
-        self.image_size = next(iter(image_encoders.values())).image_size
-        self.context_length = text_encoder.context_length
-        self.expert_names = ('answer',)
+        super().__init__(
+            num_answers,
+            image_encoders,
+            next(iter(image_encoders.values())).image_size,
+            text_encoder.context_length,
+        )
         self.image_encoders = nn.ModuleDict(image_encoders)
         self.text_encoder = text_encoder
         with torch.no_grad():
@@ -72,64 +74,35 @@ class CLIPConcat(VQAModel):
             nn.Linear(hidden_width, num_answers),
         )
 
+    @override
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> Tensor:
-        """Encode pairs of images.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Embeddings of the images of each pair, shape (B, M * E).
-
-        Raises:
-            ValueError: If there is no image that the model uses.
-        """
+        """Return the embeddings of the images of each pair, shape (B, M * E)."""
         encoders = {m: cast(ImageEncoder, e) for m, e in self.image_encoders.items()}
-        images = fill_absent(
-            {'optical': image_optical, 'sar': image_sar},
-            {m: e.in_channels for m, e in encoders.items()},
-        )
+        channels = {m: e.in_channels for m, e in encoders.items()}
+        images = fill_absent(image_optical, image_sar, channels)
         return torch.cat([e.embed(images[m]) for m, e in encoders.items()], dim=-1)
 
+    @override
     def encode_questions(self, tokens: Tensor) -> Tensor:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Embeddings, shape (U, E).
-        """
+        """Return embeddings, shape (U, E)."""
         return self.text_encoder.embed(trim(tokens))
 
-    def answer(
+    @override
+    def classify(
         self,
         images: Tensor,
         questions: Tensor,
         pair_index: Tensor,
         question_index: Tensor,
-        explain: bool = False,
-    ) -> VQAOutput:
-        """Answer questions about pairs.
-
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Changes nothing: there is nothing to explain.
-
-        Returns:
-            Logits.
-        """
+    ) -> Tensor:
+        """Return the logits, shape (Q, A)."""
         x = torch.cat([images[pair_index], questions[question_index]], dim=-1)
-        logits = self.classifier(x)
-        return VQAOutput(logits, logits[:, None], torch.ones_like(logits[:, :1]))
+        return cast(Tensor, self.classifier(x))
 
 
+@options_of(CLIPConcat)
 def clip_concat(
     num_answers: int,
     pretrained: str | os.PathLike[str] | None = None,
@@ -137,8 +110,7 @@ def clip_concat(
     sar_channels: int = 2,
     image_size: int | None = None,
     clip: str = 'ViT-B-16',
-    hidden_width: int = 512,
-    dropout: float = 0.1,
+    **options: Any,
 ) -> CLIPConcat:
     """An MLP on the concatenated embeddings of any CLIP of open_clip.
 
@@ -149,8 +121,7 @@ def clip_concat(
         sar_channels: Number of channels of the SAR image.
         image_size: Image size in pixels (defaults to the architecture's own).
         clip: Architecture, any of ``open_clip.list_models()``.
-        hidden_width: Width of the MLP's hidden layers.
-        dropout: Dropout rate of the hidden layers.
+        **options: Options of :class:`CLIPConcat`.
 
     Returns:
         The model.
@@ -158,10 +129,5 @@ def clip_concat(
     towers = pair_clip(
         clip, pretrained, channels_of(modalities, sar_channels), image_size
     )
-    return CLIPConcat(
-        {m: cast(ImageEncoder, e) for m, e in towers.image_encoders.items()},
-        towers.text_encoder,
-        num_answers,
-        hidden_width=hidden_width,
-        dropout=dropout,
-    )
+    encoders = {m: cast(ImageEncoder, e) for m, e in towers.image_encoders.items()}
+    return CLIPConcat(encoders, towers.text_encoder, num_answers, **options)

@@ -9,26 +9,26 @@ If you use this model in your research, please cite the following paper:
 """
 
 import math
-import os
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast, override
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from timm.layers import Mlp
 from torch import Tensor, nn
 
-from ...sample import MODALITIES
-from ..tgfnet import Questions
-from ..vqa import VQAModel, VQAOutput, trim
+from ..options import options_of, take_options
+from ..renamed_keys import rename_keys
+from ..vqa import EncodedQuestions, trim
 from .cnn import CNNEncoder, cnn_encoder
 from .recurrent import RecurrentEncoder
+from .single_head import CNNModel
 
 # B pairs, Q questions in all, U unique questions, h x w grid of patches, N = h * w,
 # L tokens, D width, k heads, d = D / k, F width of the fusion, A answers
 
 
-class Images(NamedTuple):
+class EncodedPatches(NamedTuple):
     """Encoded pairs of images."""
 
     #: Patches, (B, N, D).
@@ -38,60 +38,46 @@ class Images(NamedTuple):
 
 
 class GatedAttention(nn.Module):
-    """Self-attention of patches to what others show, gated against where they lie.
+    """Self-attention of patches, a gated mix of attention by content and by position.
 
     It is the gated positional self-attention of https://doi.org/10.48550/arXiv.2103.10697.
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
-        """Initialize a new GatedAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads k.
-        """
+        """Initialize a new GatedAttention instance of width D with k heads."""
         super().__init__()
         self.num_heads = num_heads
         self.inputs = nn.Linear(width, 3 * width)
-        self.place = nn.Linear(3, num_heads, bias=False)
+        self.position = nn.Linear(3, num_heads, bias=False)
         self.gate = nn.Parameter(torch.ones(num_heads))
         self.output = nn.Linear(width, width)
         # At first, each head looks to another side: the squared distance from a point
         # beside the patch is, but for a constant, linear in the offsets
         angle = torch.arange(num_heads) * 2 * math.pi / num_heads
         sides = torch.stack([angle.sin(), angle.cos(), torch.full_like(angle, -0.5)], 1)
-        self.place.weight.data.copy_(2 * sides)
+        self.position.weight.data.copy_(2 * sides)
 
     def forward(self, patches: Tensor, offsets: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            patches: Patches, shape (B, N, D).
-            offsets: Output of :func:`offsets_between`, shape (N, N, 3).
-
-        Returns:
-            What each patch gathers, shape (B, N, D).
-        """
+        """Attend: patches (B, N, D) and offsets (N, N, 3) to (B, N, D)."""
         query, key, value = rearrange(
             self.inputs(patches), 'b n (t k d) -> t b k n d', t=3, k=self.num_heads
         )
         by_content = F.scaled_dot_product_attention(query, key, value)
-        by_place = rearrange(self.place(offsets), 'n m k -> k n m').softmax(-1) @ value
+        shares = rearrange(self.position(offsets), 'n m k -> k n m').softmax(-1)
+        by_position = shares @ value
         gate = self.gate.sigmoid()[:, None, None]
-        mixed = (1 - gate) * by_content + gate * by_place
+        mixed = (1 - gate) * by_content + gate * by_position
         return cast(Tensor, self.output(rearrange(mixed, 'b k n d -> b n (k d)')))
 
 
 class WordAttention(nn.Module):
-    """Attention to words."""
+    """Attention to words.
+
+    PyTorch's ``nn.MultiheadAttention`` gives the same, but fails if there is no question.
+    """
 
     def __init__(self, width: int, num_heads: int) -> None:
-        """Initialize a new WordAttention instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads k.
-        """
+        """Initialize a new WordAttention instance of width D with k heads."""
         super().__init__()
         self.num_heads = num_heads
         self.query = nn.Linear(width, width)
@@ -99,16 +85,7 @@ class WordAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            x: What attends, shape (Q, N, D).
-            words: Words, shape (Q, L, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            What each gathers, shape (Q, N, D).
-        """
+        """Let *x* (Q, N, D) attend to words (Q, L, D) of mask (Q, L)."""
         query = rearrange(self.query(x), 'q n (k d) -> q k n d', k=self.num_heads)
         key, value = rearrange(
             self.inputs(words), 'q l (t k d) -> t q k l d', t=2, k=self.num_heads
@@ -119,53 +96,19 @@ class WordAttention(nn.Module):
         return cast(Tensor, self.output(rearrange(found, 'q k n d -> q n (k d)')))
 
 
-class MLP(nn.Sequential):
-    """Two linear layers with a ReLU between them."""
-
-    def __init__(self, width: int, hidden: int, out: int, dropout: float) -> None:
-        """Initialize a new MLP instance.
-
-        Args:
-            width: Width of the input.
-            hidden: Width of the hidden layer.
-            out: Width of the output.
-            dropout: Dropout rate of the hidden layer.
-        """
-        super().__init__(
-            nn.Linear(width, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, out),
-        )
-
-
 class EncoderLayer(nn.Module):
     """Encoder layer: self-attention of the words, an MLP."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        """Initialize a new EncoderLayer instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads.
-            dropout: Dropout rate after each part.
-        """
+        """Initialize a new EncoderLayer instance of width D with k heads."""
         super().__init__()
         self.attention = WordAttention(width, num_heads)
-        self.mlp = MLP(width, 4 * width, width, dropout)
+        self.mlp = relu_mlp(width, 4 * width, width, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Let words know of each other.
-
-        Args:
-            words: Words, shape (U, L, D).
-            mask: True where there is a token, False at padding, shape (U, L).
-
-        Returns:
-            Words, shape (U, L, D).
-        """
+        """Let words (U, L, D) of mask (U, L) attend to each other."""
         found = self.attention(words, words, mask)
         words = self.norms[0](words + self.dropout(found))
         return cast(Tensor, self.norms[1](words + self.dropout(self.mlp(words))))
@@ -175,44 +118,21 @@ class DecoderLayer(nn.Module):
     """Decoder layer: gated self-attention, attention to the words, an MLP."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        """Initialize a new DecoderLayer instance.
-
-        Args:
-            width: Width D.
-            num_heads: Number of heads.
-            dropout: Dropout rate after each part.
-        """
+        """Initialize a new DecoderLayer instance of width D with k heads."""
         super().__init__()
         self.gated = GatedAttention(width, num_heads)
         self.guided = WordAttention(width, num_heads)
-        self.mlp = MLP(width, 4 * width, width, dropout)
+        self.mlp = relu_mlp(width, 4 * width, width, dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
     def look(self, patches: Tensor, offsets: Tensor) -> Tensor:
-        """First part, which does not know the question.
-
-        Args:
-            patches: Patches, shape (B, N, D).
-            offsets: Output of :func:`offsets_between`, shape (N, N, 3).
-
-        Returns:
-            Patches that know of each other, shape (B, N, D).
-        """
+        """First part, without the question: patches (B, N, D) and offsets (N, N, 3)."""
         found = self.dropout(self.gated(patches, offsets))
         return cast(Tensor, self.norms[0](patches + found))
 
     def read(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """Second part, which does.
-
-        Args:
-            patches: Output of :meth:`look`, shape (Q, N, D).
-            words: Words, shape (Q, L, D).
-            mask: True where there is a token, False at padding, shape (Q, L).
-
-        Returns:
-            Patches that know the question, shape (Q, N, D).
-        """
+        """Second part: patches (Q, N, D) attend to words (Q, L, D) of mask (Q, L)."""
         found = self.guided(patches, words, mask)
         patches = self.norms[1](patches + self.dropout(found))
         return cast(Tensor, self.norms[2](patches + self.dropout(self.mlp(patches))))
@@ -222,27 +142,13 @@ class AttentionPooling(nn.Module):
     """Weighted mean whose weights come from what is pooled."""
 
     def __init__(self, width: int, out: int, dropout: float) -> None:
-        """Initialize a new AttentionPooling instance.
-
-        Args:
-            width: Width D.
-            out: Width F of the output.
-            dropout: Dropout rate of the hidden layer.
-        """
+        """Initialize a new AttentionPooling instance, from width D to width F."""
         super().__init__()
-        self.score = MLP(width, width, 1, dropout)
+        self.score = relu_mlp(width, width, 1, dropout)
         self.output = nn.Linear(width, out)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Pool.
-
-        Args:
-            x: Patches or words, shape (Q, N, D).
-            mask: True where there is one, False at padding, shape (Q, N).
-
-        Returns:
-            Pooled features, shape (Q, F).
-        """
+        """Pool patches or words, (Q, N, D) of mask (Q, N), to (Q, F)."""
         score = self.score(x)[..., 0]
         if mask is not None:
             score = score.masked_fill(~mask, -torch.inf)
@@ -251,45 +157,31 @@ class AttentionPooling(nn.Module):
 
 
 class MutualFusion(nn.Module):
-    """Lets image and question decide together how much of each is kept."""
+    """Gate by which image and question together decide how much of each is kept."""
 
     def __init__(self, width: int, dropout: float) -> None:
-        """Initialize a new MutualFusion instance.
-
-        Args:
-            width: Width F.
-            dropout: Dropout rate of the hidden layer.
-        """
+        """Initialize a new MutualFusion instance of width F."""
         super().__init__()
-        self.gate = MLP(width, width, width, dropout)
+        self.gate = relu_mlp(width, width, width, dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, image: Tensor, question: Tensor) -> Tensor:
-        """Fuse.
-
-        Args:
-            image: Pooled patches, shape (Q, F).
-            question: Pooled words, shape (Q, F).
-
-        Returns:
-            Fused features, shape (Q, F).
-        """
+        """Fuse pooled patches (Q, F) with pooled words (Q, F)."""
         gate = self.gate(image + question).sigmoid()
         return cast(Tensor, self.norm(gate * image + (1 - gate) * question))
 
 
-class GFTransformer(VQAModel):
+class GFTransformer(CNNModel):
     """Transformer with gated attention modules and a mutual fusion module.
 
     An LSTM and the encoder's layers read the question. The decoder's layers let the
-    patches of a CNN's feature map look at each other, by content and by place, and read
-    the words. Both sides are pooled and fused by a gate.
+    patches of a CNN's feature map attend to each other, by content and by position, and
+    to the words. Both sides are pooled and fused by a gate.
 
     Ours differs from the paper's code in these: word embeddings and CNN learn with the
     rest, where the paper starts from GloVe and from stored features. Its gate of the
     mutual fusion is a softmax over a single number, always 1: ours weighs feature by
-    feature. Attention by place starts from all sides of a patch, not at random. The
-    paper has no SAR: here it is stacked onto the optical image as further channels.
+    feature. Attention by position starts from all sides of a patch, not at random.
     """
 
     def __init__(
@@ -317,19 +209,12 @@ class GFTransformer(VQAModel):
         Raises:
             ValueError: If the question encoder's width does not suit *num_heads*.
         """
-        super().__init__()
+        super().__init__(image_encoder, question_encoder, num_answers)
         width = question_encoder.width
         if width % num_heads:
             raise ValueError(
                 f'width must be a multiple of num_heads ({num_heads}), got {width}'
             )
-        self.modalities = tuple(image_encoder.channels)
-        self.num_answers = num_answers
-        self.image_size = image_encoder.image_size
-        self.context_length = question_encoder.context_length
-        self.expert_names = ('answer',)
-        self.image_encoder = image_encoder
-        self.question_encoder = question_encoder
         self.image_projection = nn.Linear(image_encoder.width, width)
         self.encoder = nn.ModuleList(
             EncoderLayer(width, num_heads, dropout) for _ in range(num_layers)
@@ -341,132 +226,79 @@ class GFTransformer(VQAModel):
         self.question_pooling = AttentionPooling(width, fusion_width, dropout)
         self.fusion = MutualFusion(fusion_width, dropout)
         self.classifier = nn.Linear(fusion_width, num_answers)
+        self.register_load_state_dict_pre_hook(rename_keys)
 
+    @override
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
-    ) -> Images:
-        """Encode pairs of images.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Patches, as far as they do not depend on the question, and their offsets.
-
-        Raises:
-            ValueError: If there is no image that the model uses.
-        """
+    ) -> EncodedPatches:
+        """Return patches, as far as they do not depend on the question, and offsets."""
         features = self.image_encoder(image_optical, image_sar)
         patches = self.image_projection(rearrange(features, 'b d h w -> b (h w) d'))
         offsets = offsets_between(features.shape[2], features.shape[3]).to(patches)
         first = cast(DecoderLayer, self.decoder[0])
-        return Images(first.look(patches, offsets), offsets)
+        return EncodedPatches(first.look(patches, offsets), offsets)
 
-    def encode_questions(self, tokens: Tensor) -> Questions:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Words, shape (U, L, D), pooled words, shape (U, F), and padding mask; L is
-            trimmed to the longest.
-        """
+    @override
+    def encode_questions(self, tokens: Tensor) -> EncodedQuestions:
+        """Return words, pooled words (U, F) and mask; L is trimmed to the longest."""
         tokens = trim(tokens)
         mask = tokens != 0
         words, _ = self.question_encoder(tokens)
         for layer in self.encoder:
             words = layer(words, mask)
-        return Questions(words, self.question_pooling(words, mask), mask)
+        return EncodedQuestions(words, self.question_pooling(words, mask), mask)
 
-    def answer(
+    @override
+    def classify(
         self,
-        images: Images,
-        questions: Questions,
+        images: EncodedPatches,
+        questions: EncodedQuestions,
         pair_index: Tensor,
         question_index: Tensor,
-        explain: bool = False,
-    ) -> VQAOutput:
-        """Answer questions about pairs.
-
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Changes nothing: there is nothing to explain.
-
-        Returns:
-            Logits.
-        """
+    ) -> Tensor:
+        """Return the logits, shape (Q, A)."""
         words, summary, mask = (x[question_index] for x in questions)
         patches = images.patches[pair_index]
         first, *others = (cast(DecoderLayer, layer) for layer in self.decoder)
         patches = first.read(patches, words, mask)
         for layer in others:
             patches = layer.read(layer.look(patches, images.offsets), words, mask)
-        logits = self.classifier(self.fusion(self.image_pooling(patches), summary))
-        return VQAOutput(logits, logits[:, None], torch.ones_like(logits[:, :1]))
+        fused = self.fusion(self.image_pooling(patches), summary)
+        return cast(Tensor, self.classifier(fused))
+
+
+def relu_mlp(width: int, hidden: int, out: int, dropout: float) -> Mlp:
+    """Build two linear layers with a ReLU between them, and dropout after it."""
+    return Mlp(width, hidden, out, nn.ReLU, drop=(dropout, 0.0))
 
 
 def offsets_between(rows: int, columns: int) -> Tensor:
-    """How far the patches of a grid are apart.
+    """Compute how far the N patches of a grid are apart, (N, N, 3).
 
-    Args:
-        rows: Number of rows h.
-        columns: Number of columns w.
-
-    Returns:
-        Rows down, columns to the right and squared distance from each patch to each,
-        shape (N, N, 3).
+    These are rows down, columns to the right and squared distance from each to each.
     """
-    places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-    offsets = (places[None] - places[:, None]).float()
+    positions = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    offsets = (positions[None] - positions[:, None]).float()
     return torch.cat([offsets, offsets.square().sum(-1, keepdim=True)], dim=-1)
 
 
+@options_of(cnn_encoder, GFTransformer)
 def gftransformer(
-    num_answers: int,
-    pretrained: str | os.PathLike[str] | None = None,
-    modalities: Sequence[str] = MODALITIES,
-    sar_channels: int = 2,
-    image_size: int | None = None,
-    backbone: str = 'resnet152',
-    word_width: int = 300,
-    width: int = 512,
-    num_heads: int = 8,
-    num_layers: int = 6,
-    fusion_width: int = 1024,
-    dropout: float = 0.1,
+    num_answers: int, word_width: int = 300, width: int = 512, **options: Any
 ) -> GFTransformer:
     """GFTransformer on any CNN of timm.
 
     Args:
         num_answers: Number of answers.
-        pretrained: Weights of the CNN: 'timm' for those timm downloads, a local file of
-            timm weights, or None for random weights.
-        modalities: Modalities to use, of 'optical' (as published) and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the CNN's own).
-        backbone: CNN, any of ``timm.list_models()``.
         word_width: Width of the word embeddings.
         width: Width of the transformer.
-        num_heads: Number of attention heads.
-        num_layers: Number of layers that read the question, and of those that look at
-            the image.
-        fusion_width: Width of the mutual fusion.
-        dropout: Dropout rate.
+        **options: Options of :class:`GFTransformer` and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return GFTransformer(
-        cnn_encoder(backbone, pretrained, modalities, sar_channels, image_size),
-        RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True)),
-        num_answers,
-        num_heads=num_heads,
-        num_layers=num_layers,
-        fusion_width=fusion_width,
-        dropout=dropout,
-    )
+    cnn = cnn_encoder(**take_options(options, cnn_encoder))
+    rnn = RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True))
+    return GFTransformer(cnn, rnn, num_answers, **options)

@@ -8,22 +8,20 @@ If you use this model in your research, please cite the following paper:
 * https://doi.org/10.1109/TGRS.2020.2988782
 """
 
-import os
-from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast, override
 
-import torch
 from torch import Tensor, nn
 
-from ...sample import MODALITIES
-from ..vqa import VQAModel, VQAOutput, trim
-from .cnn import CNNEncoder, cnn_encoder
+from ..options import options_of
+from ..vqa import trim
+from .cnn import CNNEncoder
 from .recurrent import RecurrentEncoder
+from .single_head import CNNModel
 
 # B pairs, Q questions in all, U unique questions, L tokens, D width, A answers
 
 
-class RSVQA(VQAModel):
+class RSVQAModel(CNNModel):
     """RSVQA: a point-wise product of the image and the question.
 
     A 1 x 1 convolution reduces a CNN's feature map to one vector, which so keeps where
@@ -32,8 +30,7 @@ class RSVQA(VQAModel):
 
     Ours differs from the paper in two things: its question encoder is a skip-thoughts
     model, whose weights are not at hand, ours a GRU; and it freezes both encoders, ours
-    learn with the rest. The paper has no SAR: here it is stacked onto the optical image
-    as further channels.
+    learn with the rest.
     """
 
     def __init__(
@@ -46,26 +43,19 @@ class RSVQA(VQAModel):
         hidden_width: int = 256,
         dropout: float = 0.5,
     ) -> None:
-        """Initialize a new RSVQA instance.
+        """Initialize a new RSVQAModel instance.
 
         Args:
             image_encoder: Encoder of the images.
             question_encoder: Encoder of the question.
             num_answers: Number of answers A.
-            image_width: Width of the image vector, shared out among the places of the
-                feature map.
+            image_width: Width of the image vector, shared out among the positions of
+                the feature map.
             width: Width D of the product.
             hidden_width: Width of the classifier's hidden layer.
             dropout: Dropout rate before each linear layer.
         """
-        super().__init__()
-        self.modalities = tuple(image_encoder.channels)
-        self.num_answers = num_answers
-        self.image_size = image_encoder.image_size
-        self.context_length = question_encoder.context_length
-        self.expert_names = ('answer',)
-        self.image_encoder = image_encoder
-        self.question_encoder = question_encoder
+        super().__init__(image_encoder, question_encoder, num_answers)
         rows, columns = image_encoder.grid
         share = max(1, image_width // (rows * columns))
         self.image_projection = nn.Sequential(
@@ -91,22 +81,11 @@ class RSVQA(VQAModel):
             nn.Linear(hidden_width, num_answers),
         )
 
+    @override
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> Tensor:
-        """Encode pairs of images.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Image vectors, shape (B, D).
-
-        Raises:
-            ValueError: If there is no image that the model uses, or it has another size
-                than the model.
-        """
+        """Return image vectors, shape (B, D); a ValueError if they have another size."""
         features = self.image_encoder(image_optical, image_sar)
         if list(features.shape[2:]) != self.image_encoder.grid:
             raise ValueError(
@@ -116,82 +95,35 @@ class RSVQA(VQAModel):
             )
         return cast(Tensor, self.image_projection(features))
 
+    @override
     def encode_questions(self, tokens: Tensor) -> Tensor:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Question vectors, shape (U, D).
-        """
+        """Return question vectors, shape (U, D)."""
         _, summary = self.question_encoder(trim(tokens))
         return cast(Tensor, self.question_projection(summary))
 
-    def answer(
+    @override
+    def classify(
         self,
         images: Tensor,
         questions: Tensor,
         pair_index: Tensor,
         question_index: Tensor,
-        explain: bool = False,
-    ) -> VQAOutput:
-        """Answer questions about pairs.
-
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Changes nothing: there is nothing to explain.
-
-        Returns:
-            Logits.
-        """
-        logits = self.classifier(images[pair_index] * questions[question_index])
-        return VQAOutput(logits, logits[:, None], torch.ones_like(logits[:, :1]))
+    ) -> Tensor:
+        """Return the logits, shape (Q, A)."""
+        product = images[pair_index] * questions[question_index]
+        return cast(Tensor, self.classifier(product))
 
 
-def rsvqa(
-    num_answers: int,
-    pretrained: str | os.PathLike[str] | None = None,
-    modalities: Sequence[str] = MODALITIES,
-    sar_channels: int = 2,
-    image_size: int | None = None,
-    backbone: str = 'resnet152',
-    word_width: int = 300,
-    question_width: int = 256,
-    image_width: int = 2048,
-    width: int = 1200,
-    hidden_width: int = 256,
-    dropout: float = 0.5,
-) -> RSVQA:
+@options_of(RSVQAModel.build, RSVQAModel)
+def rsvqa(num_answers: int, **options: Any) -> RSVQAModel:
     """RSVQA on any CNN of timm.
 
     Args:
         num_answers: Number of answers.
-        pretrained: Weights of the CNN: 'timm' for those timm downloads, a local file of
-            timm weights, or None for random weights.
-        modalities: Modalities to use, of 'optical' (as published) and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the CNN's own).
-        backbone: CNN, any of ``timm.list_models()``.
-        word_width: Width of the word embeddings.
-        question_width: Width of the recurrent question encoder.
-        image_width: Width of the image vector.
-        width: Width of the product.
-        hidden_width: Width of the classifier's hidden layer.
-        dropout: Dropout rate before each linear layer.
+        **options: Options of :class:`RSVQAModel`, of its :meth:`~RSVQAModel.build`, and of
+            :func:`~torchgeo_vqa.models.cnn_encoder`.
 
     Returns:
         The model.
     """
-    return RSVQA(
-        cnn_encoder(backbone, pretrained, modalities, sar_channels, image_size),
-        RecurrentEncoder(nn.GRU(word_width, question_width, batch_first=True)),
-        num_answers,
-        image_width=image_width,
-        width=width,
-        hidden_width=hidden_width,
-        dropout=dropout,
-    )
+    return RSVQAModel.build(num_answers, **options)

@@ -7,7 +7,7 @@ Trains tgfnet_tiny on the embedded sample with as many pairs per process and ste
 process and by two (DDP over gloo), one thread each, and compares the pairs per second after the
 first steps:
 
-    python benchmarks/distributed.py
+    python benchmarks/two_processes.py
 """
 
 import argparse

@@ -1,0 +1,137 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of coarse-to-fine attention refinement."""
+
+import math
+
+import torch
+
+from torchgeo_vqa.models import CFAR, EncodedQuestions, RefinementStage
+from torchgeo_vqa.models.cfar import KeyRegionRouting
+
+
+def questions(num: int) -> EncodedQuestions:
+    """Questions of 4 tokens of width 16, the last of padding."""
+    mask = torch.ones(num, 4, dtype=torch.bool)
+    mask[:, 3] = False
+    return EncodedQuestions(torch.randn(num, 4, 16), torch.randn(num, 16), mask)
+
+
+class TestCFAR:
+    def test_without_stages(self) -> None:
+        """Each question sees the patches of its image as they are, and reads nothing."""
+        patches, pair_index = torch.randn(2, 16, 16), torch.tensor([1, 0, 1])
+        refined = CFAR()(patches, questions(3), pair_index, explain=True)
+        assert torch.equal(refined.patches, patches[pair_index])
+        assert refined.read.shape == (3, 16)
+        assert not refined.read.any()
+        assert refined.routings == refined.attentions == []
+        assert CFAR().divergence([], torch.ones(3, 16)) is None
+
+    def test_attention_lies_in_the_key_regions(self) -> None:
+        torch.manual_seed(0)
+        cfar = CFAR(
+            RefinementStage(16, 2, 1.0, grid, keep) for grid, keep in [(2, 2), (4, 3)]
+        )
+        refined = cfar(
+            torch.randn(2, 16, 16), questions(3), torch.tensor([1, 0, 1]), explain=True
+        )
+        for routing, attention in zip(
+            refined.routings, refined.attentions, strict=True
+        ):
+            assert routing is not None
+            torch.testing.assert_close(attention.sum(-1), torch.ones(3))
+            inside = torch.zeros(3, 16, dtype=torch.bool)
+            inside.scatter_(1, routing.patches, True)
+            assert not attention[~inside].any()
+            assert attention[inside].all()
+
+    def test_images_equal_copies_of_images(self) -> None:
+        """Projected per image and then chosen, as if every question had its own image."""
+        torch.manual_seed(0)
+        stage = RefinementStage(16, 2, 1.0, 2, 2)
+        for parameter in stage.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        asked, patches = questions(3), torch.randn(2, 16, 16)
+        pair_index = torch.tensor([1, 0, 1])
+        ours = stage(patches, asked, pair_index, None, explain=True)
+        theirs = stage(patches[pair_index], asked, None, None, explain=True)
+        torch.testing.assert_close(ours, theirs)
+
+
+class TestKeyRegionRouting:
+    def test_patches_of_regions(self) -> None:
+        routing = KeyRegionRouting(8, grid=2, keep=1)
+        members = routing.patches_of_regions(16, torch.device('cpu'))
+        assert members.tolist() == [
+            [0, 1, 4, 5],
+            [2, 3, 6, 7],
+            [8, 9, 12, 13],
+            [10, 11, 14, 15],
+        ]
+
+    def test_picks_best_match(self) -> None:
+        routing = KeyRegionRouting(8, grid=2, keep=2)
+        torch.nn.init.eye_(routing.region.weight)
+        torch.nn.init.eye_(routing.question.weight)
+        torch.nn.init.zeros_(routing.question.bias)
+        patches = torch.zeros(1, 16, 8)
+        patches[0, [10, 11, 14, 15], 0] = 5.0  # lower right region matches best
+        patches[0, [2, 3, 6, 7], 0] = 3.0  # then the upper right one
+        out = routing(patches, torch.eye(8)[:1], torch.tensor([0]))
+        assert out.regions.tolist() == [[3, 1]]
+        expected = torch.tensor([5.0, 3.0]).div(math.sqrt(8)).softmax(0)
+        torch.testing.assert_close(out.weights[0], expected)
+        assert out.patches.tolist() == [[10, 11, 14, 15, 2, 3, 6, 7]]
+        # it may be told where to look
+        inside = torch.zeros(1, 16, dtype=torch.bool)
+        inside[:, :8] = True
+        out = routing(patches, torch.eye(8)[:1], None, inside)
+        assert set(out.regions[0].tolist()) == {0, 1}
+
+    def test_divergence(self) -> None:
+        """Against a Kullback-Leibler divergence written out region by region."""
+        routing = KeyRegionRouting(8, grid=2, keep=1)
+        generator = torch.Generator().manual_seed(0)
+        patches = torch.randn(3, 16, 8, generator=generator)
+        summary = torch.randn(3, 8, generator=generator)
+        attention = torch.rand(3, 16, generator=generator)
+        attention[1, routing.patches_of_regions(16, attention.device)[2]] = 0
+        attention = attention / attention.sum(-1, keepdim=True)
+        inside = torch.ones(3, 16, dtype=torch.bool)
+        inside[2, :8] = False  # the two upper regions
+        out = routing(patches, summary, None, inside)
+        members = routing.patches_of_regions(16, patches.device).tolist()
+        expected = []
+        for q in range(3):
+            regions = [2, 3] if q == 2 else [0, 1, 2, 3]
+            share = [math.exp(float(out.scores[q, r].detach())) for r in regions]
+            target = [float(attention[q, members[r]].sum()) for r in regions]
+            expected.append(
+                sum(
+                    t / sum(target) * math.log(t / sum(target) / (s / sum(share)))
+                    for t, s in zip(target, share, strict=True)
+                    if t > 0
+                )
+            )
+        divergence = routing.divergence(out, attention)
+        torch.testing.assert_close(divergence, torch.tensor(expected))
+        divergence.sum().backward()
+        assert routing.region.weight.grad is not None
+        assert routing.region.weight.grad.isfinite().all()
+
+    def test_learns_where_the_experts_look(self) -> None:
+        """The loss alone leads the routing to a patch that it did not keep."""
+        torch.manual_seed(0)
+        routing = KeyRegionRouting(8, grid=4, keep=1)
+        patches, summary = torch.randn(4, 16, 8), torch.randn(4, 8)
+        worst = routing(patches, summary, None).scores.argmin(-1)
+        attention = torch.nn.functional.one_hot(worst, 16).float()
+        optimizer = torch.optim.Adam(routing.parameters(), lr=0.05)
+        for _ in range(100):
+            out = routing(patches, summary, None)
+            optimizer.zero_grad()
+            routing.divergence(out, attention).mean().backward()
+            optimizer.step()
+        assert torch.equal(out.regions[:, 0], worst)

@@ -1,0 +1,65 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Tests of the command `torchgeo-vqa ask`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+
+from torchgeo_vqa.cli import main
+from torchgeo_vqa.prediction import Predictor, ask_pair
+
+QUESTIONS = ['Is there a ship?', 'How many ships are there?']
+
+
+@pytest.fixture
+def pair(tmp_path: Path, write_image: Callable[..., None]) -> list[str]:
+    """Options that name a pair of files of 64 px."""
+    rng = np.random.default_rng(0)
+    optical = rng.integers(1, 256, (3, 64, 64), np.uint8)
+    sar = rng.normal(-12, 4, (2, 64, 64)).astype(np.float32)
+    paths = tmp_path / 'o.tif', tmp_path / 's.tif'
+    for path, image in zip(paths, (optical, sar), strict=True):
+        write_image(path, image, 400_000.0)
+    return ['--optical', str(paths[0]), '--sar', str(paths[1])]
+
+
+def test_pair_and_area(
+    pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(['ask', *QUESTIONS, *pair])
+    truth = ask_pair(Predictor.from_weights(), QUESTIONS, pair[1], pair[3])
+    assert capsys.readouterr().out.splitlines() == [
+        f'{a.question}  {a.answer} ({a.probability:.0%})' for a in truth
+    ]
+    for name in ('answers.gpkg', 'answers.parquet'):
+        output = tmp_path / name
+        main(['ask', *QUESTIONS, *pair, '--patch_size', '32', '--output', str(output)])
+        assert capsys.readouterr().out.splitlines()[-1] == f'Layer: {output}'
+        read = geopandas.read_file if name.endswith('gpkg') else geopandas.read_parquet
+        layer = read(output)
+        assert len(layer) == 8
+        assert layer.crs == 'EPSG:32633'
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--output', 'a.shp'], '.parquet or .gpkg'),
+        (['--patch_size', '32'], 'name one with output'),
+        ([], 'none.tif'),
+        (['--ckpt_path', 'none.ckpt'], 'none.ckpt'),
+    ],
+    ids=str,
+)
+def test_errors(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(['ask', 'Is it?', '--optical', 'none.tif', *options])
+    assert error.value.code == 1
+    assert message in capsys.readouterr().err

@@ -1,0 +1,61 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Reader of the images of tiles."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..rasters.grid import Grid, warp
+from ..rasters.tile import Tile
+from ..rasters.tile_cache import TileCache
+
+
+class TileReader:
+    """Reads the images of tiles as they are, or brings them onto another grid."""
+
+    def __init__(self, num_bands: Mapping[str, int], cache_size: int) -> None:
+        """Initialize a reader that keeps so many bytes of decoded images in memory."""
+        self.num_bands = num_bands
+        self.cache = TileCache(cache_size)
+
+    def read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
+        """Return a copy of the pixels of a tile's image, (C, H, W) float32."""
+        return self._decode(tile, modality).astype(np.float32)
+
+    def merge(
+        self, tiles: Sequence[Tile], modality: str, grid: Grid
+    ) -> NDArray[np.float32]:
+        """Warp images of tiles onto a grid and merge them, (C, H, W) float32.
+
+        The first tile is on top; pixels without data are 0.
+        """
+        shape = self.num_bands[modality], grid.height, grid.width
+        merged = np.zeros(shape, np.float32)
+        for tile in reversed(tiles):
+            layer = self._warp(tile, modality, grid)
+            np.copyto(merged, layer, where=~np.isnan(layer))
+        return merged
+
+    def _decode(self, tile: Tile, modality: str) -> NDArray[Any]:
+        """Read an image of a tile, or take it from the cache."""
+        num_bands = self.num_bands[modality]
+        key = tile.name, modality
+        return self.cache.load(key, lambda: tile.read(modality, num_bands))
+
+    def _warp(self, tile: Tile, modality: str, grid: Grid) -> NDArray[np.float32]:
+        """Warp an image of a tile onto a grid, NaN where it has no data."""
+        nodata = tile.files[modality].nodata
+        window = tile.grid.overlap(grid)
+        if window is not None and self._is_large(tile) and tile.has_pixels_of(modality):
+            part = tile.read(modality, self.num_bands[modality], window)
+            return warp(part, tile.grid.crop(window), grid, nodata)
+        return warp(self._decode(tile, modality), tile.grid, grid, nodata)
+
+    def _is_large(self, tile: Tile) -> bool:
+        """Return whether only few tiles of this size fit into the cache, or none."""
+        num_pixels = tile.grid.height * tile.grid.width
+        return num_pixels * sum(self.num_bands.values()) > self.cache.maxsize / 16

@@ -1,0 +1,108 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Asking a trained model about a pair of image files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.metadata import Metadata
+from ..rasters.image_file import ImageFile
+from ..rasters.tile import Tile
+from ..rasters.zones import verify_bands
+from .answer import Answer
+from .predictor import Predictor
+
+Paths = str | os.PathLike[str]
+
+
+def ask_pair(
+    predictor: Predictor,
+    questions: Sequence[str],
+    optical: Paths | None = None,
+    sar: Paths | None = None,
+    optical_bands: Sequence[int] | None = None,
+) -> list[Answer]:
+    """Ask about one pair of image files as a whole.
+
+    Args:
+        predictor: Trained model.
+        questions: The questions.
+        optical: Optical image, or None if there is none.
+        sar: SAR image, or None if there is none. It is warped onto the grid of the
+            optical image where the two differ.
+        optical_bands: Red, green and blue among the bands of the optical image, counted
+            from 1 (defaults to all bands).
+
+    Returns:
+        One answer per question.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If an image does not fit the model, or the images do not overlap.
+    """
+    paths = given_paths(predictor.metadata, optical, sar)
+    images = read_pair(paths, optical_bands)
+    return predictor.ask(images.get('optical'), images.get('sar'), questions)
+
+
+def read_pair(
+    paths: Mapping[str, Paths], optical_bands: Sequence[int] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Read a pair of image files.
+
+    Args:
+        paths: File of each modality; the second is warped onto the grid of the first
+            where the two differ.
+        optical_bands: Red, green and blue among the bands of the optical image, counted
+            from 1 (defaults to all bands).
+
+    Returns:
+        Image of each modality, shape (C, H, W), NaN where there is no data.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If the images do not overlap, or lack a band.
+    """
+    files = {}
+    for modality, path in paths.items():
+        if Path(path).is_dir():
+            raise ValueError(
+                f'{path} is a folder: name a file, or ask about all of them with output, '
+                'such as answers.parquet'
+            )
+        files[modality] = ImageFile.open(os.fspath(path))
+    first = next(iter(files.values()))
+    tile = Tile('pair', first.grid, files)
+    images = {}
+    for modality, file in files.items():
+        image = tile.read(modality, file.num_bands).astype(np.float32)
+        if not np.isfinite(image).any():
+            raise ValueError(
+                f'{file.path} has no data'
+                if file is first
+                else f'{file.path} shows nothing of {first.path}'
+            )
+        if modality == 'optical' and optical_bands is not None:
+            verify_bands(file.path, file.num_bands, optical_bands)
+            image = image[np.subtract(optical_bands, 1)]
+        images[modality] = image
+    return images
+
+
+def given_paths(
+    metadata: Metadata, optical: Paths | None, sar: Paths | None
+) -> dict[str, Paths]:
+    """Return the path of each modality that is given, if the model takes them all."""
+    paths = {'optical': optical, 'sar': sar}
+    given = {m: path for m, path in paths.items() if path is not None}
+    if not given or not given.keys() <= set(metadata.modalities):
+        raise ValueError(
+            f'the model looks at {" and ".join(metadata.modalities)}, got files of '
+            f'{" and ".join(given) or "nothing"}'
+        )
+    return given

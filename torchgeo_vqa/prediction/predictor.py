@@ -1,0 +1,201 @@
+# Copyright (c) torchgeo-vqa contributors. All rights reserved.
+# Licensed under the MIT License.
+
+"""Trained models that answer questions about images."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pickle import UnpicklingError
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..models import TGFNet_Weights, VQAModel
+from ..models.metadata import Metadata
+from .answer import Answer, as_batch, in_words
+from .checkpoint import build_model, load_state, read_metadata, verify_whole
+from .explanation import Explanation, as_explanation
+
+#: An image of shape (C, H, W), or several of shape (B, C, H, W).
+Image = Tensor | np.ndarray
+
+Device = torch.device | str
+
+
+class Predictor:
+    """A trained model that answers questions, with no dataset and no trainer at hand.
+
+    .. code-block:: python
+
+       predictor = Predictor.from_checkpoint('best.ckpt')
+       predictor.ask(optical, sar, ['How many ships are there?'])
+
+    :func:`~torchgeo_vqa.prediction.ask_pair` and
+    :func:`~torchgeo_vqa.prediction.ask_area` ask about files.
+    """
+
+    def __init__(
+        self,
+        model: VQAModel,
+        metadata: Metadata,
+        chunk_size: int | Literal['auto'] = 'auto',
+    ) -> None:
+        """Initialize a new Predictor instance.
+
+        Args:
+            model: Trained model. It stays on its device.
+            metadata: What it knows of its data.
+            chunk_size: Number of questions answered at once, bounds the memory. 'auto':
+                as many as suit the device.
+        """
+        self.model = model
+        self.metadata = metadata
+        self.chunk_size = chunk_size
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | os.PathLike[str], device: Device | None = None
+    ) -> Self:
+        """Load a checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`.
+
+        Args:
+            path: The checkpoint. Code that it may hold is never run.
+            device: Where the model goes (defaults to the machine's accelerator if it has
+                one).
+
+        Returns:
+            The predictor.
+
+        Raises:
+            OSError: If the file cannot be read.
+            ValueError: If it is no checkpoint of the task, or damaged.
+        """
+        verify_whole(path)
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=True)
+            metadata = read_metadata(content)
+            arguments: dict[str, Any] = content['hyper_parameters']
+            model, metadata = build_model(arguments, metadata, to_load=True)
+            load_state(model, content, arguments)
+        except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(
+                f'{os.fspath(path)} is damaged, or no checkpoint of VQATask: {reason}'
+            ) from error
+        model.to(_accelerator() if device is None else device)
+        return cls(model.eval(), metadata, arguments.get('chunk_size', 'auto'))
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: TGFNet_Weights | str = TGFNet_Weights.TINY_OSVQA_MINI,
+        device: Device | None = None,
+    ) -> Self:
+        """Load weights that come with the package.
+
+        Args:
+            weights: The weights or their name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'.
+            device: Where the model goes (defaults to the machine's accelerator if it has
+                one).
+
+        Returns:
+            The predictor.
+
+        Raises:
+            KeyError: If there are no such weights.
+        """
+        own: TGFNet_Weights = TGFNet_Weights.verify(weights)
+        arguments = {'model': own.meta['model']}
+        metadata = own.metadata
+        model, metadata = build_model(arguments, metadata, to_load=True)
+        model.load_state_dict(own.get_state_dict())
+        model.to(_accelerator() if device is None else device)
+        return cls(model.eval(), metadata)
+
+    def ask(
+        self, optical: Image | None, sar: Image | None, questions: Sequence[str]
+    ) -> list[Answer]:
+        """Answer questions about a pair of images, or about several, in words.
+
+        Args:
+            optical: Optical images in the units of the training files, shape (3, H, W),
+                or (B, 3, H, W) of B pairs, or None if there are none.
+            sar: SAR images in the units of the training files, shape (C, H, W), or
+                (B, C, H, W) of B pairs, or None if there are none.
+            questions: The questions.
+
+        Returns:
+            One answer per question, of each pair in turn.
+
+        Raises:
+            TypeError: If *questions* is a single string.
+            ValueError: If there is no image, one has the wrong number of channels, or
+                there are not as many optical as SAR images.
+        """
+        if isinstance(questions, str):
+            raise TypeError(
+                f'questions must be a list, got {questions!r}: use [questions]'
+            )
+        batch = as_batch(optical, sar, questions, self.model, self.metadata)
+        if not questions:
+            return []
+        output = self._forward(batch, chunk_size=self.chunk_size)
+        asked = list(questions) * len(batch['question'])
+        return in_words(output, asked, self.metadata.answers, self.model.expert_names)
+
+    def explain(
+        self, optical: Image | None, sar: Image | None, question: str
+    ) -> Explanation:
+        """Answer a question and tell what the model looked at.
+
+        :func:`~torchgeo_vqa.prediction.plot_explanation` draws it.
+
+        Args:
+            optical: Optical image as for :meth:`ask`.
+            sar: SAR image as for :meth:`ask`.
+            question: The question.
+
+        Returns:
+            The answer, what each expert answers, and maps.
+
+        Raises:
+            TypeError: If *question* is not a single string.
+            ValueError: If there is no image, or one has the wrong number of channels.
+        """
+        if not isinstance(question, str):
+            raise TypeError(f'question must be a single string, got {question!r}')
+        batch = as_batch(optical, sar, [question], self.model, self.metadata)
+        output = self._forward(batch, explain=True)
+        present = [m for m in self.model.modalities if f'image_{m}' in batch]
+        names = self.model.expert_names
+        return as_explanation(output, question, self.metadata.answers, names, present)
+
+    @torch.no_grad()
+    def _forward(self, batch: dict[str, Tensor], **kwargs: Any) -> Any:
+        """Forward pass on the device of the model, in evaluation mode."""
+        device = next(self.model.parameters()).device
+        batch = {key: value.to(device) for key, value in batch.items()}
+        with _evaluating(self.model):
+            return self.model(batch, **kwargs)
+
+
+def _accelerator() -> torch.device:
+    """Choose the device: the machine's accelerator if it has one."""
+    if torch.cuda.is_available():
+        return torch.device('cuda')
+    return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Set evaluation mode; afterwards, every module has its own mode again."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
