@@ -54,14 +54,7 @@ Images = dict[str, NDArray[np.float32]]
 
 
 class Pair(NamedTuple):
-    """A pair of the sample.
-
-    Attributes:
-        title: What it is called.
-        images: Image of each modality, shape (C, H, W).
-        questions: True answer to each question.
-        example: The question to begin with.
-    """
+    """A pair of the sample, the true answer to each question, and the one to begin with."""
 
     title: str
     images: Images
@@ -99,13 +92,11 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     for modality, path in given.items():
         name, suffix = Path(path).name, Path(path).suffix.lower()
         if suffix not in DRIVERS:
-            raise ValueError(
-                f'{name} is no image that can be read: take {", ".join(DRIVERS)}'
-            )
+            known = ', '.join(DRIVERS)
+            raise ValueError(f'{name} is no image that can be read: take {known}')
         if os.path.getsize(path) > MAX_BYTES:
-            raise ValueError(
-                f'{name} is larger than {MAX_BYTES // 2**20} MiB: cut out a part of it'
-            )
+            limit = f'{MAX_BYTES // 2**20} MiB'
+            raise ValueError(f'{name} is larger than {limit}: cut out a part of it')
         try:
             with opened(path) as file:
                 height, width, bands = file.height, file.width, file.count
@@ -140,16 +131,13 @@ def as_markdown(explanation: Explanation, truth: str | None) -> str:
         lines[-1] += f'; the true answer is **{truth}**'
     lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
     lines += [
-        f'| {TITLES.get(name, name)} | {expert.answer} | {expert.probability:.0%} | '
-        f'{expert.weight:.0%} |'
-        for name, expert in explanation.experts.items()
+        f'| {TITLES.get(name, name)} | {e.answer} | {e.probability:.0%} | {e.weight:.0%} |'
+        for name, e in explanation.experts.items()
     ]
     if len(explanation.quality) > 1:
-        shares = [
-            f'{TITLES[m]} {float(weights.mean()):.1%}'
-            for m, weights in explanation.quality.items()
-        ]
-        lines += ['', f'Relied on: {", ".join(shares)}']
+        shares = {m: float(w.mean()) for m, w in explanation.quality.items()}
+        named = ', '.join(f'{TITLES[m]} {share:.1%}' for m, share in shares.items())
+        lines += ['', f'Relied on: {named}']
     return '\n'.join(lines)
 
 
@@ -189,8 +177,8 @@ class Page:
                 raise ValueError('type a question, or pick one')
             truth = None
             if source == SOURCES[0]:
-                images = self.pairs[title].images
-                truth = self.pairs[title].questions.get(question)
+                _, images, questions, _ = self.pairs[title]
+                truth = questions.get(question)
             else:
                 images = read_uploads({'optical': optical, 'sar': sar})
             images = degrade(images, clouds, light, self.optical_max)
