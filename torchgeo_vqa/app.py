@@ -149,13 +149,6 @@ class Page:
         self.predictor, self.optical_max = predictor, optical_max
         self.pairs = {pair.title: pair for pair in sample_pairs()}
 
-    def show_source(self, source: str) -> tuple[Any, Any]:
-        """Show the choice of a pair, or the uploads."""
-        return (
-            gr.Dropdown(visible=source == SOURCES[0]),
-            gr.Group(visible=source == SOURCES[1]),
-        )
-
     def list_questions(self, title: str) -> Any:
         """List the questions about a pair."""
         pair = self.pairs[title]
@@ -175,12 +168,10 @@ class Page:
         try:
             if not question.strip():
                 raise ValueError('type a question, or pick one')
-            truth = None
             if source == SOURCES[0]:
-                _, images, questions, _ = self.pairs[title]
-                truth = questions.get(question)
+                _, images, truths, _ = self.pairs[title]
             else:
-                images = read_uploads({'optical': optical, 'sar': sar})
+                images, truths = read_uploads({'optical': optical, 'sar': sar}), {}
             images = degrade(images, clouds, light, self.optical_max)
             pair = images.get('optical'), images.get('sar')
             explanation = self.predictor.explain(*pair, question)
@@ -189,7 +180,7 @@ class Page:
         shown = [None if x is None else torch.from_numpy(x) for x in pair]
         figure = plot_explanation(explanation, *shown)
         plt.close(figure)
-        return as_markdown(explanation, truth), figure
+        return as_markdown(explanation, truths.get(question)), figure
 
 
 def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
@@ -226,7 +217,11 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
             with gr.Column(scale=2):
                 answer = gr.Markdown(elem_id='answer')
                 figure = gr.Plot(label='What it looked at')
-        source.change(page.show_source, source, [title, uploads])
+        source.change(
+            lambda chosen: [gr.update(visible=chosen == s) for s in SOURCES],
+            source,
+            [title, uploads],
+        )
         title.input(page.list_questions, title, question)
         gr.on(
             [button.click, clouds.release, light.release, question.select],

@@ -41,13 +41,6 @@ def ask(
             of OSVQAMini.
         **kwargs: The images, and how an area is cut into patches: arguments of
             :func:`~torchgeo_vqa.prediction.ask_area`.
-
-    Returns:
-        The answers, or how often each was given and where the layer is.
-
-    Raises:
-        OSError: If a file cannot be read or written.
-        ValueError: If the files do not fit the model or each other.
     """
     if output is not None:
         verify_format(output)
@@ -99,12 +92,6 @@ def serve(
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
-
-    Returns:
-        That the page is closed.
-
-    Raises:
-        ImportError: If Gradio is not installed.
     """
     try:
         from .app import run_app

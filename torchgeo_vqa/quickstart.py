@@ -42,7 +42,9 @@ def with_quickstart(argv: Sequence[str]) -> list[str]:
 
 def start_quickstart() -> None:
     """Complete the command line if this program is TorchGeo's own."""
-    if not sys.argv or not _is_torchgeo(Path(sys.argv[0])):
+    program = Path(*sys.argv[:1])
+    is_module = program.parts[-2:] == ('torchgeo', '__main__.py')
+    if program.name not in ('torchgeo', 'torchgeo.exe') and not is_module:
         return
     args = with_quickstart(sys.argv[1:])
     if args != sys.argv[1:]:
@@ -53,9 +55,3 @@ def start_quickstart() -> None:
             f'small model on the embedded sample: --config {QUICKSTART}',
             file=sys.stderr,
         )
-
-
-def _is_torchgeo(program: Path) -> bool:
-    """Whether a program is ``torchgeo`` or ``python -m torchgeo``."""
-    command = program.name in ('torchgeo', 'torchgeo.exe')
-    return command or program.parts[-2:] == ('torchgeo', '__main__.py')
