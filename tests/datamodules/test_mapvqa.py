@@ -5,8 +5,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -374,7 +372,10 @@ def test_batches_without_questions_do_not_stop_training(make: MakeModule) -> Non
 
 @pytest.mark.slow
 def test_command_line(
-    area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    area: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_python: Callable[..., Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small = [
@@ -390,13 +391,7 @@ def test_command_line(
         *('--data.block_size', '48', '--data.batch_size', '4'),
         *('--trainer.max_epochs', '1', '--trainer.limit_train_batches', '2', *small),
     ]
-    done = subprocess.run(
-        [sys.executable, '-m', 'torchgeo', 'fit', *fit],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python('-m', 'torchgeo', 'fit', *fit)
     assert done.returncode == 0, done.stderr
     (checkpoint,) = tmp_path.rglob('*.ckpt')
     config = next(tmp_path.rglob('config.yaml'))

