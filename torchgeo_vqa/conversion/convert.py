@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -14,13 +15,12 @@ from tqdm import tqdm
 
 from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits
-from ..rasters.image_file import ImageFile
+from ..rasters.image_file import ImageFile, opened
 from ..rasters.pairing import Files, find_misfits
 from ..storage import verify_free, whole_folder
-from .image_folder import ImageFolder, Transfer, check
-from .question_file import QuestionFile, QuestionFormat
-from .report import Report, verify, written
-from .row import Row
+from .image_folder import ImageFolder, Transfer
+from .question_file import QuestionFile, QuestionFormat, Row
+from .report import Report, written
 from .selection import Problem, Selection, SplitRule, find_image, noun
 
 _FOLDERS = {'optical': 'images/rgb', 'sar': 'images/sar'}
@@ -74,8 +74,10 @@ def convert(
     """
     verify_free(output)
     path = None if report is None else Path(report)
-    if path is not None:
-        verify(path)
+    if path is not None and path.suffix not in ('.csv', '.json'):
+        raise ValueError(f'a report must end in .csv or .json, got {path}')
+    if path is not None and path.exists():
+        raise FileExistsError(f'{path} exists; remove it or name another report')
     folders = {
         modality: ImageFolder(Path(folder))
         for modality, folder in (('optical', optical), ('sar', sar))
@@ -125,16 +127,13 @@ def _survey(
     files: Sequence[QuestionFile], folders: Mapping[str, ImageFolder]
 ) -> tuple[set[str], bool]:
     """List the images that are asked about; return also whether rows have a split."""
-    names: set[str] = set()
+    names: set[str | None] = set()
     has_split = False
-    for file in files:
-        for row in file.rows():
-            if isinstance(row, Row):
-                has_split |= bool(row.split)
-                name = find_image(row.image, folders)
-                if name is not None:
-                    names.add(name)
-    return names, has_split
+    for row in chain.from_iterable(file.rows() for file in files):
+        if isinstance(row, Row):
+            has_split |= bool(row.split)
+            names.add(find_image(row.image, folders))
+    return {name for name in names if name is not None}, has_split
 
 
 def _check_images(
@@ -147,9 +146,12 @@ def _check_images(
         pair: Files = {}
         for modality, folder in folders.items():
             try:
-                path = folder.path(name)
-                check(path)
-                pair[modality] = ImageFile.open(str(path))
+                path = str(folder.path(name))
+                with opened(path) as src:
+                    # block by block, since an image may be a whole scene
+                    for _, window in src.block_windows():
+                        src.read(window=window)
+                pair[modality] = ImageFile.open(path)
             except (OSError, ValueError) as error:
                 state = 'ambiguous' if isinstance(error, ValueError) else 'unreadable'
                 if isinstance(error, FileNotFoundError):

@@ -15,7 +15,7 @@ import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 
 from ..rasters.extensions import DRIVERS, JPEG_EXTENSIONS, pattern_of
-from ..rasters.image_file import in_large_folders, opened
+from ..rasters.image_file import in_large_folders
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']
@@ -108,11 +108,3 @@ def _bring(source: Path, target: Path, how: Transfer) -> None:
                 f'cannot link {source} to {target} ({error.strerror}): links work on one '
                 'file system only; choose --transfer copy or symlink'
             ) from error
-
-
-def check(path: Path) -> None:
-    """Read all pixels of an image, which raises an OSError if they cannot be read."""
-    with opened(str(path)) as src:
-        # block by block, since an image may be a whole scene
-        for _, window in src.block_windows():
-            src.read(window=window)

@@ -9,13 +9,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..annotations.json_stream import is_unicode, stream
 from ..annotations.rsvqa_file import RSVQAFiles, entries
 from ..sample import SPLITS
 from ..storage import is_inside
-from .row import RejectedRow, Row
+from .report import RejectedRow
 
 #: Spellings of a split's name.
 SPLIT_NAMES = {
@@ -33,6 +33,18 @@ _Cells = tuple[int, Mapping[str, Any] | tuple[str, str]]
 _FIELDS = ('image', 'question_type', 'question', 'answer', 'split')
 
 _NEEDED = ('image', 'question', 'answer')
+
+
+class Row(NamedTuple):
+    """A question about an image; *split* is '' if the file has none, the rest as in RejectedRow."""
+
+    file: str
+    number: int
+    image: str
+    question_type: str
+    question: str
+    answer: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,10 @@ class QuestionFile:
             return self._read_json_lines()
         if extension == '.json':
             first = next(stream(self.path, self.format.encoding), (None, None))[0]
-            return self._read_json() if first is None else self._read_rsvqa()
+            if first is not None:
+                return self._read_rsvqa()
+            elements = enumerate(stream(self.path, self.format.encoding))
+            return ((number, self._of_json(e)) for number, (_, e) in elements)
         raise ValueError(
             f'{self.path} must end in .csv, .tsv, .jsonl, .ndjson or .json'
         )
@@ -161,11 +176,6 @@ class QuestionFile:
                 else:
                     yield number, self._of_json(element)
 
-    def _read_json(self) -> Iterator[_Cells]:
-        """Read a JSON list: of lists as in OSVQA's release, or of objects."""
-        for number, (_, element) in enumerate(stream(self.path, self.format.encoding)):
-            yield number, self._of_json(element)
-
     def _of_json(self, element: Any) -> Mapping[str, Any] | tuple[str, str]:
         """Return the cells of an object, or of a list in the order of OSVQA's release."""
         if isinstance(element, list) and len(element) == len(_FIELDS) - 1:
@@ -180,7 +190,17 @@ class QuestionFile:
 
     def _read_rsvqa(self) -> Iterator[_Cells]:
         """Read RSVQA's three files, of which this is the one of the questions."""
-        files = RSVQAFiles(self.path, self._beside('answers'), self._beside('images'))
+        head, found, tail = self.path.name.rpartition('questions')
+        beside = [
+            self.path.with_name(f'{head}{x}{tail}') for x in ('answers', 'images')
+        ]
+        if not found or not all(path.exists() for path in beside):
+            raise ValueError(
+                f'{self.path} is a JSON object. A list is expected, or the questions of '
+                'RSVQA, <name>_questions.json, with <name>_images.json and '
+                '<name>_answers.json beside it'
+            )
+        files = RSVQAFiles(self.path, *beside)
         key, encoding = self.format.image_column or 'id', self.format.encoding
         image = next(entries(files.images, 'images', encoding), None)
         if image is not None and key not in image:
@@ -190,18 +210,6 @@ class QuestionFile:
             )
         for row in files.rows(key, encoding):
             yield row.number, row.problem or {f: getattr(row, f) for f in _FIELDS[:-1]}
-
-    def _beside(self, noun: str) -> Path:
-        """Return the path of the images or answers that belong to RSVQA's questions."""
-        head, found, tail = self.path.name.rpartition('questions')
-        path = self.path.with_name(f'{head}{noun}{tail}')
-        if not found or not path.exists():
-            raise ValueError(
-                f'{self.path} is a JSON object. A list is expected, or the questions of '
-                'RSVQA, <name>_questions.json, with <name>_images.json and '
-                '<name>_answers.json beside it'
-            )
-        return path
 
     def _check(
         self, number: int, cells: Mapping[str, Any] | tuple[str, str]
@@ -235,10 +243,8 @@ class QuestionFile:
 
 def _text(cell: Any) -> str | None:
     """Return the text of a cell, '' if it is empty, None if it is neither text nor a number."""
-    if cell is None:
-        return ''
-    if isinstance(cell, str):
-        return cell.strip()
+    if isinstance(cell, str | None):
+        return (cell or '').strip()
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return json.dumps(cell)
     return None

@@ -10,10 +10,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..sample import SPLITS
 from ..storage import whole_file
-from .row import RejectedRow
+
+
+class RejectedRow(NamedTuple):
+    """A row that cannot be taken, and why."""
+
+    #: File that holds it.
+    file: str
+    #: Line in the file, counted from 1; in a JSON list, position counted from 0.
+    number: int
+    #: Name of its image, if it has one.
+    image: str
+    #: What is wrong, the same words for all such rows.
+    reason: str
+    #: What is wrong with this row.
+    detail: str
 
 
 @dataclass
@@ -117,11 +132,3 @@ def written(
         if path.suffix == '.json':
             summary = json.dumps(report.summary(), ensure_ascii=False, indent=1)
             file.write(f'\n],\n"summary": {summary}}}\n')
-
-
-def verify(path: Path) -> None:
-    """Raise an error if a report cannot be written there: it exists, or has another ending."""
-    if path.suffix not in ('.csv', '.json'):
-        raise ValueError(f'a report must end in .csv or .json, got {path}')
-    if path.exists():
-        raise FileExistsError(f'{path} exists; remove it or name another report')

@@ -14,9 +14,8 @@ from ..annotations.rsvqa_file import INACTIVE
 from ..annotations.split_draw import verify_fractions
 from ..sample import SPLITS, TITLES
 from .image_folder import ImageFolder, target_name
-from .question_file import QuestionFile
-from .report import Report
-from .row import RejectedRow, Row
+from .question_file import QuestionFile, Row
+from .report import RejectedRow, Report
 
 #: Why an image cannot be taken: reason and detail.
 Problem = tuple[str, str]

@@ -118,11 +118,6 @@ class Balance:
             for answer, count in answers.items():
                 self._chances[*key, answer] = min(1.0, limit / count)
 
-    def chance(self, question: Question) -> float:
-        """Return the probability that a candidate is kept, 0 if no scene was asked the like."""
-        key = question.question_type, question.canonical, question.answer
-        return self._chances.get(key, 0.0)
-
     def draw(
         self, pool: Sequence[Question], num: int, rng: np.random.Generator
     ) -> list[Question]:
@@ -132,7 +127,8 @@ class Balance:
         """
         by_type: dict[str, list[Question]] = defaultdict(list)
         for q, number in zip(pool, rng.random(len(pool)), strict=True):
-            if number < self.chance(q):
+            key = q.question_type, q.canonical, q.answer
+            if number < self._chances.get(key, 0.0):
                 by_type[q.question_type].append(q)
         turns = [
             _shuffle(same, rng)[: QUESTION_TYPES[name].per_scene]

@@ -6,14 +6,11 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from .scene import Legend, Scene, Window
-
-if TYPE_CHECKING:
-    import inflect
 
 type Questions = Iterator['Question']
 
@@ -108,8 +105,8 @@ class QuestionType(ABC):
 
 
 @functools.cache
-def _english() -> 'inflect.engine':
-    """Return the library that knows English nouns; it takes a second to import."""
+def _english() -> Any:
+    """Return the engine of inflect, which knows English nouns; it takes a second to import."""
     import inflect
 
     return inflect.engine()
@@ -122,13 +119,13 @@ def plural(noun: str) -> str:
     # inflect turns an abbreviation into capitals as a whole, such as 'SUVS'
     if last == last.upper():
         return f'{noun}s'
-    return _english().plural_noun(noun)
+    return str(_english().plural_noun(noun))
 
 
 @functools.cache
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article, such as ``'an airport'``."""
-    return _english().a(noun)
+    return str(_english().a(noun))
 
 
 def yes_no(truth: bool) -> str:

@@ -15,24 +15,21 @@ register it. Rules every type keeps:
 * What is asked of a scene is asked, in rewritten words, of the rotated or flipped scene.
 """
 
-from collections.abc import Mapping
 from itertools import combinations, product
 from typing import ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .question import Questions, QuestionType, plural, with_article, yes_no
-from .scene import (
-    MIN_SHARE,
-    QUADRANTS,
-    QUALITIES,
-    Legend,
-    Scene,
-    SceneObject,
-    Window,
-    dilate,
+from .question import (
+    QUESTION_TYPES,
+    Questions,
+    QuestionType,
+    plural,
+    with_article,
+    yes_no,
 )
+from .scene import MIN_SHARE, QUADRANTS, Legend, Scene, SceneObject, Window, dilate
 
 YES_NO = ('yes', 'no')
 
@@ -100,12 +97,7 @@ class AreaShare(QuestionType):
     )
     per_scene = 4
     edges: ClassVar[tuple[float, ...]] = (0.25, 0.5, 0.75)
-    bins: ClassVar[tuple[str, ...]] = (
-        'under 25%',
-        '25% to 50%',
-        '50% to 75%',
-        'over 75%',
-    )
+    bins: ClassVar = ('under 25%', '25% to 50%', '50% to 75%', 'over 75%')
     margin: ClassVar[float] = 0.035
 
     @override
@@ -512,10 +504,13 @@ class ObjectsNearLandCover(QuestionType):
             is_far = ~np.any([counts for counts, _ in around], axis=0)
             if category in scene.partial or any(unknown for _, unknown in around):
                 is_far[:] = False
-            slots = {'a_category': with_article(category)}
+            a_category = with_article(category)
             for c in scene.present:
                 if is_near[c] or is_far[c]:
-                    slots['land_cover'] = scene.class_names[c]
+                    slots = {
+                        'a_category': a_category,
+                        'land_cover': scene.class_names[c],
+                    }
                     yield self.ask(yes_no(is_near[c]), scene.whole, **slots)
 
 
@@ -539,9 +534,7 @@ class ModalityQuality(QuestionType):
     # share of unusable optical pixels below and above which the answer is clear
     little: ClassVar[float] = 0.1
     much: ClassVar[float] = 0.6
-    causes: ClassVar[Mapping[str, str]] = dict(
-        zip(QUALITIES, ('nothing', 'clouds', 'darkness'), strict=True)
-    )
+    causes: ClassVar = {'clear': 'nothing', 'cloudy': 'clouds', 'dark': 'darkness'}
 
     @override
     def possible(self, legend: Legend) -> Questions:
@@ -568,13 +561,16 @@ class ModalityQuality(QuestionType):
                 yield self.ask(image, _window(part), template=1, quadrant=quadrant)
 
 
+#: Names of the sixteen types, whatever else is registered later.
+TYPES = tuple(sorted(QUESTION_TYPES))
+
+
 def _main(shares: NDArray[np.float64], unknown: float, margin: float) -> int | None:
     """Class that covers most, by a margin, whatever the unknown pixels are; None if none does."""
-    order = np.argsort(-shares, kind='stable')
-    second = shares[order[1]] if len(order) > 1 else 0.0
+    first = int(shares.argmax())
+    second = np.delete(shares, first).max(initial=0.0)
     # subtracted one after the other, as it always was: rounding decides ties
-    clear = shares[order[0]] - second - unknown >= margin
-    return int(order[0]) if clear else None
+    return first if shares[first] - second - unknown >= margin else None
 
 
 def _window(part: tuple[slice, slice]) -> Window:

@@ -6,7 +6,8 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from itertools import product
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,12 @@ class Scene:
         """Window of the whole scene."""
         return 0, 0, *self.shape
 
+    @property
+    def legend(self) -> Legend:
+        """What the map of the scene can tell."""
+        known = self.quality is not None
+        return Legend(self.class_names, self.categories, self.urban_classes, known)
+
     def count(
         self, rows: slice = slice(None), columns: slice = slice(None)
     ) -> tuple[NDArray[np.intp], int]:
@@ -169,16 +176,14 @@ class Scene:
         height, width = self.shape
         rows = slice(0, height // 2), slice((height + 1) // 2, height)
         columns = slice(0, width // 2), slice((width + 1) // 2, width)
-        return {
-            name: (rows[i // 2], columns[i % 2]) for i, name in enumerate(QUADRANTS)
-        }
+        return dict(zip(QUADRANTS, product(rows, columns), strict=True))
 
     @cached_property
     def condition(self) -> str | None:
         """Worst thing that happens to the optical image: one of :data:`QUALITIES`, None if not known."""
         return None if self.quality is None else QUALITIES[int(self.quality.max())]
 
-    def dihedral(self, k: int) -> 'Scene':
+    def dihedral(self, k: int) -> Self:
         """Return the scene turned by one of the eight symmetries of the square.
 
         These are ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed by

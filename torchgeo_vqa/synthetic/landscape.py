@@ -52,7 +52,10 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
     objects = tuple(
         _box(category, instances == i) for i, category in enumerate(categories, start=1)
     )
-    cloud, quality = _draw_quality(rng, size)
+    condition = rng.choice(len(QUALITIES), p=CONDITION_CHANCES)
+    cloud, quality = np.zeros((size, size)), np.full((size, size), condition, np.uint8)
+    if QUALITIES[condition] == 'cloudy':
+        cloud, quality = _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
     return Scene(
         label=label,
         class_names=CLASSES,
@@ -177,9 +180,8 @@ def _build_bridges(
         ends = mask & (np.abs(river.across) > river.half_width + 1)
         whole = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
         sides = ends & (river.across > 0), ends & (river.across < 0)
-        if whole or not all(
-            side.any() and (label[side] != WATER).all() for side in sides
-        ):
+        on_land = all(side.any() and WATER not in label[side] for side in sides)
+        if whole or not on_land:
             continue
         built.append(position)
         instances[mask] = len(built)
@@ -245,10 +247,9 @@ def _place_objects(
             continue
         best = int(fits.argmax())
         placed.append(category)
-        mask = np.zeros_like(free)
-        mask[r[best], c[best]] = True
-        instances[mask] = offset + len(placed)
-        free &= ~dilate(mask, _GAP)
+        number = offset + len(placed)
+        instances[r[best], c[best]] = number
+        free &= ~dilate(instances == number, _GAP)
     return placed
 
 
@@ -257,17 +258,6 @@ def _box(category: str, mask: Mask) -> SceneObject:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     edges = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
     return SceneObject(category, *map(float, edges))
-
-
-def _draw_quality(
-    rng: np.random.Generator, size: int
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw the clouds, and which pixels of the optical image they or the dark hide."""
-    condition = QUALITIES[rng.choice(3, p=CONDITION_CHANCES)]
-    if condition == 'cloudy':
-        return _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
-    quality = np.full((size, size), QUALITIES.index(condition), np.uint8)
-    return np.zeros((size, size)), quality
 
 
 def _draw_clouds(

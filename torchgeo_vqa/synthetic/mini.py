@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..questions import Question, Scene, candidates, draw_balanced
+from ..questions import Question, Scene, candidates, draw_balanced, question_types
 from ..sample import SPLITS
 from ..storage import verify_free, whole_folder
 from .area import RESOLUTION, write_image
@@ -32,24 +32,7 @@ VERSION = 1
 NUM_SCENES: Mapping[str, int] = {'train': 2400, 'val': 200, 'test': 400}
 
 #: Question types of the sample, whatever else is registered.
-TYPES = (
-    'adjacency',
-    'area_share',
-    'land_cover_count',
-    'land_cover_presence',
-    'larger_area',
-    'main_land_cover',
-    'modality_quality',
-    'more_frequent',
-    'object_count',
-    'object_presence',
-    'object_quadrant',
-    'object_relation',
-    'object_surroundings',
-    'objects_near_land_cover',
-    'quadrant_land_cover',
-    'rural_urban',
-)
+TYPES = question_types.TYPES
 
 # Scenes of a split lie on rows of 100, splits 200 km apart
 _WEST, _SOUTH, _COLUMNS, _SPLIT_DISTANCE = 400_000.0, 5_000_000.0, 100, 200_000.0

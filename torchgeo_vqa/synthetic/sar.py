@@ -22,6 +22,18 @@ _BACKSCATTER = {
     BARE: (-14.6, -23.0, 0.8),
 }
 
+# What an object sends back, VV and VH in dB: all of its pixels, and then those that far from
+# its edge that faces the radar.
+_ECHOES = {
+    'ship': ((0, 5, -4),),
+    # smooth: little of the wave is depolarised
+    'bridge': ((0, 0, -16),),
+    # a flat roof mirrors the beam away; the wall facing the radar is a bright arc
+    'storage tank': ((0, -10, -24), (2, 10, -12)),
+    # wall and ground together send the beam straight back
+    'building': ((0, 3, -2), (1, 9, 2)),
+}
+
 #: Equivalent number of looks of Sentinel-1's ground-range product in IW mode.
 LOOKS = 4.9
 
@@ -70,27 +82,9 @@ def _draw_object(
 ) -> None:
     """Draw an object into (H, W, 2) linear power; the radar looks from the left."""
     bright = rng.normal(0, 0.8)
-    match category:
-        case 'ship':
-            _set(power, mask, 5 + bright, -4 + bright)
-        case 'bridge':
-            # smooth: little of the wave is depolarised
-            _set(power, mask, 0 + bright, -16 + bright)
-        case 'storage tank':
-            # a flat roof mirrors the beam away; the wall facing the radar is a bright arc
-            wall = mask & ~np.roll(mask, 2, axis=1)
-            _set(power, mask, -10 + bright, -24 + bright)
-            _set(power, wall, 10 + bright, -12 + bright)
-        case _:
-            # wall and ground together send the beam straight back; behind it is shadow
-            wall = mask & ~np.roll(mask, 1, axis=1)
-            _set(power, mask, 3 + bright, -2 + bright)
-            _set(power, wall, 9 + bright, 2 + bright)
-            power[np.roll(mask, 1, axis=1) & ~mask] *= 0.25
-
-
-def _set(
-    power: NDArray[np.float64], mask: NDArray[np.bool_], vv: float, vh: float
-) -> None:
-    """Set the backscatter of pixels, in dB."""
-    power[mask] = 10 ** (np.array([vv, vh]) / 10)
+    for depth, *echo in _ECHOES[category]:
+        part = mask & ~np.roll(mask, depth, axis=1) if depth else mask
+        power[part] = 10 ** ((np.array(echo) + bright) / 10)
+    if category == 'building':
+        # behind it is shadow
+        power[np.roll(mask, 1, axis=1) & ~mask] *= 0.25
