@@ -154,8 +154,6 @@ class MapVQA(VQADataset, MapDataset):
             self._possible.table, self._possible.question_types, self._possible.answers
         )
 
-    # --- questions --------------------------------------------------------------------
-
     def candidates(self, index: GeoSlice) -> list[Question]:
         """Return every question about a patch whose answer is clear, in canonical wording.
 
@@ -230,8 +228,6 @@ class MapVQA(VQADataset, MapDataset):
         asked = slice(None) if self._asked is None else self._asked
         labels = self._label_of[self.table.codes['answer'][asked]]
         return float((labels < len(self.answers)).mean()) if len(labels) else 0.0
-
-    # --- samples ----------------------------------------------------------------------
 
     @override
     def __getitem__(self, index: GeoSlice) -> Sample:
