@@ -37,9 +37,6 @@ class BigEarthNetDataModule(PairVQADataModule):
             sar_dir: Folder of the Sentinel-1 patches, below *root* (defaults to that of
                 the release).
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
-
-        Raises:
-            ValueError: If an argument is out of its range.
         """
         folders = {'optical_dir': optical_dir, 'sar_dir': sar_dir}
         own = {'root': root, 'bands': tuple(bands), **folders}

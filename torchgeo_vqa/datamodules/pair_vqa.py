@@ -106,9 +106,6 @@ class PairVQADataModule(VQADataModule):
             test_split: Split that test evaluates.
             predict_split: Split that predict answers.
             **kwargs: Other arguments of :class:`.PairDataModule`.
-
-        Raises:
-            ValueError: If an argument is out of its range.
         """
         own = {
             'modalities': tuple(modalities),

@@ -34,9 +34,6 @@ class RSVQADataModule(PairVQADataModule):
             checksum: Whether to check what is downloaded against the MD5 sums that Zenodo
                 publishes.
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
-
-        Raises:
-            ValueError: If an argument is out of its range.
         """
         own = {'root': root, 'buckets': buckets}
         own |= {'download': download, 'checksum': checksum}
