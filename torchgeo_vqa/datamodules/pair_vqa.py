@@ -50,11 +50,7 @@ class VQADataModule(PairDataModule):
         return int(self._any_dataset().num_bands.get('sar', 0))
 
     def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as a checkpoint's. Call it before loaders are made.
-
-        Args:
-            answers: The answers, in the order of the labels.
-        """
+        """Use another vocabulary, such as a checkpoint's, before loaders are made."""
         for dataset in self._datasets.values():
             dataset.set_answers(answers)
         self.train_aug = None

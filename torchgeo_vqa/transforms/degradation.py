@@ -85,16 +85,9 @@ class Degradation:
         seed: int = 0,
         optical_max: float = 255.0,
     ) -> None:
-        """Initialize a new Degradation instance.
+        """Initialize a degradation; *optical_max* is the optical value that stands for 1.
 
-        Args:
-            kind: 'cloud', 'low_light', 'speckle' or 'blank'.
-            severity: How much of it, see above.
-            seed: Seed of clouds and noise, at least 0.
-            optical_max: Value of the optical images that stands for 1.
-
-        Raises:
-            ValueError: If *kind* is unknown or *severity* is out of its range.
+        Raise a ValueError if *kind* is unknown, or *severity*, see above, out of its range.
         """
         self.seed = seed
         self._scale = 1.0 if kind == 'speckle' else optical_max
@@ -123,18 +116,10 @@ class Degradation:
             )
 
     def __call__(self, batch: Sample, index: Tensor) -> Sample:
-        """Degrade a batch.
+        """Degrade the images of a batch, in the units of the files, before normalization.
 
-        Args:
-            batch: Images in the units of the files, before normalization, whatever else
-                is in the batch.
-            index: Number of each image among those evaluated, int64 of shape (B,).
-
-        Returns:
-            A new batch of the same shapes; the old one is left as it is.
-
-        Raises:
-            KeyError: If there is no image of a modality to degrade.
+        *index* is the number of each image among those evaluated, (B,) int64. Return a new
+        batch of the same shapes; a missing image is a KeyError.
         """
         batch = dict(batch)
         for modality in self.modalities:
@@ -185,14 +170,10 @@ class ImageShuffle:
     def __init__(
         self, modality: Literal['optical', 'sar', 'both'], distance: int = DISTANCE
     ) -> None:
-        """Initialize a new ImageShuffle instance.
+        """Initialize a shuffle of 'optical', 'sar' or 'both' images.
 
-        Args:
-            modality: 'optical', 'sar' or 'both'.
-            distance: Number of samples from one to that whose images it gets.
-
-        Raises:
-            ValueError: If *modality* is unknown or *distance* is not positive.
+        *distance* is the number of samples from one to that whose images it gets, at least
+        1. Raise a ValueError if one of both is out of its range.
         """
         #: Modalities it changes.
         self.modalities = _modalities(modality)

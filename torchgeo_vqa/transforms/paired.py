@@ -93,14 +93,9 @@ class PairedAugmentation(nn.Module):
         self.sar = K.AugmentationSequential(*sar, data_keys=None)
 
     def forward(self, batch: Sample) -> Sample:
-        """Augment a batch.
+        """Augment a batch before normalization, as our data modules collate it.
 
-        Args:
-            batch: A batch as :class:`~torchgeo_vqa.datamodules.OSVQADataModule` collates
-                it, before normalization.
-
-        Returns:
-            A new batch of the same shapes; the old one is left as it is.
+        Return a new batch of the same shapes; the old one is left as it is.
         """
         batch = dict(batch)
         images = {k: batch[k] for k in ('image_optical', 'image_sar') if k in batch}
