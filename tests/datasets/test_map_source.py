@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from torchgeo_vqa.datasets.map_source import MapSource, read_classes
 
@@ -35,6 +36,9 @@ def test_all_files_in_one_dataset(files: dict[str, Any]) -> None:
     assert opened.dataset.question_types == ('rural_urban',)
     assert opened.dataset.questions_per_sample == 4
     assert opened.dtypes == {'optical': 'uint8', 'sar': 'float32'}
+    images = opened.dataset.read(opened.dataset.bounds).images
+    with rasterio.open(files['optical'] / 'a.tif') as file:
+        np.testing.assert_array_equal(images['optical'], file.read((3, 2, 1)))
     assert opened.origin(400_100.0, 4_999_900.0) == (400_000.0, 5_000_000.0)
     assert opened.origin(0.0, 0.0) is None
     assert [zone.crs.to_epsg() for zone in source.find_zones()] == [32633]

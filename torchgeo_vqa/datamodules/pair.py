@@ -145,8 +145,6 @@ class PairDataModule(GeoDataModule, abc.ABC):
         if statistics is not None:
             self.statistics = statistics
 
-    # --- datasets and samplers --------------------------------------------------------
-
     @abc.abstractmethod
     def _make_dataset(self, stage: Stage) -> Any:
         """Build the dataset of a stage."""
@@ -219,8 +217,6 @@ class PairDataModule(GeoDataModule, abc.ABC):
     def _overview(self, dataset: Any) -> list[GeoSlice]:
         """List queries of the training split that statistics are computed from."""
         return list(_sample_tiles(dataset))
-
-    # --- on the device ----------------------------------------------------------------
 
     @property
     def statistics(self) -> Statistics:

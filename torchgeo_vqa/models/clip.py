@@ -74,13 +74,10 @@ class PairCLIP(nn.Module):
         logit_scale: Tensor,
         config: dict[str, Any],
     ) -> None:
-        """Initialize a new PairCLIP instance.
+        """Initialize a CLIP of an encoder per modality and one of texts.
 
-        Args:
-            image_encoders: Encoder of each modality's image.
-            text_encoder: Encoder of the texts.
-            logit_scale: Logarithm of the initial factor of similarities.
-            config: Arguments of :func:`pair_clip` that build the same model.
+        *logit_scale* is the logarithm of the first factor of similarities, *config* the
+        arguments of :func:`pair_clip` that build the same model.
         """
         super().__init__()
         self.config = config

@@ -38,22 +38,13 @@ def ask_area(
 ) -> GeoDataFrame:
     """Ask every question about every patch of an area.
 
-    The area is where there are images of all modalities. Patches are cut along the pixels
-    of the optical images, in the CRS of each; images in other UTM zones have patches of
-    their own.
-
-    Args:
-        predictor: Trained model.
-        questions: The questions.
-        optical: Optical image or a folder with some, or None if there is none.
-        sar: SAR image or a folder with some, or None if there is none.
-        patch_size: Side of a patch in pixels (defaults to what the model was trained on).
-        stride: Distance of the patches in pixels (defaults to *patch_size*).
-        optical_bands: Red, green and blue among the bands of the optical images, counted
-            from 1 (defaults to all bands).
-        max_nodata: Share of a patch without data beyond which nothing is asked about it,
-            in [0, 1].
-        batch_size: Number of patches that are looked at together.
+    The area is where there are images of all modalities: *optical* and *sar* are files or
+    folders with some, None if there are none. Patches of *patch_size* pixels (defaults to
+    what the model was trained on), *stride* pixels apart (defaults to *patch_size*), are cut
+    along the pixels of the optical images, in the CRS of each; images in other UTM zones have
+    patches of their own. *optical_bands* are red, green and blue among the optical bands,
+    counted from 1 (defaults to all). Nothing is asked about a patch of which a larger share
+    than *max_nodata*, in [0, 1], is without data.
 
     Returns:
         A row for each patch and question: ``question``, ``answer``, ``probability``, the

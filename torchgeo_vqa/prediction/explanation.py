@@ -119,22 +119,12 @@ def _region_map(routing: Routing | None, like: Tensor) -> Tensor:
 def plot_explanation(
     explanation: Explanation, optical: Tensor | None = None, sar: Tensor | None = None
 ) -> Figure:
-    """Plot what a model looked at over the images.
+    """Plot what a model looked at over the images, a row for each.
 
-    A row for each image: the image; for each stage of refinement the key regions (outlined)
-    and the attention inside of them; and how far the fusion relied on this image at each
-    patch. Below, what each expert answers by itself, and its weight.
-
-    Args:
-        explanation: The explanation.
-        optical: Optical image in the units of its file, shape (3, H, W).
-        sar: SAR image in the units of its file, shape (C, H, W).
-
-    Returns:
-        A figure.
-
-    Raises:
-        ValueError: If there is no image.
+    The image, (3, H, W) or (C, H, W) in the units of its file; for each stage of refinement
+    the key regions (outlined) and the attention inside of them; and how far the fusion
+    relied on this image at each patch. Below, what each expert answers by itself, and its
+    weight. No image at all is a ValueError.
     """
     given = {'optical': optical, 'sar': sar}
     images = {m: torch.as_tensor(x) for m, x in given.items() if x is not None}

@@ -87,9 +87,8 @@ class CLIPTask(BaseTask):
     def setup(self, stage: str) -> None:
         """Build the model for the data at hand, and adapt the data module to it.
 
-        Raises:
-            ValueError: If there is no data module for questions, or its SAR images have
-                other channels than the model takes.
+        Raise a ValueError if there is no data module for questions, or its SAR images have
+        other channels than the model takes.
         """
         dm = data_module(self.trainer)
         if self.model is None and self.trainer.ckpt_path is None:
@@ -128,11 +127,7 @@ class CLIPTask(BaseTask):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build the model of a checkpoint.
-
-        Raises:
-            ValueError: If the checkpoint is not one of this task.
-        """
+        """Build the model of a checkpoint; a ValueError if it is one of another task."""
         if KEY not in checkpoint:
             raise ValueError(
                 'the checkpoint holds no CLIP: it was not saved by CLIPTask'

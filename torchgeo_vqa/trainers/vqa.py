@@ -119,16 +119,10 @@ class VQATask(BaseTask):
 
     @classmethod
     def from_weights(cls, weights: TGFNet_Weights | str) -> Self:
-        """Make a task that starts with weights that come with the package.
+        """Make a task, in evaluation mode, that starts with weights of the package.
 
-        Args:
-            weights: The weights or their name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'.
-
-        Returns:
-            The task, in evaluation mode.
-
-        Raises:
-            KeyError: If there are no such weights.
+        *weights* may be a name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'; an unknown one is a
+        KeyError.
         """
         task = cls(TGFNet_Weights.verify(weights).meta['model'])
         predictor = Predictor.from_weights(weights, 'cpu')
@@ -136,13 +130,9 @@ class VQATask(BaseTask):
         return task.eval()
 
     def predictor(self) -> Predictor:
-        """Return what answers questions with the model of this task.
+        """Return a predictor that shares the model of this task.
 
-        Returns:
-            A predictor that shares the model.
-
-        Raises:
-            RuntimeError: If the task has seen neither data nor a checkpoint.
+        Raise a RuntimeError if the task has seen neither data nor a checkpoint.
         """
         if self.model is None or self.metadata is None:
             raise RuntimeError(
@@ -160,9 +150,8 @@ class VQATask(BaseTask):
     def setup(self, stage: str) -> None:
         """Build the model for the data at hand, and adapt the data module to it.
 
-        Raises:
-            ValueError: If there is no data module for questions, or its SAR images have
-                other channels than the model takes.
+        Raise a ValueError if there is no data module for questions, or its SAR images have
+        other channels than the model takes.
         """
         dm = data_module(self.trainer)
         if self.metadata is None:
@@ -197,9 +186,7 @@ class VQATask(BaseTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the model of a checkpoint.
 
-        Raises:
-            RuntimeError: If its weights do not fit the model of this task.
-            ValueError: If the checkpoint is not one of this task.
+        Raise a RuntimeError if its weights do not fit, a ValueError if it is of another task.
         """
         metadata = read_metadata(checkpoint)
         if self.model is None or self.metadata != metadata:
@@ -275,11 +262,7 @@ class VQATask(BaseTask):
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int) -> dict[str, Any]:
-        """Answer the questions of a batch.
-
-        Returns:
-            Columns of :class:`~torchgeo_vqa.callbacks.PredictionWriter`'s file.
-        """
+        """Answer a batch: columns of :class:`~torchgeo_vqa.callbacks.PredictionWriter`."""
         assert self.metadata is not None
         output = self(batch, chunk_size=self.hparams['chunk_size'])
         ids = batch['question_id'][batch['question_id'] >= 0].cpu()

@@ -53,11 +53,7 @@ class RandomLowLight(SeededNoise):
 
     @override
     def apply_transform(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
+        self, input: Tensor, params: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
         factor = params['factor'].to(input).view(-1, 1, 1, 1)
         noise = params['noise'].to(input).view(-1, 1, 1, 1)

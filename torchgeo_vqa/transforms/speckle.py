@@ -57,11 +57,7 @@ class RandomSpeckle(SeededNoise):
 
     @override
     def apply_transform(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
+        self, input: Tensor, params: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
         share = 1 / (9 * params['looks'].to(input).view(-1, 1, 1, 1))
         z = self.normal(input, params)
