@@ -17,8 +17,7 @@ from torchgeo.datasets.utils import Sample
 
 from ..sample import MODALITIES
 from .cloud import RandomCloud
-from .low_light import RandomLowLight
-from .speckle import RandomSpeckle
+from .noise import RandomLowLight, RandomSpeckle
 
 # B pairs, C channels
 

@@ -58,14 +58,10 @@ class Blind(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: None,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: None, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits of each question, whatever the pair."""
-        return questions[question_index]
+        return questions[question]
 
 
 @options_of(Blind)

@@ -83,14 +83,10 @@ class CLIPConcat(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        x = torch.cat([images[pair_index], questions[question_index]], dim=-1)
+        x = torch.cat([images[pair], questions[question]], dim=-1)
         return cast(Tensor, self.classifier(x))
 
 

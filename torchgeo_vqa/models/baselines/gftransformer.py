@@ -245,12 +245,12 @@ class GFTransformer(CNNModel):
         self,
         images: EncodedPatches,
         questions: EncodedQuestions,
-        pair_index: Tensor,
-        question_index: Tensor,
+        pair: Tensor,
+        question: Tensor,
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        words, summary, mask = (x[question_index] for x in questions)
-        patches = images.patches[pair_index]
+        words, summary, mask = (x[question] for x in questions)
+        patches = images.patches[pair]
         first, *others = (cast(DecoderLayer, layer) for layer in self.decoder)
         patches = first.read(patches, words, mask)
         for layer in others:

@@ -97,14 +97,10 @@ class RSVQAModel(CNNModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        product = images[pair_index] * questions[question_index]
+        product = images[pair] * questions[question]
         return cast(Tensor, self.classifier(product))
 
 
