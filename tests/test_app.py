@@ -84,13 +84,13 @@ class TestUploads:
             app.read_uploads({'optical': str(path)})
 
 
-def test_spoil() -> None:
+def test_degrade() -> None:
     images = {'optical': np.full((3, 8, 8), 100, np.float32)}
-    assert (app.spoil(images, 0.0, 1.0, 255.0)['optical'] == 100).all()
-    assert app.spoil(images, 0.0, 0.1, 255.0)['optical'].mean() < 20
-    assert app.spoil(images, 1.0, 1.0, 255.0)['optical'].mean() > 180
+    assert (app.degrade(images, 0.0, 1.0, 255.0)['optical'] == 100).all()
+    assert app.degrade(images, 0.0, 0.1, 255.0)['optical'].mean() < 20
+    assert app.degrade(images, 1.0, 1.0, 255.0)['optical'].mean() > 180
     sar = {'sar': np.zeros((2, 8, 8), np.float32)}
-    assert app.spoil(sar, 1.0, 0.1, 255.0) == sar
+    assert app.degrade(sar, 1.0, 0.1, 255.0) == sar
 
 
 def test_sample_pairs() -> None:

@@ -202,7 +202,9 @@ def test_real_pairs(
     limits = '--trainer.max_steps 2 --trainer.num_sanity_val_steps 0'
     limits += ' --trainer.limit_val_batches 1'
     clip = f"--model.model_args '{{clip: {small_clip}}}'"
-    out = torchgeo(f'torchgeo fit --model tgfnet {clip} {data} {limits}')
+    # What a user can act on is shown, other than what only libraries can
+    with pytest.warns(UserWarning, match='starts from random weights'):
+        out = torchgeo(f'torchgeo fit --model tgfnet {clip} {data} {limits}')
     (command,) = re.findall(r'torchgeo test .*', out)
     out = torchgeo(f'{command} --trainer.limit_test_batches 1')
     assert 'modality_quality' in out

@@ -10,10 +10,12 @@ modules known to TorchGeo's command line.
 from importlib.metadata import version
 
 from . import (
+    callbacks,
     datamodules,
     datasets,
     metrics,
     models,
+    prediction,
     questions,
     samplers,
     trainers,
@@ -21,10 +23,12 @@ from . import (
 )
 
 __all__ = (
+    'callbacks',
     'datamodules',
     'datasets',
     'metrics',
     'models',
+    'prediction',
     'questions',
     'samplers',
     'trainers',

@@ -22,7 +22,7 @@ from .prediction import Explanation, Predictor, plot_explanation, read_pair
 from .rasters.extensions import DRIVERS
 from .rasters.image_file import opened
 from .rate_limit import RateLimit
-from .sample import TITLES
+from .sample import MODALITIES, TITLES
 from .samplers import TileSampler
 from .transforms import Degradation
 
@@ -42,9 +42,7 @@ MAX_WAITING = 16
 LIMITS = {'/upload': 12, '': 120}
 
 #: Seconds after which an upload is removed.
-KEPT = 600
-
-MODALITIES = ('optical', 'sar')
+UPLOAD_SECONDS = 600
 
 #: Where images come from.
 SOURCES = ('a pair of the sample', 'upload')
@@ -72,21 +70,17 @@ class Pair(NamedTuple):
 
 
 def sample_pairs() -> list[Pair]:
-    """Return pairs of the sample's test split.
-
-    Returns:
-        The pairs: those that are clear by themselves first, then cloudy and dark ones.
-    """
+    """Return pairs of the sample's test split, clear ones first."""
     scenes = {'train': 8, 'val': 8, 'test': NUM_PAIRS}
     dataset = OSVQAMini(split='test', num_scenes=scenes, modalities=MODALITIES)
     pairs: list[tuple[int, Pair]] = []
     for number, query in enumerate(TileSampler(dataset), 1):
         sample = dataset[query]
         ids = sample['question_id'][sample['question_id'] >= 0].numpy()
-        texts, kinds = dataset.question_text(ids), dataset.question_type(ids)
+        texts, types = dataset.question_text(ids), dataset.question_type(ids)
         questions = dict(zip(texts, dataset.answer_text(ids), strict=True))
         images = {m: sample[f'image_{m}'].numpy() for m in MODALITIES}
-        example = texts[kinds.index(EXAMPLE) if EXAMPLE in kinds else 0]
+        example = texts[types.index(EXAMPLE) if EXAMPLE in types else 0]
         group = int(sample['group'][0])
         title = f'{number}: {dataset.groups[group]}'
         pairs.append((group, Pair(title, images, questions, example)))
@@ -94,17 +88,10 @@ def sample_pairs() -> list[Pair]:
 
 
 def read_uploads(paths: Mapping[str, str | None]) -> Images:
-    """Read images that somebody has uploaded.
+    """Read uploaded images, (C, H, W), of each modality that has a file.
 
-    Args:
-        paths: File of each modality, or None.
-
-    Returns:
-        Image of each modality, shape (C, H, W).
-
-    Raises:
-        OSError: If a file is no image.
-        ValueError: If there is none, or one is too large or of another kind.
+    Raise an OSError if a file is no image, a ValueError if there is none, or one is too
+    large or of another format.
     """
     given = {m: path for m, path in paths.items() if path}
     if not given:
@@ -134,18 +121,8 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     return read_pair(given)
 
 
-def spoil(images: Images, clouds: float, light: float, optical_max: float) -> Images:
-    """Put clouds or darkness on the optical image.
-
-    Args:
-        images: Image of each modality.
-        clouds: Share of it that clouds cover, in [0, 1].
-        light: Share of the light that is left, in [0, 1].
-        optical_max: Value of an optical image that stands for 1.
-
-    Returns:
-        Image of each modality.
-    """
+def degrade(images: Images, clouds: float, light: float, optical_max: float) -> Images:
+    """Put clouds over a share of the optical image, and leave a share of its light."""
     if 'optical' not in images:
         return images
     batch = {'image_optical': torch.from_numpy(images['optical'])[None]}
@@ -155,25 +132,17 @@ def spoil(images: Images, clouds: float, light: float, optical_max: float) -> Im
     return {**images, 'optical': batch['image_optical'][0].numpy()}
 
 
-def tell(explanation: Explanation, truth: str | None) -> str:
-    """Put an answer and what it rests on into words.
-
-    Args:
-        explanation: The explanation.
-        truth: The true answer, if it is known.
-
-    Returns:
-        Markdown.
-    """
+def as_markdown(explanation: Explanation, truth: str | None) -> str:
+    """Format an answer, its truth if that is known, and what it rests on."""
     answer = explanation.answer
     lines = [f'## {answer.answer}', f'{answer.probability:.0%} sure']
     if truth is not None:
         lines[-1] += f'; the true answer is **{truth}**'
     lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
     lines += [
-        f'| {TITLES.get(name, name)} | {opinion.answer} | {opinion.probability:.0%} | '
-        f'{opinion.weight:.0%} |'
-        for name, opinion in explanation.experts.items()
+        f'| {TITLES.get(name, name)} | {expert.answer} | {expert.probability:.0%} | '
+        f'{expert.weight:.0%} |'
+        for name, expert in explanation.experts.items()
     ]
     if len(explanation.quality) > 1:
         shares = [
@@ -184,20 +153,28 @@ def tell(explanation: Explanation, truth: str | None) -> str:
     return '\n'.join(lines)
 
 
-def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
-    """Make the page.
+class Page:
+    """What the page shows: pairs to pick from, and answers."""
 
-    Args:
-        predictor: Model that answers.
-        optical_max: Value of its optical images that stands for 1.
+    def __init__(self, predictor: Predictor, optical_max: float = 255.0) -> None:
+        """Initialize a page on a predictor, of whose optical images *optical_max* stands for 1."""
+        self.predictor, self.optical_max = predictor, optical_max
+        self.pairs = {pair.title: pair for pair in sample_pairs()}
 
-    Returns:
-        The page, to be launched.
-    """
-    pairs = {pair.title: pair for pair in sample_pairs()}
-    first = next(iter(pairs.values()))
+    def show_source(self, source: str) -> tuple[Any, Any]:
+        """Show the choice of a pair, or the uploads."""
+        return (
+            gr.Dropdown(visible=source == SOURCES[0]),
+            gr.Group(visible=source == SOURCES[1]),
+        )
 
-    def ask(
+    def list_questions(self, title: str) -> Any:
+        """List the questions about a pair."""
+        pair = self.pairs[title]
+        return gr.Dropdown(choices=list(pair.questions), value=pair.example)
+
+    def answer(
+        self,
         source: str,
         title: str,
         optical: str | None,
@@ -206,33 +183,35 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
         light: float,
         question: str,
     ) -> tuple[str, Figure]:
+        """Answer a question, and plot what the model looked at."""
         try:
             if not question.strip():
                 raise ValueError('type a question, or pick one')
             truth = None
             if source == SOURCES[0]:
-                images = pairs[title].images
-                truth = pairs[title].questions.get(question)
+                images = self.pairs[title].images
+                truth = self.pairs[title].questions.get(question)
             else:
                 images = read_uploads({'optical': optical, 'sar': sar})
-            images = spoil(images, clouds, light, optical_max)
-            optical_, sar_ = images.get('optical'), images.get('sar')
-            explanation = predictor.explain(optical_, sar_, question)
+            images = degrade(images, clouds, light, self.optical_max)
+            pair = images.get('optical'), images.get('sar')
+            explanation = self.predictor.explain(*pair, question)
         except (OSError, ValueError) as error:
             raise gr.Error(str(error), title='This does not work') from error
-        shown = [None if x is None else torch.from_numpy(x) for x in (optical_, sar_)]
+        shown = [None if x is None else torch.from_numpy(x) for x in pair]
         figure = plot_explanation(explanation, *shown)
         plt.close(figure)
-        return tell(explanation, truth), figure
+        return as_markdown(explanation, truth), figure
 
-    def pick(title: str) -> Any:
-        pair = pairs[title]
-        return gr.Dropdown(choices=list(pair.questions), value=pair.example)
 
+def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
+    """Make the page, to be launched."""
+    page = Page(predictor, optical_max)
+    first = next(iter(page.pairs.values()))
     with gr.Blocks(
         title='Ask an optical and a SAR image',
         analytics_enabled=False,
-        delete_cache=(60, KEPT),
+        delete_cache=(60, UPLOAD_SECONDS),
     ) as app:
         gr.Markdown(
             '# Ask an optical and a SAR image\n'
@@ -241,7 +220,7 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
         with gr.Row():
             with gr.Column(scale=1):
                 source = gr.Radio(SOURCES, value=SOURCES[0], label='Images')
-                title = gr.Dropdown(list(pairs), value=first.title, label='Pair')
+                title = gr.Dropdown(list(page.pairs), value=first.title, label='Pair')
                 with gr.Group(visible=False) as uploads:
                     optical = gr.File(
                         label='Optical: red, green and blue', file_types=[*DRIVERS]
@@ -259,45 +238,20 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
             with gr.Column(scale=2):
                 answer = gr.Markdown(elem_id='answer')
                 figure = gr.Plot(label='What it looked at')
-        inputs = [source, title, optical, sar, clouds, light, question]
-        outputs = [answer, figure]
-        source.change(
-            lambda chosen: (
-                gr.Dropdown(visible=chosen == SOURCES[0]),
-                gr.Group(visible=chosen == SOURCES[1]),
-            ),
-            source,
-            [title, uploads],
-        )
-        title.input(pick, title, question)
+        source.change(page.show_source, source, [title, uploads])
+        title.input(page.list_questions, title, question)
         gr.on(
             [button.click, clouds.release, light.release, question.select],
-            ask,
-            inputs,
-            outputs,
+            page.answer,
+            [source, title, optical, sar, clouds, light, question],
+            [answer, figure],
             concurrency_limit=1,
         )
     return app
 
 
-def run_app(
-    ckpt_path: str | os.PathLike[str] | None = None,
-    host: str = '127.0.0.1',
-    port: int = 7860,
-) -> None:
-    """Serve the page until it is interrupted.
-
-    Args:
-        ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
-            weights that come with the package.
-        host: Address to listen on. Others than this machine's own let everybody in the
-            network ask.
-        port: Port to listen on.
-    """
-    if ckpt_path is None:
-        predictor = Predictor.from_weights()
-    else:
-        predictor = Predictor.from_checkpoint(ckpt_path)
+def run_app(predictor: Predictor, host: str = '127.0.0.1', port: int = 7860) -> None:
+    """Serve the page until it is interrupted; other hosts than this one's own are open to all."""
     app = make_app(predictor)
     app.queue(max_size=MAX_WAITING)
     with tempfile.TemporaryDirectory() as folder:

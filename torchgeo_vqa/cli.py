@@ -3,15 +3,17 @@
 
 """The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from argparse import SUPPRESS, ArgumentTypeError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from .conversion import QuestionFormat, Report, SplitRule, convert
+from .conversion import QuestionFormat, SplitRule, convert
 from .generation import generate
 from .prediction import Predictor, ask_area, ask_pair
 from .prediction.layer import verify_format, write_layer
@@ -19,156 +21,27 @@ from .prediction.layer import verify_format, write_layer
 Paths = str | os.PathLike[str]
 
 
-def parser() -> ArgumentParser:
-    """Make the parser of the command line.
-
-    Returns:
-        The parser, whose options are the arguments of the functions.
-    """
-    main = ArgumentParser(
-        prog='torchgeo-vqa',
-        description='Make datasets of questions about optical-SAR pairs, which OSVQA and '
-        'OSVQADataModule read, and ask trained models about images. Models are trained '
-        'by the command `torchgeo`.',
-    )
-    subcommands = main.add_subcommands(required=True)
-    subcommands.add_subcommand(
-        'convert', _convert_parser(), help='bring your own questions and images'
-    )
-    subcommands.add_subcommand(
-        'generate', _generate_parser(), help='make questions about images from a map'
-    )
-    subcommands.add_subcommand(
-        'ask', _ask_parser(), help='ask about a pair of images, or about an area'
-    )
-    subcommands.add_subcommand('app', _app_parser(), help='serve a page to ask on')
-    return main
-
-
-def _convert_parser() -> ArgumentParser:
-    """Make the parser of ``convert``."""
-    parser = ArgumentParser(
-        description='Bring your own questions and images into the layout of OSVQA. The '
-        'folder appears only when it is complete. Rows that cannot be taken are listed '
-        'in a report, each with the reason.'
-    )
-    parser.add_argument(
-        'questions',
-        nargs='+',
-        type=str,
-        help='question files: tables (.csv, .tsv) with a header, JSON lines (.jsonl, '
-        '.ndjson), JSON lists (.json) of objects or of [image_name, question_type, '
-        'question, answer], or the <name>_questions.json of RSVQA with '
-        '<name>_images.json and <name>_answers.json beside it',
-    )
-    # A flag, and lists without brackets, are more convenient than jsonargparse's own way
-    parser.add_argument(
-        '--dry_run', action='store_true', help='say what would be done, write no folder'
-    )
-    _add_fractions(parser)
-    parser.add_function_arguments(
-        convert,
-        skip={'questions', 'dry_run', 'question_format', 'split_rule'},
-        fail_untyped=True,
-    )
-    # Their fields are options like the others
-    parser.add_class_arguments(QuestionFormat, fail_untyped=True)
-    parser.add_class_arguments(SplitRule, skip={'fractions'}, fail_untyped=True)
-    return parser
-
-
-def _convert(**options: Any) -> Report:
-    """Convert by options, of which some belong together."""
-    groups = {'question_format': QuestionFormat, 'split_rule': SplitRule}
-    for argument, group in groups.items():
-        names = [field.name for field in fields(group)]
-        options[argument] = group(**{name: options.pop(name) for name in names})
-    return convert(**options)
-
-
-def _generate_parser() -> ArgumentParser:
-    """Make the parser of ``generate``."""
-    parser = ArgumentParser(
-        description='Make questions about your own images from a map of classes, and cut '
-        'both into patches in the layout of OSVQA. The folder appears only when it is '
-        'complete; after a kill, the same command goes on where it was.'
-    )
-    _add_fractions(parser)
-    lists: dict[str, tuple[type, str]] = {
-        'optical_bands': (int, 'red, green and blue among the bands, counted from 1'),
-        'ignore': (int, 'codes that mean that nothing is known, such as clouds'),
-        'categories': (str, 'categories of objects that were looked for'),
-        'urban_classes': (str, 'names of the classes that make an area urban'),
-        'question_types': (str, 'question types to ask'),
-    }
-    for name, (kind, text) in lists.items():
-        default: list[str] | None = [] if name in ('ignore', 'urban_classes') else None
-        parser.add_argument(
-            f'--{name}', nargs='+', type=kind, default=default, help=text
-        )
-    parser.add_function_arguments(
-        generate, skip={'fractions', *lists}, fail_untyped=True
-    )
-    parser.add_argument(
-        '--config', action='config', help='YAML file with these options'
-    )
-    return parser
-
-
-def _ask_parser() -> ArgumentParser:
-    """Make the parser of ``ask``."""
-    parser = ArgumentParser(
-        description='Ask a trained model about a pair of images, which prints the '
-        'answers; or, with an output file, about every patch of an area, which writes a '
-        'layer that QGIS and geopandas open.'
-    )
-    parser.add_argument('questions', nargs='+', type=str, help='the questions')
-    parser.add_argument(
-        '--optical_bands',
-        nargs='+',
-        type=int,
-        help='red, green and blue among the bands of the optical images, counted from 1 '
-        '(defaults to all bands)',
-    )
-    parser.add_function_arguments(
-        _ask, skip={'questions', 'optical_bands'}, fail_untyped=True
-    )
-    return parser
-
-
-def _ask(
+def ask(
     questions: Sequence[str],
-    optical: Paths | None = None,
-    sar: Paths | None = None,
     output: Paths | None = None,
-    patch_size: int | None = None,
-    stride: int | None = None,
-    optical_bands: Sequence[int] | None = None,
-    max_nodata: float = 0.5,
-    batch_size: int = 16,
     ckpt_path: Paths | None = None,
+    **kwargs: Any,
 ) -> str:
-    """Ask about image files, and say in words what came out.
+    """Ask a trained model about a pair of images, or about every patch of an area.
+
+    The answers about a pair are printed, those about an area are a layer that QGIS and
+    geopandas open.
 
     Args:
         questions: The questions.
-        optical: Optical image, or a folder with some for an area. None: only SAR is
-            looked at.
-        sar: SAR image, or a folder with some for an area. None: only the optical image
-            is looked at.
         output: Layer to write, *.parquet* (GeoParquet) or *.gpkg* (GeoPackage): every
             question is asked about every patch of the area. None: the images are one
             pair, which is asked about as a whole.
-        patch_size: Side of a patch of an area, in pixels of the optical image (defaults
-            to what the model was trained on).
-        stride: Distance of the patches in pixels (defaults to *patch_size*).
-        optical_bands: Red, green and blue among the bands of the optical images, counted
-            from 1 (defaults to all bands).
-        max_nodata: Share of a patch without data beyond which nothing is asked about it.
-        batch_size: Number of patches that are looked at together.
         ckpt_path: Checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`. None: the
             weights that come with the package, which know the images and the questions
             of OSVQAMini.
+        **kwargs: The images, and how an area is cut into patches: arguments of
+            :func:`~torchgeo_vqa.prediction.ask_area`.
 
     Returns:
         The answers, or how often each was given and where the layer is.
@@ -179,31 +52,10 @@ def _ask(
     """
     if output is not None:
         verify_format(output)
-    if ckpt_path is None:
-        predictor = Predictor.from_weights()
-    else:
-        predictor = Predictor.from_checkpoint(ckpt_path)
+    predictor = _load_predictor(ckpt_path)
     if output is None:
-        if patch_size is not None or stride is not None:
-            raise ValueError(
-                'patch_size and stride are those of an area, whose answers need a file: '
-                'name one with output, such as answers.parquet'
-            )
-        answers = ask_pair(predictor, questions, optical, sar, optical_bands)
-        return '\n'.join(
-            f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers
-        )
-    layer = ask_area(
-        predictor,
-        questions,
-        optical,
-        sar,
-        patch_size,
-        stride,
-        optical_bands,
-        max_nodata,
-        batch_size,
-    )
+        return _ask_pair(predictor, questions, kwargs)
+    layer = ask_area(predictor, questions, **kwargs)
     write_layer(layer, output)
     lines = []
     for question, rows in layer.groupby('question', sort=False):
@@ -213,29 +65,50 @@ def _ask(
     return '\n'.join([*lines, f'Layer: {output}'])
 
 
-def _app_parser() -> ArgumentParser:
-    """Make the parser of ``app``."""
-    parser = ArgumentParser(
-        description='Serve a page to ask on: pick a pair of the sample or upload two '
-        'images, put clouds or darkness on the optical one, ask, and see what the answer '
-        'rests on.'
-    )
-    parser.add_function_arguments(_app, fail_untyped=True)
-    return parser
-
-
-def _app(
-    ckpt_path: str | os.PathLike[str] | None = None,
-    host: str = '127.0.0.1',
-    port: int = 7860,
+def _ask_pair(
+    predictor: Predictor, questions: Sequence[str], options: Mapping[str, Any]
 ) -> str:
-    """Serve the page until it is interrupted.
+    """Ask about a pair with those options of an area that a pair has, too."""
+    if options.get('patch_size') is not None or options.get('stride') is not None:
+        raise ValueError(
+            'patch_size and stride are those of an area, whose answers need a file: '
+            'name one with output, such as answers.parquet'
+        )
+    shared = {
+        name: options[name]
+        for name in ('optical', 'sar', 'optical_bands')
+        if name in options
+    }
+    answers = ask_pair(predictor, questions, **shared)
+    return '\n'.join(f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers)
+
+
+def _load_predictor(ckpt_path: Paths | None) -> Predictor:
+    """Load a checkpoint, or the weights that come with the package."""
+    if ckpt_path is None:
+        return Predictor.from_weights()
+    return Predictor.from_checkpoint(ckpt_path)
+
+
+def serve(
+    ckpt_path: Paths | None = None, host: str = '127.0.0.1', port: int = 7860
+) -> str:
+    """Serve a page to ask on.
+
+    Pick a pair of the sample or upload two images, put clouds or darkness on the optical
+    one, ask, and see what the answer rests on.
 
     Args:
         ckpt_path: Checkpoint of VQATask. None: the weights that come with the package.
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
+
+    Returns:
+        That the page is closed.
+
+    Raises:
+        ImportError: If Gradio is not installed.
     """
     try:
         from .app import run_app
@@ -243,47 +116,133 @@ def _app(
         raise ImportError(
             f"the page needs Gradio ({error}): pip install 'torchgeo-vqa[app]'"
         ) from error
-    run_app(ckpt_path, host, port)
+    run_app(_load_predictor(ckpt_path), host, port)
     return 'The page is closed.'
 
 
-def _add_fractions(parser: ArgumentParser) -> None:
-    """Add the option for the shares of the splits."""
-    parser.add_argument(
-        '--fractions',
-        nargs=3,
-        type=float,
-        default=[0.8, 0.1, 0.1],
-        metavar=('TRAIN', 'VAL', 'TEST'),
-        help='shares of what is drawn for training, validation and test',
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its options are the arguments of a function.
+
+    Attributes:
+        function: The function, whose docstring is the help. What it returns is printed.
+        convenient: Options that are flags, or lists without brackets, which is more
+            convenient than jsonargparse's own way: arguments of ``add_argument``.
+        groups: Arguments of the function that are dataclasses; their fields are options
+            like the others.
+        renamed: New names of options that had others.
+    """
+
+    function: Callable[..., object]
+    convenient: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    groups: Mapping[str, type[Any]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> str:
+        """What the function does, up to its arguments."""
+        return (inspect.getdoc(self.function) or '').partition('\n\nArgs:')[0]
+
+    def parser(self) -> ArgumentParser:
+        """Return the parser of its options."""
+        every, parser = ArgumentParser(), ArgumentParser(description=self.description)
+        self._add_options(every, set())
+        texts = {action.dest: action.help for action in every._actions}
+        added = {name.removeprefix('--') for name in self.convenient}
+        for name, options in self.convenient.items():
+            text = texts[name.removeprefix('--')]
+            parser.add_argument(name, help=text, **options)
+        self._add_options(parser, added)
+        for old, new in self.renamed.items():
+            parser.add_argument(f'--{old}', nargs='+', type=_refuse(new), help=SUPPRESS)
+        parser.add_argument(
+            '--config', action='config', help='YAML file with these options'
+        )
+        return parser
+
+    def _add_options(self, parser: ArgumentParser, skip: set[str]) -> None:
+        skipped = skip | set(self.groups)
+        parser.add_function_arguments(self.function, skip=skipped, fail_untyped=True)
+        for group in self.groups.values():
+            parser.add_class_arguments(group, skip=skip, fail_untyped=True)
+
+    def run(self, options: Mapping[str, Any]) -> object:
+        """Call the function with parsed options."""
+        ignored = {'config', *self.renamed}
+        arguments = {k: v for k, v in options.items() if k not in ignored}
+        for name, group in self.groups.items():
+            own = [own.name for own in fields(group)]
+            arguments[name] = group(**{option: arguments.pop(option) for option in own})
+        return self.function(**arguments)
+
+
+def _refuse(new: str) -> Callable[[str], str]:
+    """Return the type of a renamed option, which says the new name."""
+
+    def refuse(value: str) -> str:
+        raise ArgumentTypeError(f'the option is called --{new} now')
+
+    return refuse
+
+
+_NAMES = {'nargs': '+', 'type': str}
+_NUMBERS = {'nargs': '+', 'type': int}
+_FRACTIONS = {
+    'nargs': 3,
+    'type': float,
+    'default': [0.8, 0.1, 0.1],
+    'metavar': ('TRAIN', 'VAL', 'TEST'),
+}
+
+COMMANDS = {
+    'convert': Command(
+        convert,
+        {
+            'questions': _NAMES,
+            '--dry_run': {'action': 'store_true'},
+            '--fractions': _FRACTIONS,
+        },
+        {'question_format': QuestionFormat, 'split_rule': SplitRule},
+    ),
+    'generate': Command(
+        generate,
+        {
+            '--fractions': _FRACTIONS,
+            '--optical_bands': _NUMBERS,
+            '--ignore': {**_NUMBERS, 'default': []},
+            '--categories': _NAMES,
+            '--urban_classes': {**_NAMES, 'default': []},
+            '--question_types': _NAMES,
+        },
+        renamed={'kinds': 'categories'},
+    ),
+    'ask': Command(ask, {'questions': _NAMES, '--optical_bands': _NUMBERS}),
+    'app': Command(serve),
+}
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    main = ArgumentParser(
+        prog='torchgeo-vqa',
+        description='Make datasets of questions about optical-SAR pairs, which OSVQA and '
+        'OSVQADataModule read, and ask trained models about images. Models are trained '
+        'by the command `torchgeo`.',
     )
+    subcommands = main.add_subcommands(required=True)
+    for name, command in COMMANDS.items():
+        subcommands.add_subcommand(
+            name, command.parser(), help=command.description.partition('\n')[0]
+        )
+    return main
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command.
-
-    Args:
-        args: Arguments (defaults to those of the program).
-
-    Raises:
-        SystemExit: If the arguments or the files they name are not right.
-    """
+    """Run the command on arguments (defaults to those of the program)."""
     config = parser().parse_args(args)
-    command = config.subcommand
-    options = config[command].as_dict()
-    options.pop('config', None)
-    commands: dict[str, Callable[..., object]] = {
-        'convert': _convert,
-        'generate': generate,
-        'ask': _ask,
-        'app': _app,
-    }
+    name = config.subcommand
     try:
-        print(commands[command](**options))
+        print(COMMANDS[name].run(config[name].as_dict()))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        print(f'torchgeo-vqa {command}: error: {error}', file=sys.stderr)
+        print(f'torchgeo-vqa {name}: error: {error}', file=sys.stderr)
         sys.exit(1)
-
-
-if __name__ == '__main__':
-    main()

@@ -20,12 +20,8 @@ SUBCOMMANDS = ('fit', 'validate', 'test', 'predict')
 def with_quickstart(argv: Sequence[str]) -> list[str]:
     """Complete a command line that names TGFNet but neither data nor configuration.
 
-    Args:
-        argv: Arguments of the ``torchgeo`` command, without its own name.
-
-    Returns:
-        The arguments with the quickstart's ``--config`` after the subcommand, so that
-        every option of the user overrides it. Any other command line as it is.
+    The quickstart's ``--config`` comes after the subcommand, so that every option of the
+    user overrides it. Any other command line is returned as it is.
     """
     args = list(argv)
     if _model(args) not in MODELS or any(map(_chooses, args)):

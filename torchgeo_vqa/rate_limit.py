@@ -5,12 +5,11 @@
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+from starlette.responses import PlainTextResponse
+from starlette.status import HTTP_429_TOO_MANY_REQUESTS
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Visitors that are kept in mind; beyond, those that were not seen longest are forgotten.
 MAX_VISITORS = 10_000
@@ -24,20 +23,15 @@ class RateLimit:
 
     def __init__(
         self,
-        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        app: ASGIApp,
         limits: Mapping[str, int],
         seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Initialize a new RateLimit instance.
 
-        Args:
-            app: Application that answers what is not refused.
-            limits: Number of requests of an address that are answered in *seconds*, by
-                the end of their path; '' is the end of all paths. The first that fits
-                counts.
-            seconds: Length of the time that is looked at.
-            clock: Returns the time in seconds.
+        *limits* is the number of requests of an address that are answered in *seconds*, by the
+        end of their path; '' is the end of all paths, and the first that fits counts.
         """
         self.app, self.limits, self.seconds, self.clock = app, limits, seconds, clock
         self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
@@ -53,13 +47,13 @@ class RateLimit:
         if scope['type'] == 'http' and scope['method'] == 'POST':
             wait = self._wait(scope)
             if wait > 0:
-                headers = [(b'retry-after', b'%d' % (wait + 1))]
-                headers.append((b'content-type', b'text/plain'))
-                start = {'type': 'http.response.start', 'status': 429}
-                await send({**start, 'headers': headers})
-                body = b'too many requests, come back in %d s' % (wait + 1)
-                await send({'type': 'http.response.body', 'body': body})
-                return
+                seconds = int(wait) + 1
+                refusal = PlainTextResponse(
+                    f'too many requests, come back in {seconds} s',
+                    HTTP_429_TOO_MANY_REQUESTS,
+                    {'Retry-After': str(seconds)},
+                )
+                return await refusal(scope, receive, send)
         await self.app(scope, receive, send)
 
     def _wait(self, scope: Scope) -> float:

@@ -33,31 +33,16 @@ PADDING = {
 
 
 def pad(value: Tensor, length: int, fill: int) -> Tensor:
-    """Pad a tensor along its first axis.
-
-    Args:
-        value: Tensor of shape (K, ...).
-        length: Length of the first axis of the result, at least K.
-        fill: Value of the padding.
-
-    Returns:
-        Tensor of shape (length, ...), of the same dtype.
-    """
+    """Pad a tensor (K, ...) to (length, ...) along its first axis."""
     padded = value.new_full((length, *value.shape[1:]), fill)
     padded[: len(value)] = value
     return padded
 
 
 def mask_questions(sample: dict[str, Any], kept: Tensor) -> dict[str, Any]:
-    """Turn some questions of a sample or of a batch into padding.
+    """Turn the questions of a sample (K,) or batch (B, K) that are not kept into padding.
 
-    Args:
-        sample: A sample, with entries of shape (K, ...), or a batch, with entries of
-            shape (B, K, ...).
-        kept: Questions to keep, bool of shape (K,) or (B, K).
-
-    Returns:
-        The entries of :data:`PADDING` that the sample has, of the same shapes.
+    Return the entries of :data:`PADDING` that the sample has, of the same shapes.
     """
     masked = {}
     for key, fill in PADDING.items():

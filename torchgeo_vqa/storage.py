@@ -26,12 +26,9 @@ _MAX_STEM = 32
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: question tables, the embedded sample.
+    """Return the folder for question tables, the embedded sample and the like.
 
-    The environment variable ``TORCHGEO_VQA_CACHE`` names another one.
-
-    Returns:
-        The folder, which may not exist yet.
+    The environment variable ``TORCHGEO_VQA_CACHE`` names another one. It may not exist yet.
     """
     if folder := os.environ.get('TORCHGEO_VQA_CACHE'):
         return Path(folder)
@@ -69,19 +66,10 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Fill a folder that appears under its name when it is complete.
+    """Yield a folder to fill, which appears under its name when it is complete.
 
-    Leftovers of killed processes beside it are removed.
-
-    Args:
-        path: Path of the folder, which must not exist.
-
-    Yields:
-        Folder to fill, beside it.
-
-    Raises:
-        FileExistsError: If something is there, before or after.
-        OSError: If the folder cannot be made.
+    Leftovers of killed processes beside it are removed. Raise a FileExistsError if something
+    is there, before or after.
     """
     path = Path(path).absolute()
     verify_free(path)
@@ -97,19 +85,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a folder that is removed at the end.
-
-    Leftovers of killed processes beside it are removed.
-
-    Args:
-        path: Path beside which the folder is made, and whose name it bears.
-
-    Yields:
-        The folder.
-
-    Raises:
-        OSError: If the folder cannot be made.
-    """
+    """Yield a folder beside a path that is removed at the end, after a kill by the next one."""
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path.parent)
@@ -122,12 +98,7 @@ def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file that appears when it is complete.
-
-    Args:
-        path: Path of the file.
-        text: Its content, written as UTF-8.
-    """
+    """Write a text file, as UTF-8, that appears when it is complete."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding='utf-8')
 
@@ -135,13 +106,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(
     path: str | os.PathLike[str], content: object, indent: int | None = None
 ) -> None:
-    """Write a JSON file that appears when it is complete.
-
-    Args:
-        path: Path of the file.
-        content: Its content.
-        indent: Spaces of an indentation (defaults to everything in one line).
-    """
+    """Write a JSON file that appears when it is complete."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=indent) + '\n')
 
 
@@ -151,9 +116,6 @@ def clear_leftovers(folder: Path) -> None:
 
     Only processes of this machine are known to have ended: what others write, also
     those of another container, stays. So does what may not be removed.
-
-    Args:
-        folder: The folder.
     """
     with contextlib.suppress(OSError):
         for leftover in folder.iterdir():
@@ -168,27 +130,13 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def verify_free(path: str | os.PathLike[str]) -> None:
-    """Raise an error if there is something under a name.
-
-    Args:
-        path: Path of a file or folder to make.
-
-    Raises:
-        FileExistsError: If something is there.
-    """
+    """Raise a FileExistsError if there is something under a name."""
     if os.path.lexists(path):
         raise FileExistsError(f'{path} exists; remove it or choose another folder')
 
 
 def is_inside(name: str) -> bool:
-    """Tell whether a name stays in its folder, on any operating system.
-
-    Args:
-        name: Name of a file, which may have folders in it.
-
-    Returns:
-        Whether it is a relative path without ``..``.
-    """
+    """Tell whether a name is a path below its folder, on any operating system."""
     # Windows' paths know both slashes and drives
     path = PureWindowsPath(name)
     return not path.anchor and '..' not in path.parts

@@ -4,6 +4,5 @@
 """Annotations: questions with their answers, read from files and kept in Arrow."""
 
 from .question_table import QuestionTable
-from .rsvqa_file import RSVQAFiles
 
-__all__ = ('QuestionTable', 'RSVQAFiles')
+__all__ = ('QuestionTable',)

@@ -14,31 +14,18 @@ _AREA = re.compile(r'(\d+(?:\.\d+)?) ?m2')
 
 
 def count_range(answer: str) -> str:
-    """Return the range a count lies in.
+    """Return the range of a count, as 'between 11 and 100' for '37'; else the answer itself.
 
     `RSVQA's published evaluation <https://doi.org/10.1109/TGRS.2020.2988782>`__ of the
     low-resolution dataset has five: 0, 1 to 10, 11 to 100, 101 to 1000, and above.
-
-    Args:
-        answer: An answer, such as '37'.
-
-    Returns:
-        The range, such as 'between 11 and 100', or the answer itself if it is no number.
     """
     return _range(float(answer), '') if _COUNT.fullmatch(answer) else answer
 
 
 def area_range(answer: str) -> str:
-    """Return the range an area lies in.
+    """Return the range of an area, as 'between 11m2 and 100m2' for '37m2'.
 
-    `RSVQA's published evaluation <https://doi.org/10.1109/TGRS.2020.2988782>`__ of the
-    high-resolution dataset has the ranges of :func:`count_range`, in square metres.
-
-    Args:
-        answer: An answer, such as '37m2'.
-
-    Returns:
-        The range, such as 'between 11m2 and 100m2', or the answer itself if it is no area.
+    Ranges are those of :func:`count_range`, in square metres. What is no area is returned.
     """
     match = _AREA.fullmatch(answer)
     return _range(float(match[1]), 'm2') if match else answer

@@ -24,15 +24,10 @@ _BATCH = 100_000
 
 
 def encode(rows: Iterable[Sequence[Any]]) -> pa.Table:
-    """Encode rows in Arrow columns, a batch at a time.
+    """Encode rows of an id and the cells of :data:`.COLUMNS` in Arrow, a batch at a time.
 
-    Args:
-        rows: For each question its id, and its cells in the order of
-            :data:`.COLUMNS`.
-
-    Returns:
-        The column ``id``, and dictionary-encoded texts without white space around, null
-        where a cell is missing, no text, no Unicode or empty.
+    Texts are dictionary-encoded, without white space around, null where a cell is missing,
+    no text, no Unicode or empty.
     """
     batches = []
     rows = iter(rows)
@@ -66,19 +61,10 @@ def keep_whole(
     on_error: Literal['raise', 'skip'],
     sources: Mapping[str, Path] | None = None,
 ) -> tuple[pa.Table, int]:
-    """Keep the rows that have all cells.
+    """Keep the rows of an encoded table that have all cells, and count the others.
 
-    Args:
-        table: The columns of a :class:`.QuestionTable`, and ``id``.
-        path: File of the questions.
-        on_error: 'raise' or 'skip'.
-        sources: Files of columns that are in others.
-
-    Returns:
-        The columns of a :class:`.QuestionTable`, and the number of rows left out.
-
-    Raises:
-        ValueError: If *on_error* is 'raise' and a row lacks a cell.
+    Raise a ValueError that names the file of the first missing cell, in *sources* or
+    *path*, if *on_error* is 'raise'.
     """
     whole = pc.is_valid(table[COLUMNS[0]])
     for name in COLUMNS[1:]:

@@ -22,7 +22,7 @@ EXTENSION = pattern_of(IMAGE_EXTENSIONS)
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the files of a dataset are.
+    """Files of a dataset in the layout of OSVQA's release.
 
     Attributes:
         root: The folder that holds annotations and images.
@@ -35,64 +35,30 @@ class Layout:
 
     @classmethod
     def find(cls, root: str | os.PathLike[str], folders: Mapping[str, str]) -> 'Layout':
-        """Find the dataset in a folder, or in its ``OSVQA_1.0``.
-
-        Args:
-            root: The dataset's folder or its parent.
-            folders: Folder of each modality's images.
-
-        Returns:
-            The layout, whose files may be missing all the same.
-        """
+        """Find the dataset in a folder, or in its ``OSVQA_1.0``; files may be missing."""
         path = Path(root)
         if not (path / 'annotations').is_dir() and (path / RELEASE).is_dir():
             path = path / RELEASE
         return cls(path, folders)
 
     def annotation(self, split: str) -> Path:
-        """Return the path of a split's questions.
-
-        Args:
-            split: One of 'train', 'val' or 'test'.
-
-        Returns:
-            Path of a JSON file.
-        """
+        """Return the path of a split's questions."""
         return self.root / 'annotations' / f'all_{split}_annotation.json'
 
     def folder(self, modality: str) -> str:
-        """Return the folder of a modality's images.
-
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            Path or URL of a folder.
-        """
+        """Return the path or URL of a modality's folder."""
         folder = self.folders[modality]
         return folder.rstrip('/') if _is_remote(folder) else str(self.root / folder)
 
     def has_folder(self, modality: str) -> bool:
-        """Return whether a modality's folder is there, as far as that is known.
-
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            False if it is missing. Where GDAL finds it, opening an image shows it.
-        """
+        """Tell whether a modality's folder is there; of one that GDAL finds, assume it."""
         folder = self.folder(modality)
         return _is_remote(folder) or os.path.exists(folder)
 
     def images(self, modality: str) -> dict[str, str]:
-        """List a modality's images.
+        """List the path of each image of a modality by its name, without extension.
 
-        Args:
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            Path of each image by its name, which has no extension, but the sub-folder
-            it may be in. Empty where GDAL finds the images: few servers list them.
+        A name includes a sub-folder. Empty where GDAL finds the images: few servers list them.
         """
         folder = self.folder(modality)
         images: dict[str, str] = {}
@@ -109,19 +75,9 @@ class Layout:
     def open(
         self, images: Mapping[str, Mapping[str, str]], modality: str, name: str
     ) -> ImageFile:
-        """Read the header of an image.
+        """Read the header of an image among those that :meth:`images` lists for each modality.
 
-        Args:
-            images: What :meth:`images` returns for each modality.
-            modality: 'optical' or 'sar'.
-            name: Name of the image.
-
-        Returns:
-            What the header says.
-
-        Raises:
-            FileNotFoundError: If there is no such image.
-            OSError: If the image cannot be read.
+        Raise a FileNotFoundError if it is missing, an OSError if it cannot be read.
         """
         folder = self.folder(modality)
         if _is_remote(folder):
@@ -133,13 +89,9 @@ class Layout:
         return ImageFile.open(images[modality][name])
 
     def groups(self) -> dict[str, str]:
-        """Read which group each image is in, such as clear or cloudy.
+        """Read the group of each image, such as clear or cloudy; empty if there are none.
 
-        Returns:
-            Group by name of the image; empty if the dataset has none.
-
-        Raises:
-            ValueError: If the file is not an object of texts.
+        Raise a ValueError if the file is not an object of texts.
         """
         path = self.root / 'annotations' / 'image_groups.json'
         if not path.exists():

@@ -125,11 +125,7 @@ class QuestionTable:
         return cls(table, int(table.schema.metadata[b'malformed']))
 
     def __len__(self) -> int:
-        """Return the number of questions.
-
-        Returns:
-            Number of rows.
-        """
+        """Return the number of questions."""
         return len(self.codes['question'])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,13 +133,9 @@ class QuestionTable:
         return self.__dict__ | {'_tokens': None}
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> 'QuestionTable':
-        """Keep some of the rows.
+        """Return a table of the rows of a mask (N,) or of row numbers, which may repeat.
 
-        Args:
-            rows: Mask of shape (N,), or row numbers, which may repeat.
-
-        Returns:
-            A table of the rows kept, which are numbered anew. Codes stay as they are.
+        They are numbered anew. Codes stay as they are.
         """
         table = QuestionTable.__new__(QuestionTable)
         table.num_malformed = self.num_malformed
@@ -153,14 +145,7 @@ class QuestionTable:
         return table
 
     def map_answers(self, function: Callable[[str], str]) -> 'QuestionTable':
-        """Replace answers by others, such as counts by ranges.
-
-        Args:
-            function: Returns what an answer is replaced by.
-
-        Returns:
-            A table with the new answers.
-        """
+        """Return a table with answers replaced by a function, such as counts by ranges."""
         texts = [function(text) for text in self.values['answer'].to_pylist()]
         new = pa.array(texts, pa.string()).dictionary_encode()
         codes = new.indices.to_numpy().astype(np.int32)[self.codes['answer']]
@@ -170,28 +155,13 @@ class QuestionTable:
         return table
 
     def rows(self, image: int) -> NDArray[np.int64]:
-        """Return the questions about an image.
-
-        Args:
-            image: Code of the image.
-
-        Returns:
-            Their row numbers, ascending.
-        """
+        """Return the row numbers of the questions about an image, given its code, ascending."""
         return self._order[self._start[image] : self._start[image + 1]]
 
     def text(self, column: str, ids: Ids) -> list[str]:
-        """Return the texts of some rows.
+        """Return the texts of a column for some row numbers.
 
-        Args:
-            column: One of ``image``, ``question_type``, ``question`` and ``answer``.
-            ids: Row numbers.
-
-        Returns:
-            A text per row.
-
-        Raises:
-            IndexError: If there is no such row; -1 stands for padding, not for the last.
+        Raise an IndexError if there is no such row; -1 stands for padding, not for the last.
         """
         rows = np.asarray(ids, dtype=np.int64).reshape(-1)
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
@@ -203,14 +173,7 @@ class QuestionTable:
         return cast(list[str], texts.to_pylist())
 
     def tokens(self, ids: NDArray[np.integer]) -> Tensor:
-        """Tokenize questions for CLIP.
-
-        Args:
-            ids: K row numbers.
-
-        Returns:
-            Token ids of shape (K, 77), int64, padded by 0.
-        """
+        """Tokenize the questions of K rows for CLIP: ids (K, 77), int64, padded by 0."""
         if self._tokens is None:
             # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
             shape = (len(self.values['question']), CONTEXT_LENGTH)
@@ -248,14 +211,7 @@ class QuestionTable:
 
 
 def decode(tokens: Tensor) -> str:
-    """Decode the tokens of a question.
-
-    Args:
-        tokens: Token ids of shape (L,), padded by 0.
-
-    Returns:
-        The text, in lower case.
-    """
+    """Decode the tokens (L,) of a question, padded by 0, into text in lower case."""
     from open_clip import decode as decode_tokens
 
     # Without padding, start and end
@@ -263,11 +219,7 @@ def decode(tokens: Tensor) -> str:
 
 
 def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, int]:
-    """Parse an annotation file.
-
-    Returns:
-        The table and the number of malformed rows.
-    """
+    """Parse an annotation file: the table, and the number of malformed rows."""
     data = path.read_bytes()
     num_malformed = 0
     columns = _parse_fast(data)

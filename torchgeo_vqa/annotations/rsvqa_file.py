@@ -26,9 +26,7 @@ Entry = dict[str, Any]
 
 
 class RSVQARow(NamedTuple):
-    """A question joined with its image and its answer.
-
-    Cells are as in the files, None where they are missing.
+    """A question joined with its image and its answer; missing cells are None.
 
     Attributes:
         number: Position in the list of questions.
@@ -57,47 +55,27 @@ class RSVQAFiles(NamedTuple):
     of another split is left in the list as ``{"id": ..., "active": false}``, and is not
     read. Of several answers to a question the first counts, as in `RSVQA's own code
     <https://github.com/syvlo/RSVQA>`__; the published files have one for each.
-
-    Attributes:
-        questions: File of the questions, each with the ids of its image and its answers.
-        answers: File of the answers.
-        images: File of the images.
     """
 
+    #: File of the questions, each with the ids of its image and its answers.
     questions: Path
+    #: File of the answers.
     answers: Path
+    #: File of the images.
     images: Path
 
     @classmethod
     def of_split(cls, folder: Path, prefix: str, split: str) -> 'RSVQAFiles':
-        """Name the files of a split as RSVQA does.
-
-        Args:
-            folder: Their folder.
-            prefix: What the names begin with, such as 'LR'.
-            split: Name of the split.
-
-        Returns:
-            The files, which may be missing.
-        """
+        """Name the files of a split as RSVQA does, with a prefix such as 'LR'."""
         return cls(*(folder / f'{prefix}_split_{split}_{x}.json' for x in cls._fields))
 
     def read(
         self, image_key: str, on_error: Literal['raise', 'skip']
     ) -> QuestionTable | None:
-        """Read the questions, or what was cached of them.
+        """Read the questions, or what was cached of them; None unless all files are there.
 
-        Args:
-            image_key: Key of an image's name: 'id' or 'original_name'.
-            on_error: 'raise', or 'skip' to leave out a question without type, text,
-                answer or image.
-
-        Returns:
-            The table, None unless all files are there.
-
-        Raises:
-            ValueError: If a file is not of this format, or *on_error* is 'raise' and there
-                is such a question.
+        *image_key* is the key of an image's name, 'id' or 'original_name'. A question without
+        type, text, answer or image raises a ValueError, or is skipped, as *on_error* says.
         """
         if not all(path.exists() for path in self):
             return None
@@ -116,18 +94,7 @@ class RSVQAFiles(NamedTuple):
     def rows(
         self, image_key: str = 'id', encoding: str = _ENCODING
     ) -> Iterator[RSVQARow]:
-        """Read the questions one after the other.
-
-        Args:
-            image_key: Key of an image's name.
-            encoding: Encoding of the files.
-
-        Yields:
-            All questions, also those that cannot be joined or belong to another split.
-
-        Raises:
-            ValueError: If a file is not of this format.
-        """
+        """Yield all questions, also those that cannot be joined or belong to another split."""
         images = _Values(entries(self.images, 'images', encoding), image_key)
         answers = _Values(entries(self.answers, 'answers', encoding), 'answer')
         listed = (
@@ -140,18 +107,9 @@ class RSVQAFiles(NamedTuple):
 
 
 def entries(path: Path, key: str, encoding: str = _ENCODING) -> Iterator[Entry]:
-    """Read the active entries of a list.
+    """Yield the entries of the list *key* of a file that are active: of this split.
 
-    Args:
-        path: JSON file, ``{"<key>": [{"id": ..., "active": ...}, ...]}``.
-        key: Key of the list.
-        encoding: Encoding of the file.
-
-    Yields:
-        The entries, without those of other splits.
-
-    Raises:
-        ValueError: If the file is not of this form.
+    Raise a ValueError if they are not objects with an id.
     """
     for name, entry in stream(path, encoding):
         if name != key:

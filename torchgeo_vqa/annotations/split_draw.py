@@ -11,11 +11,7 @@ from ..sample import SPLITS
 
 
 def verify_fractions(fractions: Sequence[float]) -> None:
-    """Raise a ValueError unless these are the shares of the three splits.
-
-    Args:
-        fractions: Shares of 'train', 'val' and 'test'.
-    """
+    """Raise a ValueError unless these are the shares of the three splits."""
     if (
         len(fractions) != len(SPLITS)
         or not all(0 <= fraction <= 1 for fraction in fractions)
@@ -28,15 +24,9 @@ def verify_fractions(fractions: Sequence[float]) -> None:
 
 
 def split_sizes(number: int, fractions: Sequence[float]) -> list[int]:
-    """Divide a number among splits.
+    """Divide a number among splits; each size differs from its share by less than one.
 
-    Args:
-        number: Number of things.
-        fractions: Shares of 'train', 'val' and 'test', 1 in all.
-
-    Returns:
-        Number of each split. It differs from its share by less than one, except that no
-        split with a share is left without any if there are enough things.
+    But no split with a share is left without any if there are enough things.
     """
     ends = np.rint(np.cumsum(fractions) * number).astype(int)
     sizes = np.diff(ends, prepend=0).tolist()
@@ -50,16 +40,7 @@ def split_sizes(number: int, fractions: Sequence[float]) -> list[int]:
 def draw_splits[Key: Hashable](
     keys: Sequence[Key], fractions: Sequence[float], seed: int
 ) -> dict[Key, str]:
-    """Draw a split for each of some things.
-
-    Args:
-        keys: The things.
-        fractions: Shares of 'train', 'val' and 'test', 1 in all.
-        seed: Seed of the draw.
-
-    Returns:
-        Split of each, in their order.
-    """
+    """Draw a split for each key, in their order."""
     splits = np.repeat(SPLITS, split_sizes(len(keys), fractions)).tolist()
     order = np.random.default_rng(seed).permutation(len(keys))
     drawn = {keys[i]: split for i, split in zip(order, splits, strict=True)}

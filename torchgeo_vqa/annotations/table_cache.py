@@ -29,14 +29,8 @@ def cached_table(
 ) -> pa.Table:
     """Read a table from the cache, or make it and write it there.
 
-    Args:
-        paths: The files it is made of; when one changes, it is made anew.
-        make: Makes the table.
-        is_usable: Returns whether a cached table will do.
-        name: Name of the cache (defaults to that of the first file).
-
-    Returns:
-        The table.
+    It is made anew when one of the files changes, or a cached one is not usable. Its name is
+    that of the first file unless another is given.
     """
     stamp = _VERSION
     for path in paths:

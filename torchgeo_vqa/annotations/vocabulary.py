@@ -19,15 +19,7 @@ Codes = NDArray[np.int64]
 def most_frequent(
     table: QuestionTable, num_answers: int | None = None
 ) -> tuple[str, ...]:
-    """List answers, the most frequent first, ties in the order of their texts.
-
-    Args:
-        table: Questions to take the answers of.
-        num_answers: Number of answers (defaults to all).
-
-    Returns:
-        The answers.
-    """
+    """List answers, the most frequent first, ties in the order of their texts."""
     texts = table.values['answer'].to_pylist()
     counts = np.bincount(table.codes['answer'], minlength=len(texts)).tolist()
     used = [(-count, text) for count, text in zip(counts, texts, strict=True) if count]
@@ -37,18 +29,7 @@ def most_frequent(
 def select_types(
     tables: Mapping[str, QuestionTable], types: Sequence[str]
 ) -> dict[str, QuestionTable]:
-    """Keep the questions of some types.
-
-    Args:
-        tables: Tables by their name.
-        types: Question types.
-
-    Returns:
-        Tables of these questions only.
-
-    Raises:
-        ValueError: If no table knows a type.
-    """
+    """Keep the questions of some types; raise a ValueError if no table has a type."""
     known = question_types(tables)
     if not set(types) <= set(known):
         raise ValueError(f'question_types must be among {known}, got {tuple(types)}')
@@ -60,29 +41,13 @@ def select_types(
 
 
 def question_types(tables: Mapping[str, QuestionTable]) -> tuple[str, ...]:
-    """List the question types of some tables.
-
-    Args:
-        tables: Tables by their name.
-
-    Returns:
-        The types, in the order of their names.
-    """
+    """List the question types of some tables, in the order of their names."""
     texts = [table.values['question_type'].to_pylist() for table in tables.values()]
     return tuple(sorted(set().union(*texts)))
 
 
 def codes_in(texts: pa.StringArray, words: Sequence[str], unknown: int) -> Codes:
-    """Encode texts by their index in a list of words.
-
-    Args:
-        texts: N texts.
-        words: Words.
-        unknown: What stands for a text that is not among the words.
-
-    Returns:
-        Index of each text's word, (N,) int64.
-    """
+    """Return the index of each of N texts among words, (N,) int64, or *unknown*."""
     codes = pc.index_in(texts, value_set=pa.array(words, pa.string()))
     return cast(Codes, pc.fill_null(codes, unknown).to_numpy().astype(np.int64))
 
@@ -90,18 +55,10 @@ def codes_in(texts: pa.StringArray, words: Sequence[str], unknown: int) -> Codes
 def blind_labels(
     table: QuestionTable, train: QuestionTable, answers: Sequence[str]
 ) -> Codes:
-    """Answer questions without their images: as most often in training.
+    """Return the most frequent training answer to each of N questions, labels (N,) int64.
 
-    A question that was never asked in training is answered as most often for its
-    type, or failing that as most often of all.
-
-    Args:
-        table: N questions to answer.
-        train: Training questions.
-        answers: The vocabulary; training answers outside it do not count.
-
-    Returns:
-        Label of each question, (N,) int64.
+    A question that was never asked in training is answered as most often for its type, or
+    failing that as most often of all. Training answers outside the vocabulary do not count.
     """
     labels = codes_in(train.values['answer'], answers, -1)[train.codes['answer']]
     known = labels >= 0
@@ -140,16 +97,7 @@ def _pairs(keys: NDArray[np.integer], labels: Codes) -> tuple[Codes, Codes, Code
 def usual_answers(
     table: QuestionTable, types: Sequence[str], answers: Sequence[str]
 ) -> list[set[int]]:
-    """List the answers each type of question has.
-
-    Args:
-        table: Questions.
-        types: T question types.
-        answers: The vocabulary.
-
-    Returns:
-        T sets of labels.
-    """
+    """List the labels of the answers that each of T question types has, in T sets."""
     codes = codes_in(table.values['question_type'], types, -1)
     labels = codes_in(table.values['answer'], answers, -1)
     codes = codes[table.codes['question_type']]

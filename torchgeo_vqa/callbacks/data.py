@@ -5,13 +5,13 @@
 
 from lightning.pytorch import Trainer
 
-from ..datamodules import PairVQADataModule
+from ..datamodules import VQADataModule
 
 
-def data_module(trainer: Trainer) -> PairVQADataModule:
+def data_module(trainer: Trainer) -> VQADataModule:
     """Return the data module of a run; ValueError if it is not one of ours."""
     dm = getattr(trainer, 'datamodule', None)
-    if isinstance(dm, PairVQADataModule):
+    if isinstance(dm, VQADataModule):
         return dm
     raise ValueError(
         f'{type(trainer.lightning_module).__name__} needs a data module with questions, '
@@ -21,17 +21,11 @@ def data_module(trainer: Trainer) -> PairVQADataModule:
 
 
 def adapt_images(
-    dm: PairVQADataModule, sar_channels: int | None, image_size: int | None
+    dm: VQADataModule, sar_channels: int | None, image_size: int | None
 ) -> None:
-    """Make a data module use the image size of a model, if it takes the SAR images.
+    """Make a data module use the image size of a model, unless it has its own.
 
-    Args:
-        dm: The data module; its own image size stays if it has one.
-        sar_channels: Bands of a SAR image that the model takes, None or 0 without SAR.
-        image_size: Side of the images in pixels.
-
-    Raises:
-        ValueError: If the SAR images of the dataset have another number of bands.
+    Raise a ValueError if the SAR images have another number of bands than the model takes.
     """
     if 'sar' in dm.modalities and dm.sar_channels != sar_channels:
         raise ValueError(

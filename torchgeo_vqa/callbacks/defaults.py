@@ -13,15 +13,7 @@ from .random_state import RandomState
 
 
 def default_callbacks(trainer: Trainer, *further: Callback) -> list[Callback]:
-    """Return the callbacks of a task, except those that the user brings.
-
-    Args:
-        trainer: Trainer of the run.
-        *further: Callbacks of this task, beside those that every task has.
-
-    Returns:
-        Callbacks for ``configure_callbacks``.
-    """
+    """Return the callbacks that every task has and further ones, except the user's own."""
     common = DamagedCheckpoint(), RandomState(), PreemptionCheckpoint(), FiniteLoss()
     # Lightning puts these in the place of the user's own of the same type
     users = list(trainer.callbacks)  # type: ignore[attr-defined]

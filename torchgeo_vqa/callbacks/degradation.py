@@ -186,11 +186,9 @@ class DegradationTest(Callback):
                 self._count(pl_module, self._metrics[condition], worse)
 
     def _select(self, batch: Sample) -> tuple[Sample, Tensor]:
-        """Keep the pairs and questions to evaluate.
+        """Keep the pairs and questions to evaluate; other questions become padding.
 
-        Returns:
-            Batch of those pairs, in which the other questions are padding; and which
-            pairs they are, bool of shape (B,).
+        Also return which pairs they are, bool (B,).
         """
         asked = ~torch.isin(batch['question_type'], self._excluded)
         pairs = torch.ones_like(asked[:, 0])

@@ -30,55 +30,33 @@ class ImageFolder:
     """The images in a folder and its sub-folders."""
 
     def __init__(self, root: Path) -> None:
-        """Initialize a new ImageFolder instance.
-
-        Args:
-            root: The folder.
-
-        Raises:
-            FileNotFoundError: If it does not exist, or holds no images.
-        """
+        """List the images of a folder; raise a FileNotFoundError if there are none."""
         self.root = root
         #: File names below the folder, by their name without extension.
         self.files: dict[str, list[str]] = {}
         for directory, _, filenames in sorted(os.walk(root)):
             for filename in sorted(filenames):
-                if re.search(READABLE, filename):
-                    path = Path(directory, filename).relative_to(root).as_posix()
-                    name = re.sub(READABLE, '', path)
+                path = Path(directory, filename).relative_to(root).as_posix()
+                name, is_image = re.subn(READABLE, '', path)
+                if is_image:
                     self.files.setdefault(name, []).append(path)
         if not self.files:
             state = 'holds no image' if root.is_dir() else 'is not a folder'
             raise FileNotFoundError(f'{root} {state} ({", ".join(DRIVERS)})')
 
     def find(self, name: str) -> str | None:
-        """Find an image.
+        """Return the name of an image without extension, or None if there is none.
 
-        Args:
-            name: Name as a question file gives it: path below the folder, with an
-                extension or without, whichever extension it is.
-
-        Returns:
-            Name of the image without extension, or None if there is none.
+        *name* is a path below the folder, with any extension or without.
         """
         name = os.path.normpath(name).replace(os.sep, '/')
-        for candidate in (re.sub(READABLE, '', name), name):
-            if candidate in self.files:
-                return candidate
-        return None
+        candidates = re.sub(READABLE, '', name), name
+        return next((c for c in candidates if c in self.files), None)
 
     def path(self, name: str) -> Path:
-        """Return the path of an image.
+        """Return the path of an image, given its name without extension.
 
-        Args:
-            name: Name without extension.
-
-        Returns:
-            Path of its file.
-
-        Raises:
-            FileNotFoundError: If there is no such image.
-            ValueError: If there are several.
+        Raise a FileNotFoundError if there is none, a ValueError if there are several.
         """
         files = self.files.get(name, [])
         if not files:
@@ -88,15 +66,9 @@ class ImageFolder:
         return self.root / files[0]
 
     def transfer(self, name: str, folder: Path, how: Transfer) -> None:
-        """Transfer an image, and the files that belong to it, into another folder.
+        """Bring an image, and the files that belong to it, into another folder.
 
-        Args:
-            name: Name without extension.
-            folder: Folder to bring them to.
-            how: 'copy', 'hardlink' or 'symlink'. A JPEG becomes a PNG of the same pixels.
-
-        Raises:
-            OSError: If that is not possible.
+        A JPEG becomes a PNG of the same pixels.
         """
         source = self.path(name)
         target = folder / source.relative_to(self.root)
@@ -139,14 +111,7 @@ def _bring(source: Path, target: Path, how: Transfer) -> None:
 
 
 def check(path: Path) -> None:
-    """Read all pixels of an image.
-
-    Args:
-        path: Path of the image.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
+    """Read all pixels of an image, which raises an OSError if they cannot be read."""
     with opened(str(path)) as src:
         # block by block, since an image may be a whole scene
         for _, window in src.block_windows():

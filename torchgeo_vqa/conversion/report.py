@@ -44,33 +44,20 @@ class Report:
         return self.num_questions.total()
 
     def reject(self, row: RejectedRow) -> None:
-        """Count a row that cannot be taken.
-
-        Args:
-            row: The row.
-        """
+        """Count a row that cannot be taken."""
         self.rejected[row.reason] += 1
         self.examples.setdefault(row.reason, row)
 
     def reasons(self) -> str:
-        """Describe the reasons.
-
-        Returns:
-            A line per reason, the most frequent first.
-        """
-        lines = []
-        for reason, count in self.rejected.most_common():
-            first = self.examples[reason]
-            at = f'{first.file}:{first.number}'
-            lines.append(f'  {reason}: {count}, first at {at}: {first.detail}')
-        return '\n'.join(lines)
+        """Describe the reasons, a line for each, the most frequent first."""
+        return '\n'.join(
+            f'  {reason}: {count}, first at {first.file}:{first.number}: {first.detail}'
+            for reason, count in self.rejected.most_common()
+            for first in [self.examples[reason]]
+        )
 
     def __str__(self) -> str:
-        """Describe the report.
-
-        Returns:
-            Several lines.
-        """
+        """Describe the report in several lines."""
         lines = [f'{self.num_taken} of {self.num_rows} rows taken']
         lines += [
             f'  {split}: {self.num_questions[split]} questions about '
@@ -84,11 +71,7 @@ class Report:
         return '\n'.join([*lines, *self.notes])
 
     def summary(self) -> dict[str, object]:
-        """Return the numbers.
-
-        Returns:
-            An object to be written as JSON.
-        """
+        """Return the numbers, an object to be written as JSON."""
         return {
             'rows': self.num_rows,
             'taken': self.num_taken,
@@ -106,22 +89,12 @@ def written(
 ) -> Iterator[Callable[[RejectedRow], None]]:
     """Write rejected rows to a file, which appears when all have been counted.
 
-    Args:
-        report: Counts them.
-        path: File ending in .csv, a row for each rejected one, or in .json, an object that
-            also holds the report's numbers. None only counts.
-
-    Yields:
-        A function that takes the next rejected row.
-
-    Raises:
-        FileExistsError: If the file exists.
-        ValueError: If it ends in something else.
+    A .csv file has a row for each, a .json file also holds the numbers of the report; None
+    only counts. Yield a function that takes the next rejected row.
     """
     if path is None:
         yield report.reject
         return
-    verify(path)
     with (
         whole_file(path) as temporary,
         temporary.open('w', encoding='utf-8', newline='') as file,
@@ -147,15 +120,7 @@ def written(
 
 
 def verify(path: Path) -> None:
-    """Raise an error if a report cannot be written there.
-
-    Args:
-        path: File of the report.
-
-    Raises:
-        FileExistsError: If it exists.
-        ValueError: If it ends in neither .csv nor .json.
-    """
+    """Raise an error if a report cannot be written there: it exists, or has another ending."""
     if path.suffix not in ('.csv', '.json'):
         raise ValueError(f'a report must end in .csv or .json, got {path}')
     if path.exists():

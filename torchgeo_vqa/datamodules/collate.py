@@ -17,30 +17,16 @@ from ..transforms import resize
 
 @dataclass(frozen=True)
 class PairCollate:
-    """Stack pairs into a batch.
+    """Stacks pairs into a batch.
 
-    Images are resized, questions are padded to the largest number in the batch (at least
-    1), everything else is stacked.
-
-    Args:
-        image_size: Side in pixels that images are resized to, None leaves them as they
-            are.
+    Images are resized to *image_size*, unless it is None, questions are padded to the
+    largest number in the batch (at least 1), everything else is stacked.
     """
 
     image_size: int | None = None
 
     def __call__(self, samples: Sequence[Sample]) -> Sample:
-        """Stack samples.
-
-        Args:
-            samples: B samples with the same keys.
-
-        Returns:
-            The batch.
-
-        Raises:
-            ValueError: If images differ in size and *image_size* is None.
-        """
+        """Stack samples; raise a ValueError if their images differ in size."""
         batch: Sample = {}
         for key in samples[0]:
             values = [sample[key] for sample in samples]

@@ -152,17 +152,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """Build the dataset of a stage."""
 
     def dataset_for(self, stage: Stage) -> Any:
-        """Return the dataset of a stage, opened on first use.
-
-        Args:
-            stage: 'train', 'val', 'test' or 'predict'.
-
-        Returns:
-            The dataset.
-
-        Raises:
-            ValueError: If *stage* is none of them.
-        """
+        """Return the dataset of 'train', 'val', 'test' or 'predict', opened on first use."""
         if stage not in ('train', 'val', 'test', 'predict'):
             raise ValueError(
                 f"stage must be 'train', 'val', 'test' or 'predict', got {stage!r}"

@@ -22,18 +22,7 @@ def compute_statistics(
 ) -> Statistics:
     """Compute mean and standard deviation per band from evenly spaced locations.
 
-    Pixels that are not finite do not count.
-
-    Args:
-        dataset: Dataset with ``image_<modality>`` in its samples.
-        locations: Queries, of which at most ``NUM_LOCATIONS`` are used.
-        modalities: Modalities.
-
-    Returns:
-        The statistics.
-
-    Raises:
-        ValueError: If a band has no finite pixel.
+    Pixels that are not finite do not count. Raise a ValueError if a band has no other.
     """
     step = max(1, len(locations) / NUM_LOCATIONS)
     chosen = [
@@ -71,17 +60,9 @@ def compute_statistics(
 def check_statistics(
     statistics: Mapping[str, Mapping[str, Sequence[float]]], modalities: Sequence[str]
 ) -> Statistics:
-    """Check statistics given by hand.
+    """Return statistics given by hand as plain floats.
 
-    Args:
-        statistics: The statistics.
-        modalities: Modalities that must be in them.
-
-    Returns:
-        The statistics as plain floats.
-
-    Raises:
-        ValueError: If a modality is missing or a number is impossible.
+    Raise a ValueError if a modality is missing or a number is impossible.
     """
     if missing := [m for m in modalities if m not in statistics]:
         raise ValueError(

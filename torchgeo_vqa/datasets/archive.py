@@ -19,19 +19,11 @@ MAX_RATIO = 100
 
 
 def extract(path: Path, folder: Path) -> None:
-    """Extract an archive of plain files and folders.
+    """Extract a ZIP or tar archive of plain files and folders into a folder, all at once.
 
-    Its content appears when all of it is there.
-
-    Args:
-        path: ZIP archive, or tar archive of any compression.
-        folder: Folder that takes what is in it.
-
-    Raises:
-        FileExistsError: If something of that name is in the folder.
-        OSError: If the archive cannot be read, or the files cannot be written.
-        ValueError: If it holds links, devices, names that lead out of the folder, or far
-            more bytes than it has itself.
+    Raise a FileExistsError if something of that name is there, an OSError if the archive
+    cannot be read, and a ValueError if it holds links, devices, names that lead out of the
+    folder, or far more bytes than it has itself.
     """
     extract_members = _extract_zip if path.suffix == '.zip' else _extract_tar
     with scratch_folder(folder / path.name) as building:

@@ -57,18 +57,12 @@ class PairDataset(TileDataset):
             root: Folder of the dataset.
             tiles: Tile of each pair by its name.
             num_bands: Number of bands of each modality.
-            groups: Group of each pair by its name; some or all may be unknown.
-            times: For the name of each pair, a text with the time of acquisition, as
-                :func:`.acquisition_time` reads it (defaults to the name itself).
-            crs: :term:`coordinate reference system (CRS)` of the index and of what is
-                warped (defaults to that of the first tile).
+            groups: Group of each pair by its name, where it is known.
+            times: Text with the time of acquisition of each pair (defaults to its name).
+            crs: CRS of the index and of what is warped (defaults to that of the first tile).
             res: Resolution in units of *crs* (defaults to that of the first tile).
-            transforms: A function/transform that takes an input sample and returns a
-                transformed version.
+            transforms: Function that takes a sample and returns a transformed version.
             cache: Whether to keep decoded images in memory.
-
-        Raises:
-            ValueError: If *crs* is given for images without one.
         """
         self.transforms = transforms
         self.cache = cache
@@ -113,14 +107,7 @@ class PairDataset(TileDataset):
 
     @abc.abstractmethod
     def _annotate(self, rows: Rows) -> Sample:
-        """Return what is known of tiles.
-
-        Args:
-            rows: Rows of the index whose tiles lie entirely inside a query.
-
-        Returns:
-            Further entries of a sample.
-        """
+        """Return further entries of a sample, given the rows of the tiles inside its query."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a pickle what is quickly made again."""

@@ -19,14 +19,7 @@ class TileDataset(GeoDataset):
 
     @abc.abstractmethod
     def holds_tile(self, index: GeoSlice) -> bool:
-        """Return whether a query is for a whole tile.
-
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            True if it is.
-        """
+        """Tell whether a query is for a whole tile."""
 
     @override
     def __or__(self, other: GeoDataset) -> UnionDataset:
@@ -47,12 +40,7 @@ class PairUnion(TileDataset, UnionDataset):
     """
 
     def __init__(self, dataset1: TileDataset, dataset2: TileDataset) -> None:
-        """Initialize a new PairUnion instance.
-
-        Args:
-            dataset1: The first dataset.
-            dataset2: The second dataset.
-        """
+        """Initialize a new PairUnion instance."""
         super().__init__(dataset1, dataset2, collate_fn=merge_pairs)
 
     @override
@@ -71,14 +59,7 @@ class PairUnion(TileDataset, UnionDataset):
 
 
 def merge_pairs(samples: Sequence[Sample]) -> Sample:
-    """Merge samples of the same query.
-
-    Args:
-        samples: Samples whose images have the same shapes.
-
-    Returns:
-        A single sample: the first one's pixels where it has some, everyone's questions.
-    """
+    """Merge samples of the same query: the first one's pixels, everyone's questions."""
     merged = dict(samples[0])
     for sample in samples[1:]:
         kept = [s['question_id'] >= 0 for s in (merged, sample)]

@@ -207,15 +207,9 @@ class PairVQA(VQADataset, PairDataset):
 
     @abc.abstractmethod
     def _open(self) -> Release:
-        """Find the files of the dataset, and download them if that is wanted.
+        """Find the files of :attr:`split` and :attr:`modalities`, or download them.
 
-        :attr:`split` and :attr:`modalities` say what is needed.
-
-        Returns:
-            The files.
-
-        Raises:
-            DatasetNotFoundError: By :meth:`_not_found`, if something is missing.
+        Raise :meth:`_not_found` if something is missing.
         """
 
     def _require(self, paths: Collection[Path]) -> None:

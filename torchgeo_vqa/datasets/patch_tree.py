@@ -41,29 +41,15 @@ SENTINEL1_BANDS = ('VV', 'VH')
 class PatchTree:
     """Folder of all patches of a satellite, each a folder with a file for each band.
 
-    Attributes:
-        folder: The folder.
-        num_patch_parts: Number of the last parts of a patch's name that the name of its
-            scene's folder lacks, or 0 if patches are not in folders of scenes.
+    *num_patch_parts* is the number of the last parts of a patch's name that the name of its
+    scene's folder lacks, or 0 if patches are not in folders of scenes.
     """
 
     folder: Path
     num_patch_parts: int = 0
 
     def open(self, patch: str, bands: Sequence[str]) -> BandStack:
-        """Open the image of a patch.
-
-        Args:
-            patch: Name of the patch.
-            bands: Names of its bands.
-
-        Returns:
-            The image.
-
-        Raises:
-            FileNotFoundError: If it is missing.
-            OSError: If it cannot be read.
-        """
+        """Open some bands of a patch; raise a FileNotFoundError if it is missing."""
         scene = (
             patch.rsplit('_', self.num_patch_parts)[0] if self.num_patch_parts else ''
         )
@@ -73,16 +59,10 @@ class PatchTree:
         return BandStack.stack([str(folder / f'{patch}_{b}.tif') for b in bands])
 
     def partners(self) -> dict[str, str]:
-        """Read which Sentinel-2 patch each of the Sentinel-1 patches goes with.
+        """Read which Sentinel-1 patch goes with each Sentinel-2 patch.
 
         BigEarthNet v1 says so in a file in each folder; what half a million of them say is
-        cached.
-
-        Returns:
-            Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
-
-        Raises:
-            ValueError: If a file is malformed, or two patches go with the same.
+        cached. Raise a ValueError if one is malformed, or two patches go with the same.
         """
         table = cached_table(
             [self.folder], self._read_partners, name=f'{self.folder.name}_partners'
@@ -113,18 +93,9 @@ class PatchTree:
 def match_patches(
     optical: Sequence[str], sar: Sequence[str], source: Path
 ) -> dict[str, str]:
-    """Match the patches of two satellites.
+    """Return the Sentinel-1 patch of each Sentinel-2 patch.
 
-    Args:
-        optical: Names of Sentinel-2 patches.
-        sar: Name of the Sentinel-1 patch that goes with each.
-        source: File or folder that holds these names.
-
-    Returns:
-        Name of the Sentinel-1 patch by that of the Sentinel-2 patch.
-
-    Raises:
-        ValueError: If two go with the same.
+    Raise a ValueError that names *source* if two go with the same.
     """
     partners: dict[str, str] = {}
     for name, partner in zip(optical, sar, strict=True):

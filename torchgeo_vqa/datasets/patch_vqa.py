@@ -50,13 +50,7 @@ class PatchVQA(PairVQA):
             optical_dir: Folder of the Sentinel-2 patches, below *root* (defaults to that
                 of BigEarthNet's archive).
             sar_dir: The same for the Sentinel-1 patches.
-            **kwargs: Further arguments of :class:`PairVQA`.
-
-        Raises:
-            DatasetNotFoundError: If dataset is not found.
-            FileNotFoundError: If an image is missing.
-            OSError: If an image cannot be read.
-            ValueError: If an argument is invalid, or a question is malformed.
+            **kwargs: Further arguments of :class:`PairVQA`, which raises its errors.
         """
         known = SENTINEL2_BANDS
         if not bands or isinstance(bands, str) or not set(bands) <= set(known):

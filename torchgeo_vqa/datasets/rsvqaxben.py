@@ -154,18 +154,10 @@ class RSVQAxBEN(PatchVQA):
 
 
 def parse_flat(path: Path, on_error: OnError) -> tuple[pa.Table, int]:
-    """Parse questions that come with their answer and the name of their patch.
+    """Parse ``{"<id>": {"type": ..., "question": ..., "answer": ..., "S2_name": ...}}``.
 
-    Args:
-        path: JSON file, ``{"<id>": {"type": ..., "question": ..., "answer": ...,
-            "S2_name": ...}}``.
-        on_error: 'raise', or 'skip' to leave out a question that lacks one of them.
-
-    Returns:
-        The columns of a :class:`.QuestionTable`, and the number of questions left out.
-
-    Raises:
-        ValueError: If *on_error* is 'raise' and there is such a question.
+    Return the columns of a :class:`.QuestionTable`, and the number of questions left out, or
+    raise a ValueError for the first that lacks a value, as *on_error* says.
     """
     keys = ('S2_name', 'type', 'question', 'answer')
     rows = (

@@ -18,39 +18,20 @@ class TileReader:
     """Reads the images of tiles as they are, or brings them onto another grid."""
 
     def __init__(self, num_bands: Mapping[str, int], cache_size: int) -> None:
-        """Initialize a new TileReader instance.
-
-        Args:
-            num_bands: Number of bands of each modality.
-            cache_size: Bytes of decoded images to keep in memory.
-        """
+        """Initialize a reader that keeps so many bytes of decoded images in memory."""
         self.num_bands = num_bands
         self.cache = TileCache(cache_size)
 
     def read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
-        """Read an image of a tile.
-
-        Args:
-            tile: The tile.
-            modality: 'optical' or 'sar'.
-
-        Returns:
-            A copy of its pixels, (C, H, W) float32.
-        """
+        """Return a copy of the pixels of a tile's image, (C, H, W) float32."""
         return self._decode(tile, modality).astype(np.float32)
 
     def merge(
         self, tiles: Sequence[Tile], modality: str, grid: Grid
     ) -> NDArray[np.float32]:
-        """Warp images onto a grid and merge them.
+        """Warp images of tiles onto a grid and merge them, (C, H, W) float32.
 
-        Args:
-            tiles: The tiles, of which the first is on top.
-            modality: 'optical' or 'sar'.
-            grid: The grid.
-
-        Returns:
-            Pixels of shape (C, H, W), float32, 0 where no tile has data.
+        The first tile is on top; pixels without data are 0.
         """
         shape = self.num_bands[modality], grid.height, grid.width
         merged = np.zeros(shape, np.float32)

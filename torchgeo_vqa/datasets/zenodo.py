@@ -17,17 +17,10 @@ API = 'https://zenodo.org/api/records/{}'
 def download_files(
     record: str, filenames: Iterable[str], root: Path, checksum: bool = True
 ) -> None:
-    """Download files of a record that are not there yet.
+    """Download files of a record on Zenodo that are not there yet.
 
-    Args:
-        record: Number of the record.
-        filenames: Names of files in it.
-        root: Folder to download them to.
-        checksum: Whether to check the MD5 sums that the record publishes.
-
-    Raises:
-        RuntimeError: If the record has no such file, or a checksum does not match.
-        urllib.error.URLError: If a download fails.
+    Raise a RuntimeError if the record has no such file, or the MD5 sum that it publishes
+    does not match, unless *checksum* is False.
     """
     missing = [name for name in filenames if not (root / name).exists()]
     if not missing:

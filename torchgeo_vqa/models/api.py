@@ -30,17 +30,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def builder(name: str) -> Callable[..., nn.Module]:
-    """Return the builder of a model.
-
-    Args:
-        name: Name of the model.
-
-    Returns:
-        The builder.
-
-    Raises:
-        ValueError: If there is no such model.
-    """
+    """Return the builder of a model; raise a ValueError if there is no such model."""
     if name not in _BUILDERS:
         raise ValueError(f'model must be one of {", ".join(_BUILDERS)}, got {name!r}')
     return _BUILDERS[name]
@@ -49,14 +39,7 @@ def builder(name: str) -> Callable[..., nn.Module]:
 def builder_options(name: str) -> tuple[str, ...]:
     """Return the names of the options that a builder takes beside ``num_answers``.
 
-    Args:
-        name: Name of the model.
-
-    Returns:
-        Names of the options.
-
-    Raises:
-        ValueError: If there is no such model.
+    Raise a ValueError if there is no such model.
     """
     parameters = inspect.signature(builder(name)).parameters
     return tuple(

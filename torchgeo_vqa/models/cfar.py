@@ -74,15 +74,9 @@ class KeyRegionRouting(nn.Module):
     """Key region routing (KRR): picks the regions that matter for the question."""
 
     def __init__(self, width: int, grid: int, keep: int) -> None:
-        """Initialize a new KeyRegionRouting instance.
+        """Initialize a new instance that keeps some of grid x grid regions.
 
-        Args:
-            width: Width D.
-            grid: Regions per side: the patches are cut into grid x grid regions.
-            keep: Number of regions to keep, k.
-
-        Raises:
-            ValueError: If *keep* is not between 1 and the number of regions.
+        Raise a ValueError if *keep* is not between 1 and the number of regions.
         """
         super().__init__()
         if not 1 <= keep <= grid**2:
@@ -93,10 +87,9 @@ class KeyRegionRouting(nn.Module):
         self.question = nn.Linear(width, width)
 
     def patches_of_regions(self, num_patches: int, device: torch.device) -> Tensor:
-        """Return the indices of the patches of each region, shape (R, n), int64.
+        """Return the indices of the patches of each region, (R, n), int64.
 
-        Raises:
-            ValueError: If the patches cannot be cut into grid x grid equal regions.
+        Raise a ValueError if the patches cannot be cut into grid x grid equal regions.
         """
         side = math.isqrt(num_patches)
         if side**2 != num_patches or side % self.grid:
@@ -143,19 +136,12 @@ class KeyRegionRouting(nn.Module):
         return Routing(regions, top.softmax(-1), members[regions].flatten(1), scores)
 
     def divergence(self, routing: Routing, attention: Tensor) -> Tensor:
-        """Compare the scores of the regions with the attention that they received.
+        """Compute how far the scores of the regions are from the attention they received.
 
         Of the regions that were not kept nothing is read, so the answer cannot tell the
-        router that it should have kept them. What can is the attention of a part that
-        sees the whole image.
-
-        Args:
-            routing: Output of :meth:`forward`.
-            attention: Attention to every patch, shape (Q, N), adds up to 1.
-
-        Returns:
-            Kullback-Leibler divergence of the scores' softmax from the attention, over
-            the regions to choose from, shape (Q,).
+        router that it should have kept them. What can is the attention (Q, N) of a part that
+        sees the whole image. Return the Kullback-Leibler divergence of the scores' softmax from
+        it, over the regions to choose from, (Q,).
         """
         members = self.patches_of_regions(attention.shape[1], attention.device)
         choice = routing.scores > -torch.inf
@@ -190,16 +176,9 @@ class MultiHeadCrossAttention(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Fuse the question with its key regions.
 
-        Args:
-            tokens: Question tokens, shape (Q, L, D).
-            patches: Normalised patches, shape (B, N, D) or (Q, N, D).
-            routing: Key regions, or None for all patches.
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-            explain: Whether to return the attention.
-
-        Returns:
-            Refined tokens, shape (Q, L, D), and the attention, mean of the heads, shape
-            (Q, L, k * n), or None.
+        Tokens (Q, L, D) read normalised patches, (B, N, D) with *pair_index* (Q,) or (Q, N, D),
+        of all regions where *routing* is None. Return refined tokens (Q, L, D) and, to *explain*
+        them, the attention, mean of the heads, (Q, L, k * n).
         """
         if pair_index is None:
             patches = _select(patches, routing, None)
@@ -250,19 +229,11 @@ class ImageEnhancement(nn.Module):
         read: Tensor,
         pair_index: Tensor | None,
     ) -> Tensor:
-        """Enhance the patches.
+        """Enhance the patches by multi-head similarity.
 
-        Multi-head similarity enhancement: in each head, the similarity of a patch to
-        MCA's output gates how much of that output the patch receives.
-
-        Args:
-            patches: Patches, shape (B, N, D) or (Q, N, D).
-            normalised: The same, normalised, for the similarity.
-            read: MCA's output, averaged over the tokens, shape (Q, D).
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-
-        Returns:
-            Enhanced patches, shape (Q, N, D).
+        In each head, the similarity of a normalised patch to what MCA has *read* (Q, D), mean of
+        the tokens, gates how much of it the patch receives. Patches are (B, N, D) with
+        *pair_index* (Q,), or (Q, N, D). Return (Q, N, D).
         """
         read = self.norm1(read)
         key = rearrange(self.key(read), 'q (h d) -> q h d', h=self.num_heads)
@@ -354,15 +325,9 @@ class CFAR(nn.Module):
     def divergence(
         self, routings: Sequence[Routing | None], attention: Tensor
     ) -> Tensor | None:
-        """Compare the routing of all stages with where the answer was found.
+        """Return the mean of :meth:`KeyRegionRouting.divergence` over the stages that route, (Q,).
 
-        Args:
-            routings: Routing of each stage.
-            attention: Attention to every patch, shape (Q, N), adds up to 1.
-
-        Returns:
-            Mean of :meth:`KeyRegionRouting.divergence` over the stages that route,
-            shape (Q,), None if none does.
+        None if none does. The attention (Q, N) adds up to 1.
         """
         divergences = [
             cast(KeyRegionRouting, stage.krr).divergence(routing, attention)

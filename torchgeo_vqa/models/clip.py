@@ -37,17 +37,9 @@ open_clip.add_model_config(Path(__file__).parent / 'clip_configs')
 
 @register_model
 def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
-    """Small residual network of total stride 8: timm's trunk for :data:`TINY_CLIP`.
+    """Build timm's trunk for :data:`TINY_CLIP`, a small residual network of total stride 8.
 
-    Args:
-        pretrained: Not available, there are no published weights.
-        **kwargs: Additional keyword arguments timm passes to the network.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: If *pretrained* is True.
+    timm passes *kwargs* to the network. There are no pretrained weights (ValueError).
     """
     if pretrained:
         raise ValueError(
@@ -98,11 +90,7 @@ class PairCLIP(nn.Module):
         self.set_heads_trainable(True)
 
     def set_heads_trainable(self, trainable: bool) -> None:
-        """Train or freeze the parts that only embeddings need.
-
-        Args:
-            trainable: Whether they take gradients.
-        """
+        """Train or freeze the parts that only embeddings need."""
         for encoder in self.image_encoders.values():
             set_trainable(encoder.visual, CONTRASTIVE_HEADS, trainable)  # type: ignore[arg-type]
         set_trainable(self.text_encoder.text, ('text_projection',), trainable)
@@ -110,14 +98,10 @@ class PairCLIP(nn.Module):
     def forward(
         self, images: Mapping[str, Tensor], tokens: Tensor
     ) -> dict[str, Tensor]:
-        """Compare images with texts.
+        """Return the scaled cosine similarities (B, U) of images (B, C, H, W) and texts.
 
-        Args:
-            images: Normalised images of each modality, shape (B, C, H, W) each.
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Scaled cosine similarities of each modality, shape (B, U) each.
+        Images of each modality are normalised, tokens (U, L) 0-padded, L up to the context
+        length.
         """
         texts = self.text_encoder.embed(tokens)
         # CLIP's own bound, beyond which its training is unstable
@@ -128,10 +112,9 @@ class PairCLIP(nn.Module):
         }
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the weights of a model that may have more modalities.
+        """Load the state of a model that may have more modalities.
 
-        Args:
-            weights: Its state. Embeddings of positions are resized to the images.
+        Embeddings of positions are resized to the images.
         """
         for modality, encoder in self.image_encoders.items():
             tower = strip_prefix(weights, f'image_encoders.{modality}.')
@@ -144,12 +127,8 @@ class PairCLIP(nn.Module):
 def load_clip(*args: Any, **kwargs: Any) -> tuple[dict[str, ImageEncoder], TextEncoder]:
     """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
 
-    Args:
-        *args: Arguments of :func:`pair_clip`.
-        **kwargs: Its keyword arguments.
-
-    Returns:
-        One image encoder per modality, and the text encoder.
+    Arguments are those of :func:`pair_clip`. Return one image encoder per modality, and the
+    text encoder.
     """
     clip = pair_clip(*args, **kwargs)
     clip.set_heads_trainable(False)

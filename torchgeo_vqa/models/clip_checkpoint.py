@@ -29,16 +29,10 @@ class CLIPCheckpoint(NamedTuple):
 
 
 def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
-    """Read a checkpoint, without running code that the file may hold.
+    """Read a checkpoint of CLIPTask, without running code that the file may hold.
 
-    Args:
-        path: A file, or one of open_clip's tags.
-
-    Returns:
-        The checkpoint, None if it is for open_clip to read.
-
-    Raises:
-        ValueError: If the file is a checkpoint of another task, or no checkpoint.
+    Return None if *path* is a tag or a file that open_clip reads; raise a ValueError if it is
+    a checkpoint of another task, or no checkpoint.
     """
     path = Path(path)
     if not path.is_file() or path.suffix in OTHER_FORMATS:
@@ -65,15 +59,7 @@ def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
 
 
 def strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the state of a part of a model.
-
-    Args:
-        state: State of the model.
-        prefix: What the names of the part start with.
-
-    Returns:
-        State of the part.
-    """
+    """Return the state of the part of a model whose names start with a prefix."""
     return {
         name.removeprefix(prefix): value
         for name, value in state.items()
@@ -84,16 +70,7 @@ def strip_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def check_clip_checkpoint(
     path: str | os.PathLike[str], checkpoint: CLIPCheckpoint, config: Mapping[str, Any]
 ) -> None:
-    """Check that a model can start from a checkpoint.
-
-    Args:
-        path: Path of the checkpoint.
-        checkpoint: The checkpoint.
-        config: Arguments of :func:`~torchgeo_vqa.models.pair_clip` for the model.
-
-    Raises:
-        ValueError: If it cannot.
-    """
+    """Raise a ValueError unless a model of these arguments can start from a checkpoint."""
     saved, name = checkpoint.config, os.fspath(path)
     if saved['architecture'] != config['architecture']:
         raise ValueError(

@@ -33,27 +33,16 @@ class ImageFeatureCache:
     """
 
     def __init__(self, folder: str | os.PathLike[str], tower: nn.Module) -> None:
-        """Initialize a new ImageFeatureCache instance.
-
-        Args:
-            folder: Folder of the cache.
-            tower: Encoder of the images. Its weights must not change.
-        """
+        """Initialize a cache in a folder for a tower, whose weights must not change."""
         self.folder = Path(folder) / _fingerprint(tower)
         self._writable = True
 
     def get(
         self, image: Tensor, encode: Callable[[Tensor], Tensor], kind: str
     ) -> Tensor:
-        """Return the features of images, encoding those that are not there.
+        """Return the features (B, ...) of preprocessed images (B, C, H, W), without gradients.
 
-        Args:
-            image: Preprocessed images, shape (B, C, H, W).
-            encode: Encodes images, whatever their number.
-            kind: Name of what *encode* returns.
-
-        Returns:
-            Features, shape (B, ...), on the device of *image*, without gradients.
+        *encode* encodes those that are not there; *kind* names what it returns.
         """
         precision = 'full'
         if torch.is_autocast_enabled(image.device.type):
@@ -97,11 +86,7 @@ class TextFeatureCache:
     """Features of texts in memory, each text encoded once."""
 
     def __init__(self, max_bytes: int = MAX_TEXT_BYTES) -> None:
-        """Initialize a new TextFeatureCache instance.
-
-        Args:
-            max_bytes: Memory for features; when it is full, the cache starts anew.
-        """
+        """Initialize a cache of so many bytes; when it is full, it starts anew."""
         self.max_bytes = max_bytes
         self._features: Tensor | None = None
         self._start: dict[bytes, int] = {}
@@ -112,15 +97,9 @@ class TextFeatureCache:
         return len(self._start)
 
     def get(self, tokens: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the features of texts, encoding those that are not there.
+        """Return the features (U, L, D) of token ids (U, L), 0-padded, without gradients.
 
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-            encode: Encodes texts, shape (U, L) to (U, L, D), whatever their number.
-
-        Returns:
-            Features of the tokens, shape (U, L, D), without gradients; at padding, those
-            of some token.
+        *encode* encodes those that are not there. At padding they are those of some token.
         """
         if not len(tokens):
             return encode(tokens)

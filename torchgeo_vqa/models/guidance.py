@@ -23,11 +23,7 @@ class ConstantGuidance(nn.Module):
     """A learned vector guides, whatever the question: the ablation of TextGuidance."""
 
     def __init__(self, width: int) -> None:
-        """Initialize a new ConstantGuidance instance.
-
-        Args:
-            width: Width D.
-        """
+        """Initialize a new ConstantGuidance instance of width D."""
         super().__init__()
         self.vector = nn.Parameter(torch.randn(width))
 

@@ -36,14 +36,7 @@ class Metadata:
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read the content of a checkpoint or of a file of weights.
 
-        Args:
-            content: Output of :meth:`to_dict`.
-
-        Returns:
-            The metadata.
-
-        Raises:
-            ValueError: If an entry is missing.
+        Raise a ValueError if an entry is missing.
         """
         names = [field.name for field in fields(cls)]
         if missing := [name for name in names if name not in content]:
@@ -57,11 +50,7 @@ class Metadata:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content as a checkpoint holds it: lists, numbers and texts.
-
-        Returns:
-            Entries by name.
-        """
+        """Return the content as a checkpoint holds it: lists, numbers and texts."""
         content = asdict(self)
         for name in ('answers', 'question_types', 'groups', 'modalities'):
             content[name] = list(content[name])

@@ -13,17 +13,9 @@ from ..sample import MODALITIES
 
 
 def channels_of(modalities: Sequence[str], sar_channels: int) -> dict[str, int]:
-    """Return the number of channels of each modality's image.
+    """Return the number of channels of each modality's image, optical first.
 
-    Args:
-        modalities: Modalities to use, of 'optical' and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-
-    Returns:
-        Channels by modality, optical first.
-
-    Raises:
-        ValueError: If *modalities* is empty or holds anything but 'optical' and 'sar'.
+    Raise a ValueError if *modalities* is empty or holds anything but 'optical' and 'sar'.
     """
     if not modalities or not set(modalities) <= set(MODALITIES):
         raise ValueError(f'modalities must be of {MODALITIES}, got {tuple(modalities)}')
@@ -34,18 +26,9 @@ def channels_of(modalities: Sequence[str], sar_channels: int) -> dict[str, int]:
 def present_images(
     image_optical: Tensor | None, image_sar: Tensor | None, modalities: Iterable[str]
 ) -> dict[str, Tensor]:
-    """Return the images that a model uses and that are not absent.
+    """Return the images (B, C, H, W) that a model uses, by modality.
 
-    Args:
-        image_optical: Normalised optical images, shape (B, 3, H, W), or None.
-        image_sar: Normalised SAR images, shape (B, C, H, W), or None.
-        modalities: Modalities that the model uses.
-
-    Returns:
-        Images by modality.
-
-    Raises:
-        ValueError: If there is none.
+    Raise a ValueError if all of them are absent.
     """
     images = {'optical': image_optical, 'sar': image_sar}
     present = {m: image for m in modalities if (image := images[m]) is not None}
@@ -62,16 +45,7 @@ def fill_absent(
 ) -> dict[str, Tensor]:
     """Put zeros, the mean of normalised images, in the place of absent images.
 
-    Args:
-        image_optical: Normalised optical images, shape (B, 3, H, W), or None.
-        image_sar: Normalised SAR images, shape (B, C, H, W), or None.
-        channels: Channels of each modality that the model uses.
-
-    Returns:
-        Images of these modalities, shape (B, C, H, W) each.
-
-    Raises:
-        ValueError: If all of them are absent.
+    Raise a ValueError if all that the model has channels for are absent.
     """
     present = present_images(image_optical, image_sar, channels)
     like = next(iter(present.values()))

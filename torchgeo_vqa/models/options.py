@@ -14,15 +14,9 @@ def options_of[**P, T](
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Let the signature of a builder list the options that its ``**options`` stand for.
 
-    So :func:`inspect.signature`, ``help`` and the documentation show all of them.
-
-    Args:
-        *functions: Functions that take the options. Of these, parameters with a default
-            or by keyword only are options; the rest are what the builder gives.
-        defaults: Defaults that differ from the functions'.
-
-    Returns:
-        Decorator of the builder.
+    So :func:`inspect.signature`, ``help`` and the documentation show all of them. Options
+    are the parameters of the functions that have a default or are by keyword only;
+    *defaults* differ from theirs.
     """
     defaults = defaults or {}
 
@@ -51,14 +45,6 @@ def options_of[**P, T](
 def take_options(
     options: dict[str, Any], function: Callable[..., Any]
 ) -> dict[str, Any]:
-    """Take out the options of a function.
-
-    Args:
-        options: Options by name, of which the function's are removed.
-        function: The function.
-
-    Returns:
-        Those of the function.
-    """
+    """Take the options of a function out of a dictionary of options."""
     names = inspect.signature(function).parameters.keys() & options.keys()
     return {name: options.pop(name) for name in names}

@@ -13,15 +13,9 @@ from torch import Tensor
 def position_encoding(
     num_patches: int, width: int, device: Literal['cpu'] | torch.device = 'cpu'
 ) -> Tensor:
-    """Compute the sine and cosine encoding of a square grid of patches.
+    """Compute the sine and cosine encoding of a square grid of N patches, (N, D).
 
-    Args:
-        num_patches: Number of patches N, a square number.
-        width: Width D, a multiple of 4.
-        device: Device of the result.
-
-    Returns:
-        The encoding, first half for the row, second for the column, shape (N, D).
+    Its first half is for the row, its second for the column; D is a multiple of 4.
     """
     side = math.isqrt(num_patches)
     # Positions in [0, 1] make the encoding independent of the number of patches

@@ -35,15 +35,9 @@ def rename_keys(
     prefix: str = '',
     *args: Any,
 ) -> None:
-    """Give the parameters of TGFNet and GFTransformer their current names.
+    """Give the parameters of TGFNet and GFTransformer their current names, in place.
 
     It is a hook of :meth:`~torch.nn.Module.register_load_state_dict_pre_hook`.
-
-    Args:
-        module: The model, not used.
-        state: Parameters and buffers by name, changed in place; their order stays.
-        prefix: What the names of the model's parameters start with.
-        *args: What else PyTorch gives to such a hook, not used.
     """
     for key in list(state):
         value, name = state.pop(key), key

@@ -114,12 +114,8 @@ class VQAModel(nn.Module, ABC):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile the image towers and :meth:`answer`, which take most of the time.
 
-        The rest, such as finding unique questions, stays in Python. The number of
-        questions may change from batch to batch.
-
-        Args:
-            *args: Arguments of :func:`torch.compile`.
-            **kwargs: Keyword arguments of :func:`torch.compile`.
+        Arguments are those of :func:`torch.compile`. The rest, such as finding unique questions,
+        stays in Python. The number of questions may change from batch to batch.
         """
         for module in self.modules():
             if isinstance(module, ImageEncoder):
@@ -166,17 +162,10 @@ class VQAModel(nn.Module, ABC):
 
 
 def suitable_chunk(images: Any) -> int:
-    """Choose how many questions to answer at once.
+    """Choose how many questions to answer at once, given features (B, ...) of B pairs.
 
     The memory of a question grows with the features of its images: with TGFNet, to some
     four times their size.
-
-    Args:
-        images: Features of B pairs: tensors of shape (B, ...), alone or in a mapping or
-            sequence.
-
-    Returns:
-        Number of questions, at least 1.
     """
     per_pair, budget = 1, CPU_BYTES
     for x in _tensors(images):
@@ -198,14 +187,7 @@ def _tensors(features: Any) -> Iterator[Tensor]:
 
 
 def trim(tokens: Tensor) -> Tensor:
-    """Cut off the padding that all questions share.
-
-    Args:
-        tokens: Token ids, 0-padded, shape (U, L).
-
-    Returns:
-        Token ids as long as the longest question, at least 1, shape (U, L).
-    """
+    """Cut token ids (U, L), 0-padded, to the longest question, at least 1."""
     length = max(1, int((tokens != 0).sum(-1).max())) if len(tokens) else 1
     return tokens[:, :length]
 

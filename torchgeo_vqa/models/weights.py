@@ -91,13 +91,7 @@ def _read(name: str) -> dict[str, Any]:
 def pack(state: Mapping[str, Tensor], tokens: Tensor) -> dict[str, Tensor]:
     """Reduce the state of a model to what has to be stored.
 
-    Args:
-        state: Parameters and buffers.
-        tokens: Tokens to keep the embeddings of, shape (T,), int64.
-
-    Returns:
-        Floating-point numbers in half precision, and only the rows of the token
-        embedding that are asked for.
+    That is half precision, and the rows of the token embedding of some tokens (T,), int64.
     """
     packed = {
         name: value.half() if value.is_floating_point() else value
@@ -111,14 +105,7 @@ def pack(state: Mapping[str, Tensor], tokens: Tensor) -> dict[str, Tensor]:
 
 
 def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo :func:`pack`.
-
-    Args:
-        packed: Output of :func:`pack`.
-
-    Returns:
-        Parameters and buffers in single precision; embeddings that were not kept are 0.
-    """
+    """Undo :func:`pack`, in single precision; embeddings that were not kept are 0."""
     state = {
         name: value.float() if value.is_floating_point() else value
         for name, value in packed.items()

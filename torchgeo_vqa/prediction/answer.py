@@ -11,7 +11,7 @@ import open_clip
 import torch
 from torch import Tensor
 
-from ..datasets import PairVQA
+from ..datasets import VQADataset
 from ..models import VQAModel, VQAOutput
 from ..models.metadata import Metadata
 from ..transforms import Preprocess
@@ -39,23 +39,10 @@ def as_batch(
     model: VQAModel,
     metadata: Metadata,
 ) -> dict[str, Tensor]:
-    """Make a batch of pairs of images, each with the same questions.
+    """Make a batch of normalised pairs (B, C, H, W), each with the same questions (B, K, L).
 
-    Args:
-        optical: Optical images, shape (3, H, W) or (B, 3, H, W), or None if there are
-            none. Images that the model does not take are ignored.
-        sar: SAR images, shape (C, H, W) or (B, C, H, W), or None if there are none.
-        questions: The K questions.
-        model: Model that is to answer.
-        metadata: What the model knows of its data.
-
-    Returns:
-        Normalised images of the model's size, shape (B, C, H, W), and ``question``,
-        shape (B, K, L).
-
-    Raises:
-        ValueError: If an image has the wrong number of channels, or there are not as
-            many optical as SAR images.
+    Images are (C, H, W) or (B, C, H, W); one that the model does not take is ignored. Raise
+    a ValueError for a wrong number of channels, or not as many optical as SAR images.
     """
     channels = {'optical': 3, 'sar': metadata.sar_channels}
     batch: dict[str, Tensor] = {}
@@ -88,17 +75,7 @@ def in_words(
     answers: Sequence[str],
     expert_names: Sequence[str],
 ) -> list[Answer]:
-    """Put a model's output into words.
-
-    Args:
-        output: Output of the model for the questions.
-        questions: The questions.
-        answers: The vocabulary.
-        expert_names: Names of the experts.
-
-    Returns:
-        One answer per question.
-    """
+    """Put a model's output for some questions into words."""
     probability, index = best_answer(output.logits)
     return [
         Answer(question, answers[i], p, dict(zip(expert_names, weights, strict=True)))
@@ -115,23 +92,14 @@ def in_words(
 def as_columns(
     output: VQAOutput,
     ids: Tensor,
-    dataset: PairVQA,
+    dataset: VQADataset,
     answers: Sequence[str],
     expert_names: Sequence[str],
 ) -> dict[str, Any]:
-    """Make a table of predictions.
+    """Make a table of predictions for Q questions of a dataset, ``question_id`` (Q,) int64.
 
-    Args:
-        output: Output of a model for Q questions.
-        ids: ``question_id`` of the questions, shape (Q,), int64.
-        dataset: Dataset that they are of.
-        answers: The vocabulary.
-        expert_names: Names of the experts.
-
-    Returns:
-        Columns of Q entries by name: ``location``, ``question_type``, ``question``,
-        ``answer``, ``probability``, ``target``, ``expert_weight_<name>`` and
-        ``geometry``.
+    Columns are ``location``, ``question_type``, ``question``, ``answer``, ``probability``,
+    ``target``, ``expert_weight_<name>`` and ``geometry``.
     """
     probability, index = best_answer(output.logits)
     weights = output.expert_weights.float().cpu().numpy()
@@ -149,13 +117,6 @@ def as_columns(
 
 
 def best_answer(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the most probable answers.
-
-    Args:
-        logits: Logits of A answers, shape (..., A).
-
-    Returns:
-        Probability and index of the most probable answer, each of shape (...).
-    """
+    """Return probability and index of the most probable answer, (...), of logits (..., A)."""
     probability, index = logits.float().softmax(-1).max(-1)
     return probability, index

@@ -95,12 +95,9 @@ def ask_area(
 
 
 class _Patch(NamedTuple):
-    """Images of a patch.
+    """Images of a patch, (C, H, W), NaN where there is no data.
 
-    Attributes:
-        outline: Its outline.
-        images: Image of each modality, NaN where there is no data, shape (C, H, W).
-        nodata: Share of the patch that some modality does not know.
+    *nodata* is the share of the patch that some modality does not know.
     """
 
     outline: shapely.Polygon

@@ -25,15 +25,7 @@ _ARCHITECTURE = ('model', 'model_args')
 
 
 def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
-    """Verify that there is a model, and that its builder has these arguments.
-
-    Args:
-        name: Name of the model.
-        model_args: Arguments of its builder, by name.
-
-    Raises:
-        ValueError: If there is no such model, or its builder lacks an argument.
-    """
+    """Raise a ValueError unless there is such a model whose builder has these arguments."""
     accepted = builder_options(name)
     if unknown := sorted(set(model_args or ()) - set(accepted)):
         raise ValueError(
@@ -45,19 +37,11 @@ def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
 def build_model(
     arguments: Mapping[str, Any], metadata: Metadata, to_load: bool = False
 ) -> tuple[VQAModel, Metadata]:
-    """Build a model for its data.
+    """Build a model for its data; return it and its metadata, which get the image size.
 
-    Args:
-        arguments: ``model``, its name; ``model_args`` of its builder, which override those
-            of the data; and ``pretrained``, weights that CLIP starts from.
-        metadata: What the model is to know of its data.
-        to_load: Whether all weights are loaded next: then none are looked for before.
-
-    Returns:
-        The model, and its metadata with the image size.
-
-    Raises:
-        ValueError: If there is no such model, or its builder lacks an argument.
+    *arguments* are ``model``, its name; ``model_args`` of its builder, which override those
+    of the data; and ``pretrained``, weights that CLIP starts from, unless all weights are
+    loaded next (*to_load*).
     """
     name, model_args = arguments['model'], arguments.get('model_args')
     verify_model_args(name, model_args)
@@ -76,17 +60,7 @@ def build_model(
 
 
 def read_metadata(checkpoint: object) -> Metadata:
-    """Read what the model of a checkpoint knows of its data.
-
-    Args:
-        checkpoint: Content of the checkpoint.
-
-    Returns:
-        The metadata.
-
-    Raises:
-        ValueError: If it is no checkpoint of VQATask.
-    """
+    """Read the metadata of a checkpoint; raise a ValueError if it is not one of VQATask."""
     if not isinstance(checkpoint, Mapping) or METADATA_KEY not in checkpoint:
         raise ValueError(
             'the checkpoint holds no vocabulary: it was not saved by VQATask'
@@ -99,14 +73,8 @@ def load_state(
 ) -> None:
     """Load the weights of a checkpoint.
 
-    Args:
-        model: The model.
-        checkpoint: Content of the checkpoint.
-        arguments: Arguments of the task that the model is of.
-
-    Raises:
-        RuntimeError: If the weights do not fit the model. The message names what differs
-            between the task and the one that saved the checkpoint.
+    Raise a RuntimeError if they do not fit, which names what differs between *arguments* of
+    the task and those of the one that saved the checkpoint.
     """
     state = checkpoint['state_dict'].items()
     try:
@@ -131,14 +99,7 @@ def load_state(
 
 
 def verify_whole(path: str | os.PathLike[str]) -> None:
-    """Verify that a file may be a checkpoint.
-
-    Args:
-        path: The file; a folder or an address is not looked at.
-
-    Raises:
-        ValueError: If it is cut off, or no checkpoint.
-    """
+    """Raise a ValueError if a file is cut off, or no checkpoint; addresses are not checked."""
     # The directory of a ZIP archive is at its end
     if os.path.isfile(path) and not zipfile.is_zipfile(path):
         raise ValueError(

@@ -65,18 +65,7 @@ def as_explanation(
     expert_names: Sequence[str],
     modalities: Sequence[str],
 ) -> Explanation:
-    """Put a model's output for one question into maps and words.
-
-    Args:
-        output: Output of the model for the question, with ``explain=True``.
-        question: The question.
-        answers: The vocabulary.
-        expert_names: Names of the experts.
-        modalities: Modalities of the images, in the model's order.
-
-    Returns:
-        The explanation.
-    """
+    """Put a model's output for one question, with ``explain=True``, into maps and words."""
     (answer,) = in_words(output, [question], answers, expert_names)
     experts = {}
     for i, name in enumerate(expert_names):

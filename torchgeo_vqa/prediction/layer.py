@@ -15,14 +15,7 @@ FORMATS = ('.parquet', '.gpkg')
 
 
 def verify_format(path: str | os.PathLike[str]) -> None:
-    """Verify that a layer can be written to a file.
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        ValueError: If its name does not end as that of a GeoParquet file or a GeoPackage.
-    """
+    """Raise a ValueError unless a path ends as that of a GeoParquet file or a GeoPackage."""
     if Path(path).suffix not in FORMATS:
         raise ValueError(
             f'the file must end in {" or ".join(FORMATS)}, got {os.fspath(path)!r}'
@@ -32,13 +25,7 @@ def verify_format(path: str | os.PathLike[str]) -> None:
 def write_layer(layer: GeoDataFrame, path: str | os.PathLike[str]) -> None:
     """Write a layer so that the file appears when it is complete.
 
-    Args:
-        layer: The layer.
-        path: Path of the file, which ends in *.parquet* or *.gpkg*.
-
-    Raises:
-        OSError: If the file cannot be written.
-        ValueError: If the path ends in anything else.
+    Raise an OSError if it cannot be written, a ValueError if its name has another ending.
     """
     verify_format(path)
     try:

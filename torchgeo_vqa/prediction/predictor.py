@@ -109,7 +109,7 @@ class Predictor:
         """
         own: TGFNet_Weights = TGFNet_Weights.verify(weights)
         arguments = {'model': own.meta['model']}
-        metadata = Metadata.from_dict(own.metadata)
+        metadata = own.metadata
         model, metadata = build_model(arguments, metadata, to_load=True)
         model.load_state_dict(own.get_state_dict())
         model.to(_accelerator() if device is None else device)

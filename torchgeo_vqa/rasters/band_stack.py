@@ -28,19 +28,9 @@ class BandStack(ImageFile):
 
     @classmethod
     def stack(cls, paths: Sequence[str]) -> 'BandStack':
-        """Read the header of the first band; the others must only be there.
+        """Read the header of the first band; raise FileNotFoundError if another is missing.
 
         A dataset of half a million patches opens in half of the time that way.
-
-        Args:
-            paths: Path of each band's file.
-
-        Returns:
-            What the header says.
-
-        Raises:
-            FileNotFoundError: If a file is missing.
-            OSError: If the first file cannot be read.
         """
         for path in paths:
             if not os.path.exists(path):

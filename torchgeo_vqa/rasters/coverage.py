@@ -27,12 +27,9 @@ _POINTS = 32
 
 
 class _Coverage(NamedTuple):
-    """Where a file has data.
+    """Where a file has data: its outline in a CRS, None if the file does not tell.
 
-    Attributes:
-        outline: Its outline in the CRS asked for; None if the file does not tell.
-        blur: Side of its pixels in that CRS if it has another, else 0.
-        nodata: What stands for no data in it, if anything does.
+    *blur* is the side of its pixels in that CRS if its own is another, else 0.
     """
 
     outline: BaseGeometry | None
@@ -71,30 +68,18 @@ def _rows(dataset: GeoDataset, query: Query) -> GeoDataFrame:
 
 
 class Gaps(NamedTuple):
-    """Where a dataset has no data.
-
-    Attributes:
-        outside: (H, W) mask of the pixels that no file reaches.
-        nodata: Values that stand for no data, which may be not a number.
-    """
+    """Mask of the pixels that no file reaches, (H, W), and values that stand for no data."""
 
     outside: NDArray[np.bool_]
     nodata: set[float]
 
 
 def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps:
-    """Find where a dataset has no data.
+    """Find where a dataset has no data within a complete query of *shape* (H, W).
 
-    What TorchGeo fills pixels with that no file reaches is no different from data. They
-    are where files end, and in the corners of files warped from another CRS.
-
-    Args:
-        dataset: The dataset; its own ``nodata`` overrides that of its files.
-        query: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates, complete.
-        shape: Height and width of the query in pixels.
-
-    Returns:
-        The gaps.
+    TorchGeo fills pixels that no file reaches like data. They lie where files end, and in
+    the corners of files warped from another CRS. A ``nodata`` of the dataset overrides that
+    of its files.
     """
     x, y, _ = query
     rows = _rows(dataset, query)
@@ -134,15 +119,9 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
 
 
 def has_data(image: NDArray[Any], nodata: set[float]) -> NDArray[np.bool_]:
-    """Find the pixels of an image that have data.
+    """Return a mask (H, W) of the pixels of an image (C, H, W) that have data.
 
-    Args:
-        image: Image of shape (C, H, W).
-        nodata: Values that stand for no data.
-
-    Returns:
-        Mask of shape (H, W): False where a band is not a finite number, or all bands have
-        the same such value.
+    It is False where a band is not finite, or all bands have the same no-data value.
     """
     known: NDArray[np.bool_] = np.isfinite(image).all(axis=0)
     for value in nodata:

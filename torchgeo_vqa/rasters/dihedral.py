@@ -23,47 +23,21 @@ Box = tuple[float, float, float, float]
 
 
 def compose(first: int, second: int) -> int:
-    """Return the one element that does what ``first`` and then ``second`` do.
-
-    Args:
-        first: The element applied first.
-        second: The element applied to its result.
-
-    Returns:
-        The element equal to both in a row.
-    """
+    """Return the one element that does what ``first`` and then ``second`` do."""
     # A flip turns later quarter turns the other way round.
     turns = first % 4 + (second % 4 if first < 4 else -(second % 4))
     return turns % 4 + 4 * ((first >= 4) != (second >= 4))
 
 
 def turn(x: int, y: int, element: int) -> tuple[int, int]:
-    """Return where a direction points after a flip or rotation of the image.
-
-    Args:
-        x: Component to the right.
-        y: Component *downwards*.
-        element: Element of D4.
-
-    Returns:
-        The direction's new components.
-    """
+    """Return where a direction (x to the right, y *downwards*) points in the turned image."""
     for _ in range(element % 4):
         x, y = y, -x
     return (-x if element >= 4 else x), y
 
 
 def turn_box(box: Box, shape: tuple[int, int], element: int) -> Box:
-    """Return where a box lies after a flip or rotation of the image.
-
-    Args:
-        box: The box.
-        shape: Height and width of the image.
-        element: Element of D4.
-
-    Returns:
-        The new box.
-    """
+    """Return where a box of an image of *shape* (H, W) lies in the turned image."""
     top, left, bottom, right = box
     height, width = shape
     for _ in range(element % 4):
@@ -76,28 +50,12 @@ def turn_box(box: Box, shape: tuple[int, int], element: int) -> Box:
 
 
 def turn_array[T: np.generic](array: NDArray[T], element: int) -> NDArray[T]:
-    """Apply one element of D4 to the last two axes of an array.
-
-    Args:
-        array: Array of shape (..., H, W).
-        element: Element of D4.
-
-    Returns:
-        Contiguous array of shape (..., H, W), or (..., W, H) for an odd element.
-    """
+    """Apply an element to the last two axes of an array (..., H, W), as a contiguous copy."""
     array = np.rot90(array, element % 4, axes=(-2, -1))
     return np.ascontiguousarray(np.flip(array, -1) if element >= 4 else array)
 
 
 def dihedral(image: Tensor, element: int) -> Tensor:
-    """Apply one element of D4 to the last two axes of a tensor.
-
-    Args:
-        image: Tensor of shape (..., H, W), of any dtype.
-        element: Element of D4.
-
-    Returns:
-        Tensor of shape (..., H, W), or (..., W, H) for an odd element.
-    """
+    """Apply an element to the last two axes of a tensor (..., H, W) of any dtype."""
     image = torch.rot90(image, element % 4, dims=(-2, -1))
     return image.flip(-1) if element >= 4 else image

@@ -28,12 +28,5 @@ RASTER_EXTENSIONS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')
 
 
 def pattern_of(extensions: Iterable[str]) -> str:
-    """Make a regular expression of extensions, for Python and for Arrow.
-
-    Args:
-        extensions: The extensions.
-
-    Returns:
-        Expression of one of them at the end of a name, in any case.
-    """
+    """Return an expression, for Python and Arrow, of an extension at the end of a name."""
     return rf'(?i)({"|".join(map(re.escape, extensions))})$'

@@ -16,19 +16,15 @@ Rows = NDArray[np.int64]
 
 
 class FootprintIndex:
-    """Finds rows of a GeoDataset's index.
+    """Finds rows of a GeoDataset's index, as ascending numbers.
 
-    A GeoDataFrame answers the same questions, but a thousand times slower, and a sample
+    Bounds are xmin, ymin, xmax, ymax; those that differ by less than *tolerance* in x and y
+    are the same. A GeoDataFrame answers the same, but a thousand times slower, and a sample
     is asked for every millisecond.
     """
 
     def __init__(self, index: GeoDataFrame, tolerance: tuple[float, float]) -> None:
-        """Initialize a new FootprintIndex instance.
-
-        Args:
-            index: Index of a GeoDataset.
-            tolerance: By how much bounds may differ in x and y and be the same.
-        """
+        """Initialize a new FootprintIndex instance."""
         self.index = index
         self.tolerance = tolerance
         #: xmin, ymin, xmax, ymax of each row, (N, 4).
@@ -45,14 +41,7 @@ class FootprintIndex:
         self._equal: dict[Bounds, Rows] = {}
 
     def equal(self, bounds: Bounds) -> Rows:
-        """Find rows of given bounds.
-
-        Args:
-            bounds: xmin, ymin, xmax, ymax.
-
-        Returns:
-            Their numbers, ascending.
-        """
+        """Find rows of given bounds."""
         rows = self._equal.get(bounds)
         if rows is None:
             near = np.abs(self.bounds - bounds) < self.tolerance * 2
@@ -63,14 +52,7 @@ class FootprintIndex:
         return rows
 
     def touching(self, bounds: Bounds) -> Rows:
-        """Find rows within given bounds or at their edge.
-
-        Args:
-            bounds: xmin, ymin, xmax, ymax.
-
-        Returns:
-            Their numbers, ascending.
-        """
+        """Find rows within given bounds or at their edge."""
         xmin, ymin, xmax, ymax = self.bounds.T
         near = (xmin <= bounds[2]) & (xmax >= bounds[0])
         near &= (ymin <= bounds[3]) & (ymax >= bounds[1])
@@ -79,45 +61,20 @@ class FootprintIndex:
         return rows[shapely.intersects(self._geometry[rows], patch)]
 
     def inside(self, rows: Rows, bounds: Bounds) -> NDArray[np.bool_]:
-        """Tell which rows lie entirely within bounds.
-
-        Args:
-            rows: Numbers of rows.
-            bounds: xmin, ymin, xmax, ymax.
-
-        Returns:
-            Mask over the rows.
-        """
+        """Return a mask of the rows that lie entirely within bounds."""
         outer = np.array(bounds) + np.multiply(self.tolerance * 2, (-1, -1, 1, 1))
         low = self.bounds[rows, :2] > outer[:2]
         high = self.bounds[rows, 2:] < outer[2:]
         return np.asarray((low & high).all(axis=1))
 
     def during(self, rows: Rows, start: Any, stop: Any) -> Rows:
-        """Keep rows of a time.
-
-        Args:
-            rows: Numbers of rows.
-            start: Start of the time.
-            stop: End of the time, which belongs to it.
-
-        Returns:
-            The rows kept.
-        """
+        """Keep rows of a time, whose end belongs to it."""
         start = pd.Timestamp(start).to_datetime64()
         stop = pd.Timestamp(stop).to_datetime64()
         return rows[(self._left[rows] <= stop) & (self._right[rows] >= start)]
 
     def uncovered(self, rows: Rows, tolerance: float) -> NDArray[np.bool_]:
-        """Tell which rows no earlier one lies on.
-
-        Args:
-            rows: Numbers of rows, those on top first.
-            tolerance: Area two rows may share.
-
-        Returns:
-            Mask over the rows.
-        """
+        """Return a mask of the rows, top first, that share at most an area with earlier ones."""
         geometry = self._geometry[rows]
         lower, upper = shapely.STRtree(geometry).query(geometry, 'intersects')
         lower, upper = lower[upper < lower], upper[upper < lower]

@@ -27,14 +27,7 @@ _ANY_CRS = CRS.from_epsg(3857)
 
 @dataclass(frozen=True)
 class Grid:
-    """A pixel grid: where an image's pixels are.
-
-    Attributes:
-        crs: Coordinate reference system, or None.
-        transform: From (column, row) to (x, y).
-        height: Number of rows.
-        width: Number of columns.
-    """
+    """Grid of pixels: its CRS or None, its transform from (column, row) to (x, y), its size."""
 
     crs: CRS | None
     transform: Affine
@@ -54,14 +47,7 @@ class Grid:
         return b == d == 0 and a > 0 and e < 0
 
     def is_same(self, other: 'Grid') -> bool:
-        """Tell whether another grid has the same pixels, but for float rounding.
-
-        Args:
-            other: Another grid.
-
-        Returns:
-            True if it has.
-        """
+        """Tell whether another grid has the same pixels, but for float rounding."""
         size = self.height, self.width
         return self.offset(other) == (0, 0) and size == (other.height, other.width)
 
@@ -73,40 +59,21 @@ class Grid:
         return shapely.Polygon(np.column_stack([xs, ys]))
 
     def to_crs(self, crs: CRS) -> 'Grid':
-        """Return the north-up grid on which GDAL warps the pixels to a CRS.
-
-        Args:
-            crs: Another CRS, or that of the grid.
-
-        Returns:
-            The new grid, of about as many pixels on a diagonal.
-        """
+        """Return the north-up grid on which GDAL warps the pixels to a CRS."""
         transform, width, height = calculate_default_transform(
             self.crs, crs, self.width, self.height, *self.bounds
         )
         return Grid(crs, transform, int(height or 0), int(width or 0))
 
     def resized(self, height: int, width: int) -> 'Grid':
-        """Lay a north-up grid of another size over the same bounds.
-
-        Args:
-            height: Number of rows.
-            width: Number of columns.
-
-        Returns:
-            The new grid.
-        """
+        """Lay a north-up grid of another size over the same bounds."""
         transform = from_bounds(*self.bounds, width=width, height=height)
         return Grid(self.crs, transform, height, width)
 
     def overlap(self, other: 'Grid') -> Window | None:
-        """Return which of this grid's pixels another grid has, if their pixels coincide.
+        """Return the window of this grid that another one shares.
 
-        Args:
-            other: Another grid.
-
-        Returns:
-            Window of this grid, or None if they share no pixel or some do not coincide.
+        None if they share no pixel, or their pixels do not coincide.
         """
         offset = other.offset(self)
         if offset is None:
@@ -120,27 +87,12 @@ class Grid:
         return Window(left, top, width, height)  # type: ignore[no-untyped-call]
 
     def crop(self, window: Window) -> 'Grid':
-        """Return the grid of a window.
-
-        Args:
-            window: Window of this grid.
-
-        Returns:
-            Its grid.
-        """
+        """Return the grid of a window."""
         transform = window_transform(window, self.transform)
         return Grid(self.crs, transform, window.height, window.width)
 
     def offset(self, other: 'Grid') -> tuple[int, int] | None:
-        """Return where this grid lies on another if their pixels coincide.
-
-        Args:
-            other: Another grid.
-
-        Returns:
-            Row and column of this grid's first pixel on the other grid, or None if some
-            pixels do not coincide.
-        """
+        """Return row and column of the first pixel on another grid, None if pixels differ."""
         if self.crs != other.crs or not (self.is_north_up and other.is_north_up):
             return None
         # Where the first and the last corner of this grid lie, in pixels of the other
@@ -159,16 +111,10 @@ class Grid:
 def warp(
     array: Array, source: Grid, target: Grid, nodata: float | None = None
 ) -> NDArray[np.float32]:
-    """Bring pixels onto another grid, by shifting where they coincide, else bilinearly.
+    """Bring an array (C, H, W) from one grid onto another, as float32.
 
-    Args:
-        array: Array of shape (C, source.height, source.width).
-        source: Grid of the array.
-        target: Grid of the result.
-        nodata: Value of pixels without data, beside NaN.
-
-    Returns:
-        Array of shape (C, target.height, target.width), NaN where there is no data.
+    Where pixels coincide they are shifted, else interpolated bilinearly. Without data, which
+    *nodata* and NaN stand for, the result is NaN.
     """
     array = array.astype(np.float32)
     if nodata is not None:

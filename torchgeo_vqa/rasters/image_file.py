@@ -30,7 +30,7 @@ MAX_BYTES = 2**31
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What the header of an image file says.
+    """Header of an image file.
 
     Attributes:
         path: Path of the file.
@@ -52,17 +52,7 @@ class ImageFile:
 
     @classmethod
     def open(cls, path: str) -> 'ImageFile':
-        """Read the header of a file.
-
-        Args:
-            path: Path of the file.
-
-        Returns:
-            What the header says.
-
-        Raises:
-            OSError: If the file cannot be read.
-        """
+        """Read the header of a file; raise an OSError that names it if that fails."""
         with opened(path) as src:
             bands = tuple(
                 band
@@ -76,17 +66,9 @@ class ImageFile:
             return cls(path, grid, bands, num_bands, src.nodata, dtype, src.count)
 
     def read(self, window: Window | None = None) -> Array:
-        """Read the pixels.
+        """Read the pixels, of a window or all, as an array (num_bands, H, W) of the file's type.
 
-        Args:
-            window: Part of the image to read (defaults to all of it).
-
-        Returns:
-            Array of shape (num_bands, H, W), of the file's type.
-
-        Raises:
-            OSError: If the file cannot be read.
-            ValueError: If that is too much at once.
+        Raise an OSError if the file cannot be read, a ValueError if that is too much at once.
         """
         with in_large_folders(), opened(self.path) as src:
             height, width = (window.height, window.width) if window else src.shape
@@ -111,29 +93,16 @@ class ImageFile:
 
 
 def in_large_folders() -> rasterio.Env:
-    """Keep GDAL from listing the whole folder whenever it opens a file.
-
-    Returns:
-        A context in which to open files.
-    """
+    """Return a context in which GDAL does not list a folder whenever it opens a file."""
     return rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE')
 
 
 @contextmanager
 def opened(path: str) -> Iterator[DatasetReader]:
-    """Open a file for reading, so that errors name it and no CRS is no warning.
+    """Open a file for reading, so that errors name it (OSError) and no CRS is no warning.
 
     An image's extension tells its format (:data:`.DRIVERS`): a download whose name was
     chosen by a stranger is nothing else. All formats of GDAL are open to others.
-
-    Args:
-        path: Path of the file.
-
-    Yields:
-        The open file.
-
-    Raises:
-        OSError: If the file cannot be read.
     """
     driver = DRIVERS.get(PurePath(path).suffix.lower())
     with warnings.catch_warnings():

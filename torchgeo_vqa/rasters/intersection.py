@@ -13,19 +13,11 @@ from torchgeo.datasets import GeoDataset, IntersectionDataset
 
 
 def intersect(datasets: Mapping[str, GeoDataset], spatial_only: bool) -> GeoDataset:
-    """Bring datasets to the CRS and the resolution of the first, and intersect them.
+    """Bring named datasets to the CRS and the resolution of the first, and intersect them.
 
-    Args:
-        datasets: Datasets by the name that errors call them.
-        spatial_only: Whether datasets of different times may be combined.
-
-    Returns:
-        Their intersection.
-
-    Raises:
-        RuntimeError: If the datasets have no location or time in common.
-        TypeError: If one is not a GeoDataset.
-        ValueError: If one has no CRS, or a CRS that cannot be expressed in the first's.
+    Raise a TypeError for what is no GeoDataset, a ValueError for a CRS that is missing or
+    cannot be expressed in the first's, a RuntimeError if they have no location or time in
+    common; *spatial_only* ignores times.
     """
     for name, dataset in datasets.items():
         if not isinstance(dataset, GeoDataset):

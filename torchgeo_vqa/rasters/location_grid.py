@@ -19,21 +19,15 @@ _NUM_SIDES = 4096
 class LocationGrid:
     """Numbers for the locations of square patches, from which they are found again.
 
-    A number tells the upper left corner, to the next pixel, and the side.
+    A number tells the upper left corner, to the next pixel, and the side. A patch may begin
+    outside *bounds* (xmin, ymin, xmax, ymax) by as much as these are wide and high. In an
+    area of too many pixels for *max_number*, corners are told to two pixels, to four, ...
     """
 
     def __init__(
         self, bounds: Sequence[float], res: tuple[float, float], max_number: int
     ) -> None:
-        """Initialize a new LocationGrid instance.
-
-        Args:
-            bounds: xmin, ymin, xmax, ymax of the area. A patch may begin outside, by as
-                much as the area is wide and high.
-            res: Width and height of a pixel.
-            max_number: Largest number to give. For an area of too many pixels, corners
-                are told to two pixels, to four, ...
-        """
+        """Initialize a new LocationGrid instance."""
         xmin, ymin, xmax, ymax = bounds
         self.res = res
         columns, rows = (
@@ -49,15 +43,7 @@ class LocationGrid:
         self._shape = rows, columns
 
     def number(self, x: slice, y: slice) -> int:
-        """Return the number of a patch's location.
-
-        Args:
-            x: [xmin:xmax] coordinates.
-            y: [ymin:ymax] coordinates.
-
-        Returns:
-            A number that is not negative.
-        """
+        """Return the number of the location of a patch [xmin:xmax, ymin:ymax]."""
         rows, columns = self._shape
         column = round((x.start - self._corner[0]) / self._cell[0])
         row = round((self._corner[1] - y.stop) / self._cell[1])
@@ -70,44 +56,22 @@ class LocationGrid:
     def corners(
         self, numbers: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return upper left corners.
-
-        Args:
-            numbers: N numbers of locations.
-
-        Returns:
-            x and y of each.
-        """
+        """Return x and y of the upper left corners of N numbers."""
         rows, columns = np.divmod(numbers // _NUM_SIDES, self._shape[1])
         xs = self._corner[0] + columns * self._cell[0]
         return xs, self._corner[1] - rows * self._cell[1]
 
     def names(self, numbers: NDArray[np.int64]) -> list[str]:
-        """Return upper left corners as texts.
-
-        Args:
-            numbers: N numbers of locations.
-
-        Returns:
-            Coordinates such as '617301.82 9625098.23' for each.
-        """
+        """Return upper left corners as texts such as '617301.82 9625098.23'."""
         # A thousandth of a pixel tells one from the next
         digits = max(0, 3 - int(np.floor(np.log10(min(self._cell)))))
         corners = zip(*(axis.tolist() for axis in self.corners(numbers)), strict=True)
         return [f'{x:.{digits}f} {y:.{digits}f}' for x, y in corners]
 
     def outlines(self, numbers: NDArray[np.int64], crs: CRS) -> GeoSeries:
-        """Return outlines of patches.
+        """Return the square of each number.
 
-        Args:
-            numbers: N numbers of locations.
-            crs: CRS of the area.
-
-        Returns:
-            A square for each.
-
-        Raises:
-            ValueError: If a patch was not square, or larger than 4,095 pixels.
+        Raise a ValueError if a patch was not square, or larger than 4,095 pixels.
         """
         sides = numbers % _NUM_SIDES
         if not sides.all():

@@ -43,21 +43,15 @@ def pair_images(
 
     Args:
         open_image: Opens an image, or raises an OSError.
-        first_rows: For the name of each pair, in the order of the annotations, the file
-            and the row that name it first.
+        first_rows: For the name of each pair, the file and the row that name it first.
         strip: Number of the split; no two splits are laid out on each other.
         modalities: Images each pair must have.
         positions: For the name of each pair, its position among those of the split.
-        on_error: 'raise', or 'skip' to leave out pairs with a problem.
+        on_error: 'raise' the first problem, or 'skip' the pairs that have one.
         optical_bands: Number of bands of an optical image.
 
     Returns:
         The tile of each pair by its name, and the number of bands of each modality.
-
-    Raises:
-        FileNotFoundError: If an image is missing.
-        OSError: If an image cannot be read.
-        ValueError: If an image does not fit the others.
     """
     problems: dict[str, Exception] = {}
     pairs: dict[str, Files] = {}
@@ -100,14 +94,8 @@ def find_misfits(
 ) -> tuple[dict[str, ValueError], dict[str, int], bool]:
     """Find pairs that do not fit the others: other bands, or no CRS where others have one.
 
-    Args:
-        pairs: Images of each pair by its name.
-        modalities: Images each pair has.
-        optical_bands: Number of bands of an optical image.
-
-    Returns:
-        What is wrong with each misfit, the number of bands of each modality, and whether
-        the others have a CRS.
+    Return what is wrong with each misfit by its name, the number of bands of each modality,
+    and whether the others have a CRS.
     """
     num_bands = dict.fromkeys(modalities, optical_bands)
     if 'sar' in modalities:

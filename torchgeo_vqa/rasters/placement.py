@@ -29,12 +29,6 @@ def engineering_crs(root: Path) -> CRS:
 
     Its unit is the pixel. There is no way from it to any other, so that combining such
     images with georeferenced ones fails, and so does combining the images of two folders.
-
-    Args:
-        root: Folder of the dataset.
-
-    Returns:
-        The coordinate reference system.
     """
     root = root.resolve()
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
@@ -48,21 +42,11 @@ def engineering_crs(root: Path) -> CRS:
 def lay_out(
     strip: int, positions: Sequence[int], sizes: Sequence[tuple[int, int]]
 ) -> list[Affine]:
-    """Lay images out on a grid in units of pixels, each a tile's width from the next.
+    """Return the transform of each image on a grid in units of pixels, with gaps.
 
-    A multiple of the largest tile's side apart, so that a gridded sampler of that size
-    meets whole tiles.
-
-    Args:
-        strip: Number of the images' strip, one for each split: no two overlap.
-        positions: Position of each image among those of the split.
-        sizes: Height and width of each image.
-
-    Returns:
-        Transform of each image.
-
-    Raises:
-        ValueError: If the images are too large to stand beside each other.
+    Images stand a multiple of the largest side apart, so that a gridded sampler of that size
+    meets whole tiles. *strip* is the number of the split, *positions* are those within it,
+    *sizes* heights and widths. Raise a ValueError if the images are too large.
     """
     pitch = 2 * max(max(size) for size in sizes)
     if pitch > _STRIP:
@@ -81,13 +65,9 @@ def lay_out(
 
 
 def acquisition_time(name: str) -> tuple[datetime, datetime]:
-    """Parse the acquisition time of an image from its name.
+    """Parse start and end of the second in a name with something like 20170613T101031.
 
-    Args:
-        name: Name of the image, with something like ``20170613T101031`` in it.
-
-    Returns:
-        Start and end of that second, or of all time if the name does not tell.
+    Without one, that is all time.
     """
     match = _DATE.search(name)
     if match:

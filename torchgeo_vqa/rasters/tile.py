@@ -14,13 +14,7 @@ from .image_file import ImageFile
 
 @dataclass(frozen=True)
 class Tile:
-    """A pair of image files, and the grid that their pixels are returned on.
-
-    Attributes:
-        name: Name of the pair.
-        grid: North-up grid, that of the first image.
-        files: Image file of each modality.
-    """
+    """Image file of each modality of a pair, and the north-up grid of the first image."""
 
     name: str
     grid: Grid
@@ -29,17 +23,10 @@ class Tile:
     def read(
         self, modality: str, num_bands: int, window: Window | None = None
     ) -> Array:
-        """Read an image; it is warped only where its grid is not the tile's.
+        """Read an image, (num_bands, H, W); it is warped only where its grid is not the tile's.
 
-        Args:
-            modality: One of *files*.
-            num_bands: Number of bands to return: a single band is repeated, and bands
-                beyond are left out.
-            window: Part of the tile to read, where :meth:`has_pixels_of` (defaults to
-                all of it).
-
-        Returns:
-            Array of shape (num_bands, H, W), of the file's type unless it is warped.
+        A single band is repeated, and further bands are left out. A *window* of the tile can be
+        read where :meth:`has_pixels_of`. The type is the file's, unless it is warped.
         """
         file = self.files[modality]
         array = file.read(window)
@@ -51,14 +38,7 @@ class Tile:
         return warp(array, self._grid_of(modality), self.grid, file.nodata)
 
     def has_pixels_of(self, modality: str) -> bool:
-        """Tell whether an image has the very pixels of the tile, so is never warped.
-
-        Args:
-            modality: One of *files*.
-
-        Returns:
-            True if it has.
-        """
+        """Tell whether an image has the very pixels of the tile, so is never warped."""
         return self._grid_of(modality).is_same(self.grid)
 
     def _grid_of(self, modality: str) -> Grid:

@@ -18,31 +18,15 @@ class TileCache(LRUCache):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Initialize a new TileCache instance.
-
-        Args:
-            max_bytes: Bytes to keep; 0 keeps nothing.
-        """
+        """Initialize a new TileCache instance."""
         super().__init__(max_bytes, attrgetter('nbytes'))
 
     def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:
-        """Pickle without the arrays.
-
-        Returns:
-            How to make an empty cache.
-        """
+        """Pickle without the arrays."""
         return TileCache, (self.maxsize,)
 
     def load(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """Return an array, reading it if it is not kept.
-
-        Args:
-            key: Key of the array.
-            read: Reads it.
-
-        Returns:
-            The array, not to be written to.
-        """
+        """Return the array of a key, not to be written to; *read* it if it is not kept."""
         if key in self:
             return self[key]
         array = read()

@@ -41,8 +41,8 @@ class Zone:
 
     Attributes:
         crs: The coordinate reference system.
-        files: Files of each layer. Those of the first layer are in the zone's CRS, so
-            that their pixels stay as they are.
+        files: Files of each layer. Those of the first are in the zone's CRS, so that their
+            pixels stay as they are.
         area: Where all layers have files.
     """
 
@@ -60,14 +60,9 @@ class Zone:
         bands: Mapping[str, Sequence[int]] | None = None,
         labels: Collection[str] = (),
     ) -> dict[str, RasterDataset]:
-        """Open the files as datasets.
+        """Open the files of each layer as datasets in the zone's CRS.
 
-        Args:
-            bands: Bands to read of a layer, counted from 1 (defaults to all of them).
-            labels: Layers that hold codes.
-
-        Returns:
-            Dataset of each layer, in the zone's CRS.
+        *bands* counts the bands to read of a layer from 1; *labels* names layers of codes.
         """
         datasets = {}
         for name, files in self.files.items():
@@ -79,14 +74,9 @@ class Zone:
 
 
 def find_zones(layers: Layers) -> list[Zone]:
-    """Group files by the CRSs of the first layer.
+    """Return a zone for each CRS of the first layer in which all layers have a common area.
 
-    Args:
-        layers: Files of each layer, as :func:`read_header` returns them. Layers without
-            any are left out.
-
-    Returns:
-        A zone for each CRS of the first layer where all layers have an area in common.
+    Layers hold the files that :func:`read_header` returns; empty ones are left out.
     """
     layers = {name: files for name, files in layers.items() if files}
     first, *others = layers
@@ -116,16 +106,9 @@ def find_zones(layers: Layers) -> list[Zone]:
 
 
 def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """List rasters.
+    """List the absolute paths of a raster, or of those in a folder; none for None.
 
-    Args:
-        path: A raster, a folder with some, or None.
-
-    Returns:
-        Their absolute paths.
-
-    Raises:
-        FileNotFoundError: If there is none.
+    Raise a FileNotFoundError if there is none.
     """
     if path is None:
         return ()
@@ -144,18 +127,7 @@ def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
 
 
 def read_header(path: str) -> ImageFile:
-    """Read the header of a raster that must have a CRS.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What it says.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it has no CRS.
-    """
+    """Read the header of a raster; raise a ValueError if it has no CRS."""
     file = ImageFile.open(path)
     if file.grid.crs is None:
         raise ValueError(
@@ -165,16 +137,7 @@ def read_header(path: str) -> ImageFile:
 
 
 def verify_bands(path: str, num_bands: int, bands: Sequence[int]) -> None:
-    """Verify that an optical file has the bands that are asked for.
-
-    Args:
-        path: The file.
-        num_bands: Number of its bands.
-        bands: Red, green and blue among them, counted from 1.
-
-    Raises:
-        ValueError: If they are not three that the file has.
-    """
+    """Raise a ValueError unless the bands, counted from 1, are three that the file has."""
     if len(bands) != 3 or not all(1 <= band <= num_bands for band in bands):
         raise ValueError(
             f'optical_bands must be three of 1 to {num_bands}, the bands of {path}, got '
@@ -189,7 +152,5 @@ def _outline(file: ImageFile, crs: str) -> shapely.Polygon:
 
 def _footprint(file: ImageFile, crs: RIO_CRS | None) -> shapely.Polygon:
     """Return the bounds of a file as TorchGeo warps it to a CRS."""
-    grid = file.grid
-    if crs is not None and (grid.crs != crs or not grid.is_north_up):
-        grid = grid.to_crs(crs)
+    grid = file.grid if crs is None or crs == file.grid.crs else file.grid.to_crs(crs)
     return shapely.box(*grid.bounds)

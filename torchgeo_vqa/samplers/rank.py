@@ -33,19 +33,11 @@ class RankSampler(DistributedSampler[Any]):
         self.sampler = sampler
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over this process's share.
-
-        Yields:
-            What the sampler yields, every *num_replicas*-th.
-        """
+        """Yield every *num_replicas*-th item of the sampler."""
         for i, index in enumerate(self.sampler):
             if i % self.num_replicas == self.rank:
                 yield index
 
     def __len__(self) -> int:
-        """Return the size of this process's share.
-
-        Returns:
-            Number of samples.
-        """
+        """Return the number of items of this process."""
         return len(range(self.rank, len(self.sampler), self.num_replicas))  # type: ignore[arg-type]

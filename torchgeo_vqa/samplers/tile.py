@@ -89,11 +89,7 @@ class TileSampler(SpatialSampler):
         return 'random' if self.shuffle else 'sequential'
 
     def __iter__(self) -> Iterator[tuple[slice, slice]]:
-        """Iterate over the tiles of an epoch.
-
-        Yields:
-            [xmin:xmax, ymin:ymax] coordinates to index a dataset.
-        """
+        """Yield [xmin:xmax, ymin:ymax] coordinates of the tiles of an epoch."""
         num_tiles = len(self.tiles)
         for start in range(0, self._length, num_tiles):
             order = np.arange(num_tiles)
@@ -105,14 +101,7 @@ class TileSampler(SpatialSampler):
                 yield slice(xmin, xmax), slice(ymin, ymax)
 
     def __matmul__(self, other: TemporalSampler) -> SpatioTemporalSampler:
-        """Compute the product of two samplers.
-
-        Args:
-            other: A temporal sampling strategy.
-
-        Returns:
-            A single spatial and temporal sampler.
-        """
+        """Return the product with a temporal sampler."""
         # A temporal sampler takes the times of all places that touch a location,
         # neighbouring tiles among them; halved they do not touch
         other = copy.copy(other)

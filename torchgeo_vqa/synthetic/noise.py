@@ -23,17 +23,9 @@ def _low_pass(size: int, sigma: float) -> NDArray[np.float64]:
 def smooth_noise(
     rng: np.random.Generator, num: int, size: int, sigma: float
 ) -> NDArray[np.float64]:
-    """Draw random fields that vary over *sigma* pixels.
+    """Draw fields (num, size, size) that a Gaussian of *sigma* pixels has smoothed.
 
-    Args:
-        rng: Source of randomness.
-        num: Number of fields.
-        size: Side in pixels.
-        sigma: Standard deviation of the Gaussian that smooths them, in pixels.
-
-    Returns:
-        (num, size, size) fields of zero mean and unit standard deviation, up to what the
-        crop changes.
+    Their mean is zero and their standard deviation 1, up to what the crop changes.
     """
     # float64 throughout: a different FFT or SIMD path then changes no rounded pixel
     full = size + _PAD
@@ -46,15 +38,7 @@ def smooth_noise(
 
 
 def blur(image: NDArray[np.float64], weight: float = 0.25) -> NDArray[np.float64]:
-    """Blur the first two axes by the kernel [w, 1 - 2w, w], edges repeated.
-
-    Args:
-        image: (H, W, ...) array.
-        weight: Weight w of each neighbour.
-
-    Returns:
-        The blurred array.
-    """
+    """Blur the first two axes by the kernel [w, 1 - 2w, w], edges repeated."""
     for axis in (0, 1):
         image = np.swapaxes(image, 0, axis)
         padded = np.concatenate([image[:1], image, image[-1:]])

@@ -145,15 +145,7 @@ class CLIPTask(BaseTask):
             self._adapt()
 
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages.
-
-        Args:
-            batch: Output of the data module.
-            stage: One of 'train', 'val' or 'test'.
-
-        Returns:
-            Scalar loss.
-        """
+        """Forward pass, loss and metrics of all stages."""
         statements = make_statements(batch, data_module(self.trainer).answers)
         images = {m: batch[f'image_{m}'] for m in MODALITIES if f'image_{m}' in batch}
         similarities: dict[str, Tensor] = self(images, statements.tokens)

@@ -23,16 +23,8 @@ def adamw_with_cosine(
 ) -> dict[str, Any]:
     """Make AdamW whose learning rates rise linearly and decay to 0 along a cosine.
 
-    Args:
-        model: What to train: all parameters that take gradients.
-        lr: Peak learning rate of a parameter, given its name.
-        weight_decay: Weight decay of weight matrices (not of biases, norms and
-            embeddings).
-        warmup: Share of the steps over which the learning rates rise.
-        trainer: Who takes the steps; says how many, and in which precision.
-
-    Returns:
-        Optimizer and learning rate scheduler, as ``configure_optimizers`` returns them.
+    *lr* gives the peak rate of a parameter by its name, *weight_decay* applies to weight
+    matrices (not biases, norms and embeddings), *warmup* is a share of the trainer's steps.
     """
     embeddings = {
         id(p)

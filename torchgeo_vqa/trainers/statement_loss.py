@@ -94,13 +94,7 @@ def contrastive_loss(similarity: Tensor, true: Tensor, false: Tensor) -> Tensor:
     positives, of which a pair and a statement may have many; what is neither counts not.
     open_clip's losses know only one positive, and take all others for negatives.
 
-    Args:
-        similarity: Scaled similarities, shape (B, S).
-        true: Positives, shape (B, S).
-        false: Negatives, shape (B, S).
-
-    Returns:
-        Scalar loss, 0 if no positive meets a negative.
+    Similarities and masks are (B, S). The loss is 0 if no positive meets a negative.
     """
     losses = []
     for axis in (1, 0):
@@ -117,13 +111,7 @@ def hits(similarity: Tensor, statements: Statements) -> Tensor:
 
     This is recall at 1, question by question, among the statements that answer the same
     question; or in other words, the accuracy of CLIP as it is, with no head for answers.
-
-    Args:
-        similarity: Similarities, shape (B, S).
-        statements: The statements.
-
-    Returns:
-        bool for each question to which the batch has other answers, too.
+    Similarities are (B, S); only questions to which the batch has other answers count.
     """
     _, _, _, pair, statement, choices = statements
     several = choices.sum(1) > 1

@@ -15,7 +15,7 @@ from torchgeo.tasks import BaseTask
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
 from ..callbacks.data import adapt_images, data_module
 from ..callbacks.defaults import default_callbacks
-from ..datamodules import PairVQADataModule
+from ..datamodules import VQADataModule
 from ..metrics import VQAAccuracy
 from ..models import TGFNet_Weights, VQAOutput
 from ..models.metadata import Metadata
@@ -211,15 +211,7 @@ class VQATask(BaseTask):
             _adapt(data_module(self.trainer), metadata)
 
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages.
-
-        Args:
-            batch: Output of the data module.
-            stage: One of 'train', 'val' or 'test'.
-
-        Returns:
-            Scalar loss.
-        """
+        """Forward pass, loss and metrics of all stages."""
         training = stage == 'train'
         real = batch['question_id'] >= 0
         label = batch['label'][real]
@@ -330,16 +322,7 @@ def answer_loss(
 ) -> Tensor:
     """Compute the cross-entropy of the blend and of the experts, and the routing loss.
 
-    Args:
-        output: Output of a model for Q questions.
-        label: True answers, shape (Q,), int64; those outside the vocabulary cannot be
-            learned and do not count.
-        label_smoothing: Label smoothing of the cross-entropies, in [0, 1].
-        expert_weight: Weight of the mean of the experts' cross-entropies.
-        routing_weight: Weight of the routing loss.
-
-    Returns:
-        Scalar loss.
+    Labels (Q,) outside the vocabulary cannot be learned and do not count.
     """
     known = label < output.logits.shape[1]
     target = label[known]
@@ -383,7 +366,7 @@ def _freeze(model: nn.Module, frozen: bool | str) -> None:
         tower.requires_grad_(False).eval()
 
 
-def _adapt(dm: PairVQADataModule, metadata: Metadata) -> None:
+def _adapt(dm: VQADataModule, metadata: Metadata) -> None:
     """Make a data module use a model's vocabulary, normalisation and size."""
     adapt_images(dm, metadata.sar_channels, metadata.image_size)
     if tuple(dm.answers) != metadata.answers:

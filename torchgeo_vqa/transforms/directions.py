@@ -183,12 +183,7 @@ def _phrases(text: str) -> list[_Phrase]:
 def _runs(text: str, phrases: Sequence[_Phrase]) -> list[tuple[list[_Phrase], bool]]:
     """Cut phrases into runs that only *or*, commas and slashes hold together.
 
-    Args:
-        text: The text.
-        phrases: Its phrases.
-
-    Returns:
-        Runs, and whether there is an *or* or a slash in it: whether it lists options.
+    Also tell of each whether it lists options: has an *or* or a slash in it.
     """
     runs: list[tuple[list[_Phrase], bool]] = []
     end = 0
@@ -205,14 +200,7 @@ def _runs(text: str, phrases: Sequence[_Phrase]) -> list[tuple[list[_Phrase], bo
 
 
 def has_direction(text: str) -> bool:
-    """Return whether a flip or turn of the image may change what a text says.
-
-    Args:
-        text: A question or an answer.
-
-    Returns:
-        True if it holds a direction word.
-    """
+    """Tell whether a flip or turn of the image may change what a text says."""
     return _PHRASE.search(text) is not None
 
 
@@ -256,16 +244,10 @@ def _as_cased(old: str, new: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """Return a form that is the same for wordings that mean the same.
+    """Return a form of a text to compare with, the same for wordings that mean the same.
 
     *Top*, *upper* and *above* are one, *left*, *left of* and *to the left* too.
     The compass and *horizontal* stay apart from them.
-
-    Args:
-        text: A question or an answer.
-
-    Returns:
-        Text to compare with, not to show.
     """
     pieces, position = [], 0
     phrases = _phrases(text)

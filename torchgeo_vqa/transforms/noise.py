@@ -23,17 +23,10 @@ class SeededNoise(IntensityAugmentationBase2D):
         return params
 
     def normal(self, like: Tensor, params: Mapping[str, Tensor]) -> Tensor:
-        """Make standard normal noise, each sample's from its own seed.
+        """Make standard normal noise like images (B, C, H, W), each sample's from its own seed.
 
         The same seeds give the same noise on the same kind of device, whatever the batch.
-
-        Args:
-            like: Images of shape (B, C, H, W), as :meth:`apply_transform` is given them.
-            params: Its parameters: ``seed``, and Kornia's ``batch_prob``, above 0.5 for
-                samples that are augmented. Noise of the others is 0.
-
-        Returns:
-            Noise of shape (B, C, H, W), on the images' device.
+        Samples whose ``batch_prob`` is not above 0.5 are not augmented: their noise is 0.
         """
         noise = torch.zeros_like(like)
         used = params['batch_prob'] > 0.5

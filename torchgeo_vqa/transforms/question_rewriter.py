@@ -24,21 +24,15 @@ MEMO_SIZE = 50_000
 def answer_table(
     answers: Sequence[str], usual: Sequence[Collection[int]] = ()
 ) -> Tensor:
-    """Tabulate what becomes of every answer under every flip and turn.
+    """Tabulate what becomes of each of A answers under every flip and turn.
 
     A direction becomes the answer of the vocabulary that means the new one: an answer
-    that the same type of question is known to have before others, the same wording
-    before synonyms (*top* and *above* are both synonyms of *upper*).
+    that the same type of question is known to have (*usual*) before others, the same
+    wording before synonyms (*top* and *above* are both synonyms of *upper*).
 
-    Args:
-        answers: The A answers.
-        usual: For each of T question types, the indices of the answers it is known to
-            have.
-
-    Returns:
-        New label for [element, question type, label], int64 of shape (8, T + 1, A + 2).
-        Type -1 is any other; label A (unknown) and -1 (padding) stay. Where the
-        vocabulary lacks the new answer, ``IMPOSSIBLE``.
+    Return the new label for [element, question type, label], int64 (8, T + 1, A + 2). Type
+    -1 is any other; label A (unknown) and -1 (padding) stay. Where the vocabulary lacks the
+    new answer, it is ``IMPOSSIBLE``.
     """
     table = torch.arange(len(answers) + 2).repeat(len(ELEMENTS), len(usual) + 1, 1)
     table[..., -1] = -1
@@ -75,27 +69,14 @@ class QuestionRewriter:
         self._memo: dict[tuple[bytes, int], Tensor | None] = {}
 
     def suspects(self, question: Tensor) -> Tensor:
-        """Find the questions that may hold a direction word.
-
-        Args:
-            question: Tokens of shape (..., L).
-
-        Returns:
-            bool of shape (...).
-        """
+        """Find the questions, token ids (..., L), that may hold a direction word."""
         self.tokens = self.tokens.to(question.device)
         return self.tokens[question].any(dim=-1)
 
     def __call__(self, question: Tensor, element: int) -> Tensor | None:
-        """Rewrite a question as its image is flipped or turned.
+        """Rewrite a question, token ids (L,) on the CPU, for an element of D4.
 
-        Args:
-            question: Tokens of shape (L,), on the CPU.
-            element: What is done to the image, an element of D4.
-
-        Returns:
-            Tokens of shape (L,), or None if the question is cut off, cannot be read
-            back from its tokens, or does not fit into L tokens any more.
+        None if it is cut off, cannot be decoded, or does not fit into L tokens any more.
         """
         key = question.numpy().tobytes(), element
         if key not in self._memo:

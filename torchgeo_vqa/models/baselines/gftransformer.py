@@ -274,15 +274,9 @@ def relu_mlp(width: int, hidden: int, out: int, dropout: float) -> Mlp:
 
 
 def offsets_between(rows: int, columns: int) -> Tensor:
-    """Compute how far the patches of a grid are apart.
+    """Compute how far the N patches of a grid are apart, (N, N, 3).
 
-    Args:
-        rows: Number of rows h.
-        columns: Number of columns w.
-
-    Returns:
-        Rows down, columns to the right and squared distance from each patch to each,
-        shape (N, N, 3).
+    These are rows down, columns to the right and squared distance from each to each.
     """
     positions = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
     offsets = (positions[None] - positions[:, None]).float()

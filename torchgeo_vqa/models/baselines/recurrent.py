@@ -19,11 +19,9 @@ class RecurrentEncoder(nn.Module):
     context_length = CLIPTextCfg.context_length
 
     def __init__(self, rnn: nn.GRU | nn.LSTM) -> None:
-        """Initialize a new RecurrentEncoder instance.
+        """Initialize an encoder on a network that reads forward and takes the batch first.
 
-        Args:
-            rnn: Network that reads forward and takes the batch first. Its input size is
-                the width of the embeddings, its hidden size the width D.
+        Its input size is the width of the embeddings, its hidden size the width D.
         """
         super().__init__()
         self.embedding = nn.Embedding(CLIPTextCfg.vocab_size, rnn.input_size)
@@ -31,17 +29,10 @@ class RecurrentEncoder(nn.Module):
         self.width = rnn.hidden_size
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tokenised texts.
+        """Encode token ids (U, L), 0-padded: features of tokens (U, L, D) and of texts (U, D).
 
-        What is read after the end of a text never reaches what comes before it, so
-        padding changes nothing.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Features of every token, shape (U, L, D), and of the whole text (those of
-            its end token), shape (U, D).
+        Those of a text are those of its end token. What is read after it never reaches what
+        comes before, so padding changes nothing.
         """
         x, _ = self.rnn(self.embedding(tokens))
         # The end token has the highest id

@@ -30,14 +30,7 @@ class SingleHeadModel(VQAModel):
         image_size: int,
         context_length: int,
     ) -> None:
-        """Initialize a new SingleHeadModel instance.
-
-        Args:
-            num_answers: Number of answers A.
-            modalities: Modalities the model can use.
-            image_size: Side of the images in pixels.
-            context_length: Longest question in tokens.
-        """
+        """Initialize a model with the attributes of :class:`~torchgeo_vqa.models.VQAModel`."""
         super().__init__()
         self.num_answers = num_answers
         self.modalities = tuple(modalities)
@@ -76,13 +69,7 @@ class CNNModel(SingleHeadModel):
         question_encoder: RecurrentEncoder,
         num_answers: int,
     ) -> None:
-        """Initialize a new CNNModel instance.
-
-        Args:
-            image_encoder: Encoder of the images.
-            question_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-        """
+        """Initialize a model of encoders of the images and of the question, and A answers."""
         super().__init__(
             num_answers,
             image_encoder.channels,
@@ -101,18 +88,7 @@ class CNNModel(SingleHeadModel):
         question_width: int = 256,
         **options: Any,
     ) -> Self:
-        """Build the model with a GRU.
-
-        Args:
-            num_answers: Number of answers A.
-            word_width: Width of the word embeddings.
-            question_width: Width of the GRU.
-            **options: Options of :func:`~torchgeo_vqa.models.cnn_encoder` and of the
-                model.
-
-        Returns:
-            The model.
-        """
+        """Build the model with a GRU; options are those of ``cnn_encoder`` and of the model."""
         cnn = cnn_encoder(**take_options(options, cnn_encoder))
         rnn = nn.GRU(word_width, question_width, batch_first=True)
         return cls(cnn, RecurrentEncoder(rnn), num_answers, **options)
