@@ -119,11 +119,10 @@ class PairVQADataModule(VQADataModule):
 
     @override
     def _make_dataset(self, stage: Stage) -> PairVQA:
+        drawn = self.questions_per_sample if stage == 'train' else None
         dataset: PairVQA = self.dataset_class(  # type: ignore[call-arg,assignment]
             split=self._splits.get(stage, stage),
-            questions_per_sample=self.questions_per_sample
-            if stage == 'train'
-            else None,
+            questions_per_sample=drawn,
             answers=self._answers,
             **self.kwargs,
         )
