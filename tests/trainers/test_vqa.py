@@ -273,7 +273,7 @@ class TestVQATask:
     def test_freeze_needs_clip(self, release_root: Path, folder: Path) -> None:
         args = {'backbone': 'tgfnet_tiny_conv'}
         task = VQATask('rsvqa', model_args=args, freeze_clip=True)
-        with pytest.raises(ValueError, match='RSVQA has no CLIP'):
+        with pytest.raises(ValueError, match='RSVQAModel has no CLIP'):
             trainer(folder).fit(task, datamodule=make(release_root))
 
     def test_loss_that_is_not_finite(self, release_root: Path, folder: Path) -> None:
