@@ -4,13 +4,11 @@
 """The accuracy reported for each degradation is that of the degraded images."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,11 @@ from torch import Tensor
 from torchgeo.datasets.utils import Sample
 
 from torchgeo_vqa.callbacks import DegradationTest
-from torchgeo_vqa.datamodules import OSVQADataModule, OSVQAMiniDataModule
+from torchgeo_vqa.datamodules import (
+    OSVQADataModule,
+    OSVQAMiniDataModule,
+    PairVQADataModule,
+)
 from torchgeo_vqa.models import VQAOutput
 from torchgeo_vqa.trainers import VQATask
 from torchgeo_vqa.transforms import Degradation
@@ -63,7 +65,7 @@ def mini(root: Path, **kwargs: Any) -> OSVQAMiniDataModule:
 def run(
     folder: Path,
     task: VQATask,
-    dm: OSVQADataModule,
+    dm: PairVQADataModule,
     callback: DegradationTest | None,
     **kwargs: Any,
 ) -> Trainer:
@@ -119,7 +121,7 @@ def trained(root: Path) -> VQATask:
 
 
 def recount(
-    dm: OSVQADataModule, kind: str, severity: Any, groups: Sequence[str]
+    dm: PairVQADataModule, kind: str, severity: Any, groups: Sequence[str]
 ) -> dict[str, float]:
     """Degrade the files' own pixels, all in one batch; count the answers one by one."""
     dm.setup('test')
@@ -285,7 +287,9 @@ def test_invalid(args: dict[str, Any], match: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes(root: Path, tmp_path: Path) -> None:
+def test_two_processes(
+    run_python: Callable[..., CompletedProcess[str]], root: Path, tmp_path: Path
+) -> None:
     """Images are the same, and all are counted, whatever the number of devices."""
     folders = tmp_path / 'one', tmp_path / 'two'
     evaluate(root, folders[0])
@@ -301,14 +305,7 @@ spec.loader.exec_module(module)
 root, folder = Path({str(root)!r}), Path({str(folders[1])!r})
 module.evaluate(root, folder, devices=2, strategy='ddp')
 """)
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_python(script)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('under degradation') == 1
     texts = [

@@ -3,8 +3,8 @@
 
 """MapVQADataModule: splits that share no pixel, fresh and true questions, one command."""
 
-import subprocess
-import sys
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,7 +29,8 @@ from torchgeo_vqa.synthetic.area import write_area
 from torchgeo_vqa.trainers import VQATask
 
 SIZE, PATCH, BLOCK = 256, 32, 48
-MakeModule = Callable[..., MapVQADataModule]
+# A data module that is set up: its samplers are not None
+MakeModule = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -53,7 +54,7 @@ def area(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(area: Path) -> MakeModule:
     """Function that makes a data module of the area."""
 
-    def make(folder: Path = area, **options: Any) -> MapVQADataModule:
+    def make(folder: Path = area, **options: Any) -> Any:
         files = {
             'optical': folder / 'sentinel2.tif',
             'sar': folder / 'sentinel1.tif',
@@ -67,7 +68,7 @@ def make(area: Path) -> MakeModule:
 
 
 @pytest.fixture(scope='module')
-def module(area: Path) -> MapVQADataModule:
+def module(area: Path) -> Any:
     """A data module that is set up, for tests that change nothing."""
     dm = MapVQADataModule(
         optical=area / 'sentinel2.tif',
@@ -84,7 +85,7 @@ def module(area: Path) -> MapVQADataModule:
     return dm
 
 
-def seen(dm: MapVQADataModule, queries: Iterable[Any]) -> NDArray[np.bool_]:
+def seen(dm: Any, queries: Iterable[Any]) -> NDArray[np.bool_]:
     """Pixels of the area that patches show."""
     x, y, _ = dm.dataset_for('train').bounds
     mask = np.zeros((SIZE, SIZE), bool)
@@ -101,7 +102,7 @@ def real_ids(batches: Iterable[dict[str, Any]]) -> list[int]:
     return ids[ids >= 0].tolist()
 
 
-def test_splits_share_no_pixel(module: MapVQADataModule) -> None:
+def test_splits_share_no_pixel(module: Any) -> None:
     val, test = seen(module, module.val_sampler), seen(module, module.test_sampler)
     epochs = [list(module.train_sampler) for _ in range(4)]
     train = seen(module, [query for epoch in epochs for query in epoch])
@@ -141,7 +142,7 @@ def test_same_seed_same_run(make: MakeModule) -> None:
     assert real_ids(dm.val_dataloader()) != runs[0][1]
 
 
-def test_answers_are_true(module: MapVQADataModule, area: Path) -> None:
+def test_answers_are_true(module: Any, area: Path) -> None:
     dataset = module.dataset_for('train')
     with rasterio.open(area / 'land_cover.tif') as file:
         codes, (left, top) = file.read(1), (file.bounds.left, file.bounds.top)
@@ -182,7 +183,7 @@ def test_answers_are_true(module: MapVQADataModule, area: Path) -> None:
     assert {'land_cover_presence', 'main_land_cover', 'area_share'} < set(types)
 
 
-def test_footprints_are_the_patches(module: MapVQADataModule) -> None:
+def test_footprints_are_the_patches(module: Any) -> None:
     dataset = module.dataset_for('test')
     for query in module.test_sampler:
         ids = [i for i in dataset[query]['question_id'].tolist() if i >= 0]
@@ -194,7 +195,7 @@ def test_footprints_are_the_patches(module: MapVQADataModule) -> None:
 
 
 def test_only_training_blocks_are_measured(
-    module: MapVQADataModule, make: MakeModule, area: Path, tmp_path: Path
+    module: Any, make: MakeModule, area: Path, tmp_path: Path
 ) -> None:
     dm = make()
     dm.setup('fit')
@@ -219,9 +220,7 @@ def test_only_training_blocks_are_measured(
     assert real_ids(dm.val_dataloader())
 
 
-def test_blind_answers_are_the_most_frequent_of_training(
-    module: MapVQADataModule,
-) -> None:
+def test_blind_answers_are_the_most_frequent_of_training(module: Any) -> None:
     dataset: MapVQA = module.dataset_for('val')
     counts: dict[str, Counter[str]] = {}
     wordings: dict[str, set[str]] = {}
@@ -238,11 +237,11 @@ def test_blind_answers_are_the_most_frequent_of_training(
             assert answers[dataset.answers[label]] == best
 
 
-def test_balance_leaves_little_to_guess(module: MapVQADataModule) -> None:
+def test_balance_leaves_little_to_guess(module: Any) -> None:
     dataset = module.dataset_for('train')
 
     def blind() -> float:
-        ids = real_ids(dataset[query] for query in module._overview(dataset)[:100])
+        ids = real_ids(dataset[query] for query in module._overview(dataset))
         truth = dataset._label_of[dataset.table.codes['answer'][dataset._rows(ids)]]
         return float((dataset.blind_labels(ids).numpy() == truth).mean())
 
@@ -327,6 +326,7 @@ def test_a_map_of_another_crs(make: MakeModule, area: Path, tmp_path: Path) -> N
         ({'block_size': 250}, ValueError, '1 blocks of 250 pixels.*3 splits'),
         ({'patch_size': 300, 'block_size': 300}, ValueError, '0 blocks of 300'),
         ({'fractions': (0.9, 0.1, 0)}, ValueError, 'no block for test'),
+        ({'fractions': (0, 0.5, 0.5)}, ValueError, 'training needs a share'),
         ({'categories': ['ship']}, ValueError, r"\('ship',\) need objects"),
         ({'classes': {1: 'water'}}, ValueError, 'no name'),
         ({'seed': -1}, ValueError, 'seed must not be negative'),
@@ -350,9 +350,7 @@ def test_images_elsewhere(
 
 
 def test_batches_without_questions_do_not_stop_training(make: MakeModule) -> None:
-    dm = make(
-        question_types=['rural_urban', 'adjacency'], urban_classes=['built-up land']
-    )
+    dm = make(question_types=['rural_urban'], urban_classes=['built-up land'])
     dm.setup('fit')
     dm.dataset_for('train').max_nodata = -1  # no patch has any
     assert real_ids(dm.train_dataloader()) == []
@@ -374,7 +372,10 @@ def test_batches_without_questions_do_not_stop_training(make: MakeModule) -> Non
 
 @pytest.mark.slow
 def test_command_line(
-    area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    area: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_python: Callable[..., Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small = [
@@ -390,13 +391,7 @@ def test_command_line(
         *('--data.block_size', '48', '--data.batch_size', '4'),
         *('--trainer.max_epochs', '1', '--trainer.limit_train_batches', '2', *small),
     ]
-    done = subprocess.run(
-        [sys.executable, '-m', 'torchgeo', 'fit', *fit],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_python('-m', 'torchgeo', 'fit', *fit)
     assert done.returncode == 0, done.stderr
     (checkpoint,) = tmp_path.rglob('*.ckpt')
     config = next(tmp_path.rglob('config.yaml'))
@@ -406,8 +401,23 @@ def test_command_line(
     torchgeo_main(['predict', *again])
     (path,) = tmp_path.rglob('predictions.parquet')
     layer = gpd.read_parquet(path)
-    dm = MapVQADataModule(**yaml.safe_load(config.read_text())['data']['init_args'])
+    dm: Any = MapVQADataModule(
+        **yaml.safe_load(config.read_text())['data']['init_args']
+    )
     dm.setup('test')
     assert len(layer) == len(real_ids(dm.test_dataloader()))
     boxes = {(q[0].start, q[1].start, q[0].stop, q[1].stop) for q in dm.test_sampler}
     assert set(map(tuple, layer.bounds.to_numpy().tolist())) <= boxes
+
+
+def test_documented_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    docs = Path(__file__).parents[2] / 'docs'
+    pages = ('user/own_data.md', 'user/datasets.md', 'tutorials/own_area.ipynb')
+    for page in pages:
+        text = (docs / page).read_text()
+        command = re.search(r'torchgeo (fit [^"\n]*MapVQADataModule[^"\n\\]*)', text)
+        assert command, page
+        with pytest.raises(SystemExit, match='0'):
+            torchgeo_main([*shlex.split(command[1]), '--print_config'])
+        config = yaml.safe_load(capsys.readouterr().out)
+        assert config['data']['init_args']['classes'].endswith('classes.yaml')

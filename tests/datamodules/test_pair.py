@@ -275,7 +275,7 @@ def test_flat_option_says_the_new_form(name: str) -> None:
     else:
         match = f'no argument {name!r}'
     with pytest.raises(TypeError, match=match):
-        OSVQADataModule(**{name: 0})
+        OSVQADataModule(**{name: 0})  # type: ignore[arg-type]
 
 
 def test_flat_option_on_the_command_line(tmp_path: Path) -> None:

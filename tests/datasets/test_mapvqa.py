@@ -1,7 +1,7 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""MapVQA: answers against a recount of the label raster, and what bad maps say."""
+"""MapVQA: answers against a recount of the label raster."""
 
 import pickle
 import re
@@ -13,7 +13,6 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from rasterio.transform import rowcol
 from torch.utils.data import DataLoader
-from torchgeo.datasets import CDL, RasterDataset, VectorDataset, stack_samples
+from torchgeo.datasets import CDL, stack_samples
+from torchgeo.datasets import RasterDataset as Image
 from torchgeo.samplers import GriddedPatchSampler, RandomPatchSampler
 
 from torchgeo_vqa.datasets import OSVQA, MapVQA
@@ -36,22 +36,13 @@ from torchgeo_vqa.questions import (
     QuestionType,
     Scene,
 )
+from torchgeo_vqa.rasters.zones import LabelRaster as LandCover
 from torchgeo_vqa.samplers import TileSampler
 
 WEST, NORTH, RES, SIZE = 400_000.0, 5_000_000.0, 10.0, 96
 CODES = {1: 'water', 2: 'trees', 4: 'crops', 7: 'built-up land'}
 MakeMap = Callable[..., MapVQA]
 WriteImage = Callable[..., None]
-
-
-class LandCover(RasterDataset):
-    """Any map of classes."""
-
-    is_image = False
-
-
-class Image(RasterDataset):
-    """Any image."""
 
 
 # --- a made-up map --------------------------------------------------------------------
@@ -64,57 +55,6 @@ def draw_codes(rng: np.random.Generator, size: int = SIZE) -> NDArray[np.uint8]:
     codes = np.array(list(CODES), np.uint8)[(ragged // 24 % 4).astype(int)]
     spots = rng.random((size, size)) < 0.001
     return np.where(spots, 7, codes).astype(np.uint8)
-
-
-@pytest.fixture(scope='module')
-def codes() -> NDArray[np.uint8]:
-    return draw_codes(np.random.default_rng(0))
-
-
-@pytest.fixture
-def make_map(
-    tmp_path: Path, write_image: WriteImage, codes: NDArray[np.uint8]
-) -> MakeMap:
-    """Function that writes images and a map, and combines them."""
-
-    def make(
-        labels: NDArray[Any] = codes,
-        west: float = WEST,
-        crs: str = 'EPSG:32633',
-        res: float = RES,
-        nodata: float | None = None,
-        classes: Any = CODES,
-        modalities: tuple[str, ...] = ('optical', 'sar'),
-        image_crs: CRS | None = None,
-        labels_class: type[RasterDataset] = LandCover,
-        **arguments: Any,
-    ) -> MapVQA:
-        rng = np.random.default_rng(0)
-        optical = rng.integers(1, 256, (3, SIZE, SIZE), np.uint8)
-        sar = rng.normal(-12, 4, (2, SIZE, SIZE)).astype(np.float32)
-        write_image(tmp_path / 'optical/a.tif', optical, WEST, NORTH)
-        write_image(tmp_path / 'sar/a.tif', sar, WEST, NORTH)
-        write_image(
-            tmp_path / 'labels/a.tif',
-            labels[None],
-            west,
-            NORTH,
-            crs,
-            res,
-            nodata=nodata,
-        )
-        datasets = {'optical': None, 'sar': None} | {
-            m: Image(tmp_path / m, crs=image_crs) for m in modalities
-        }
-        return MapVQA(
-            datasets['optical'],
-            datasets['sar'],
-            labels_class(tmp_path / 'labels'),
-            classes,
-            **arguments,
-        )
-
-    return make
 
 
 def patch(row: int, column: int, size: int = 48) -> tuple[slice, slice]:
@@ -686,143 +626,6 @@ class TestNoData:
         assert dataset.candidates(patch(0, 0))
 
 
-# --- bad maps -------------------------------------------------------------------------
-
-
-class TestBadMaps:
-    def test_unknown_code(self, make_map: MakeMap, codes: NDArray[np.uint8]) -> None:
-        labels = codes.copy()
-        labels[90:92, 90] = 33
-        with pytest.raises(ValueError, match=r'2 pixels .* have the code 33.*`ignore`'):
-            make_map(labels)
-
-    def test_unknown_code_far_away(self, make_map: MakeMap) -> None:
-        dataset = make_map()
-        del dataset._labels._labels[1]
-        with pytest.raises(ValueError, match='code 1, which has no name'):
-            dataset[patch(0, 0)]
-
-    @pytest.mark.parametrize('arguments', [{'ignore': [9]}, {'nodata': 9}])
-    def test_all_no_data(self, make_map: MakeMap, arguments: dict[str, Any]) -> None:
-        with pytest.raises(
-            ValueError, match='labels hold no data where the images are'
-        ):
-            make_map(np.full((SIZE, SIZE), 9, np.uint8), **arguments)
-
-    def test_no_overlap(self, make_map: MakeMap) -> None:
-        with pytest.raises(
-            RuntimeError, match=r'labels does not overlap .* \[500000.0'
-        ):
-            make_map(west=500_000.0)
-
-    def test_wrong_crs(self, make_map: MakeMap) -> None:
-        with pytest.raises(RuntimeError, match='its own CRS is WGS 84 / UTM zone 40N'):
-            make_map(crs='EPSG:32640')
-
-    def test_crs_that_leads_nowhere(self, make_map: MakeMap) -> None:
-        with pytest.raises(
-            ValueError, match=r'labels lies at .* WGS 84, which cannot be'
-        ):
-            make_map(crs='EPSG:4326')
-
-    def test_no_crs(self, make_map: MakeMap, tmp_path: Path, png_root: Path) -> None:
-        dataset = make_map()
-        labels = LandCover(tmp_path / 'labels')
-        labels.index = labels.index.set_crs(None, allow_override=True)
-        with pytest.raises(ValueError, match='labels has no CRS'):
-            MapVQA(None, dataset._images['sar'], labels, CODES)
-        with pytest.raises(ValueError, match='optical has no CRS'):
-            MapVQA(OSVQA(png_root), None, LandCover(tmp_path / 'labels'), CODES)
-
-    @pytest.mark.parametrize('name', ['', '  ', None])
-    def test_class_without_name(self, make_map: MakeMap, name: str | None) -> None:
-        with pytest.raises(ValueError, match='code 2 has no name'):
-            make_map(classes=CODES | {2: name})
-
-    @pytest.mark.parametrize('classes', [{}, [], {i: str(i) for i in range(256)}])
-    def test_too_few_or_many_classes(self, make_map: MakeMap, classes: Any) -> None:
-        with pytest.raises(ValueError, match='classes must name 1 to 255 classes, got'):
-            make_map(classes=classes)
-
-    @pytest.mark.parametrize('classes', ['water', {'1': 'water'}])
-    def test_classes_of_a_wrong_type(self, make_map: MakeMap, classes: Any) -> None:
-        with pytest.raises(TypeError, match=r"got .*('water'|'1')"):
-            make_map(classes=classes)
-
-    def test_no_data_code_with_a_name(self, make_map: MakeMap) -> None:
-        with pytest.raises(ValueError, match='code 7 stands for no data in the files'):
-            make_map(nodata=7)
-
-    def test_code_both_named_and_ignored(self, make_map: MakeMap) -> None:
-        with pytest.raises(ValueError, match=r'codes \[7\] are both'):
-            make_map(ignore=[7])
-
-    def test_labels_that_are_an_image(self, make_map: MakeMap) -> None:
-        with pytest.raises(ValueError, match='set `is_image = False` in Image'):
-            make_map(labels_class=Image)
-
-    def test_too_many_bands(
-        self, make_map: MakeMap, tmp_path: Path, write_image: WriteImage
-    ) -> None:
-        make_map()
-        bands = np.ones((12, SIZE, SIZE), np.int16)
-        write_image(tmp_path / 'bands/a.tif', bands, WEST, NORTH)
-        labels = LandCover(tmp_path / 'labels')
-        dataset = MapVQA(Image(tmp_path / 'bands'), None, labels, CODES)
-        with pytest.raises(ValueError, match=r'shape \(3, 48, 48\), got shape \(12,'):
-            dataset[patch(0, 0)]
-
-    def test_nothing_there(self, make_map: MakeMap) -> None:
-        with pytest.raises(IndexError, match='not found'):
-            make_map()[patch(1000, 1000)]
-
-    @pytest.mark.parametrize(
-        ('arguments', 'message'),
-        [
-            ({'modalities': ()}, 'neither'),
-            ({'questions_per_sample': 0}, 'questions_per_sample .* got 0'),
-            ({'max_nodata': 1.5}, 'max_nodata .* got 1.5'),
-            ({'seed': -1}, 'seed .* got -1'),
-            ({'urban_classes': ['town']}, r"urban_classes .* got \['town'\]"),
-            ({'question_types': ['object_count']}, "'object_count'.* need"),
-            ({'question_types': ['colour']}, r"got \['colour'\]"),
-        ],
-    )
-    def test_arguments(
-        self, make_map: MakeMap, arguments: dict[str, Any], message: str
-    ) -> None:
-        with pytest.raises(ValueError, match=message):
-            make_map(**arguments)
-
-    def test_not_a_dataset(self, tmp_path: Path) -> None:
-        with pytest.raises(TypeError, match='sar must be a GeoDataset, got list'):
-            MapVQA(None, [], [], CODES)  # type: ignore[arg-type]
-
-
-# --- time -----------------------------------------------------------------------------
-
-
-def test_other_times(make_map: MakeMap, tmp_path: Path) -> None:
-    make_map()
-
-    class Dated(Image):
-        filename_regex = r'(?P<date>\d{8})'
-
-    for modality, date in {'optical': '20200601', 'sar': '20200603'}.items():
-        (tmp_path / modality / 'a.tif').rename(tmp_path / modality / f'{date}.tif')
-    optical, sar = (Dated(tmp_path / m) for m in ('optical', 'sar'))
-    labels = LandCover(tmp_path / 'labels')
-    with pytest.raises(
-        RuntimeError, match=r'sar was taken at another time.*spatial_only'
-    ):
-        MapVQA(optical, sar, labels, CODES)
-    dataset = MapVQA(optical, sar, labels, CODES, spatial_only=True)
-    day = slice(pd.Timestamp('2020-06-01'), pd.Timestamp('2020-06-02'))
-    sample = dataset[*patch(0, 0), day]
-    assert sample['image_sar'].shape == (2, 48, 48)
-    assert sample['nodata'] == 0
-
-
 # --- objects and quality --------------------------------------------------------------
 
 
@@ -880,53 +683,11 @@ class TestObjects:
         below = {q[1]: q[2] for q in dataset.candidates(patch(30, 0))}
         assert 'Is there a ship?' not in below
 
-    @pytest.mark.parametrize('source', ['file', 'parquet', 'dataset', 'other CRS'])
-    def test_sources(
-        self, make_map: MakeMap, tmp_path: Path, objects: gpd.GeoDataFrame, source: str
-    ) -> None:
-        expected = make_map(objects=objects).read(patch(0, 0, 96)).scene.objects
-        layer: Any = objects.to_crs(4326)
-        if source == 'parquet':
-            layer.to_parquet(tmp_path / 'a.parquet')
-            layer = tmp_path / 'a.parquet'
-        elif source in ('file', 'dataset'):
-            (tmp_path / 'objects').mkdir()
-            layer.to_file(tmp_path / 'objects/a.gpkg')
-            layer = tmp_path / 'objects/a.gpkg'
-            if source == 'dataset':
-                layer = VectorDataset(layer.parent)
-        scene = make_map(objects=layer).read(patch(0, 0, 96)).scene
-        assert len(scene.objects) == len(expected) == 5
-        for a, b in zip(scene.objects, expected, strict=True):
-            assert a.category == b.category
-            np.testing.assert_allclose(a.center, b.center, atol=0.51)
-
     def test_categories(self, make_map: MakeMap, objects: gpd.GeoDataFrame) -> None:
         dataset = make_map(objects=ObjectLayer(objects, categories=['ship', 'whale']))
         answers = {q[1]: q[2] for q in dataset.candidates(patch(0, 0, 96))}
         assert answers['Is there a whale?'] == 'no'
         assert not any('crane' in text for text in answers)
-
-    @pytest.mark.parametrize(
-        ('change', 'message'),
-        [
-            (lambda o: o.set_crs(None, allow_override=True), 'no CRS'),
-            (lambda o: o.rename(columns={'class': 'type'}), r"\['type'\], got 'class'"),
-            (
-                lambda o: o.assign(**{'class': [None, *'abcd']}),
-                '1 of 5 objects have no category',
-            ),
-            (
-                lambda o: o.assign(geometry=o.geometry.where(o.index > 0)),
-                '1 of 5 objects have no geometry',
-            ),
-        ],
-    )
-    def test_bad_layers(
-        self, make_map: MakeMap, objects: gpd.GeoDataFrame, change: Any, message: str
-    ) -> None:
-        with pytest.raises(ValueError, match=message):
-            make_map(objects=change(objects))
 
 
 class TestQuality:

@@ -3,8 +3,7 @@
 
 """Tests of the caches of features."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,20 +129,13 @@ class TestImageFeatureCache:
         with torch.no_grad():
             torch.testing.assert_close(out, net(images))
 
-    def test_two_processes(self, tmp_path: Path) -> None:
+    def test_two_processes(
+        self, start_python: Callable[..., Any], tmp_path: Path
+    ) -> None:
         """They find the same, and leave whole files only."""
-        script = tmp_path / 'fill.py'
-        script.write_text(FILL)
         folder = tmp_path / 'features'
-        processes = [
-            subprocess.Popen(
-                [sys.executable, str(script), str(folder), str(seed)],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for seed in range(2)
-        ]
-        sums = [float(process.communicate(timeout=120)[0]) for process in processes]
+        processes = [start_python('-c', FILL, folder, seed) for seed in range(2)]
+        sums = [float(process.wait().stdout) for process in processes]
         assert sums[0] == pytest.approx(sums[1], rel=1e-5)
         assert len(list(folder.rglob('*.safetensors'))) == 50
         assert not list(folder.rglob('*.tmp'))

@@ -26,9 +26,7 @@ from torchgeo_vqa.questions import (
     Window,
     answer,
     candidates,
-    plural,
     possible,
-    with_article,
 )
 from torchgeo_vqa.synthetic.landscape import make_scene
 from torchgeo_vqa.transforms.directions import rewrite
@@ -602,31 +600,6 @@ def test_a_subclass_with_a_name_is_registered() -> None:
         ]
     finally:
         del QUESTION_TYPES['nothing']
-
-
-def test_wordings_are_tuples() -> None:
-    with pytest.raises(TypeError, match=r"Oops.templates .* got \('Is it\?',\)"):
-
-        class Oops(QuestionType):
-            name = 'oops'
-            templates = ('Is it?',)  # type: ignore[assignment]
-
-    assert 'oops' not in QUESTION_TYPES
-
-
-@pytest.mark.parametrize(
-    ('noun', 'many', 'one'),
-    [
-        ('storage tank', 'storage tanks', 'a storage tank'),
-        ('bus', 'buses', 'a bus'),
-        ('quarry', 'quarries', 'a quarry'),
-        ('railway', 'railways', 'a railway'),
-        ('airport', 'airports', 'an airport'),
-    ],
-)
-def test_nouns(noun: str, many: str, one: str) -> None:
-    assert plural(noun) == many
-    assert with_article(noun) == one
 
 
 def test_quadrants_are_the_words_of_the_answers() -> None:

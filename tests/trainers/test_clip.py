@@ -5,20 +5,22 @@
 
 import itertools
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import open_clip
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from torch import Tensor
 
 from torchgeo_vqa.annotations.statement import statement
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.trainers import CLIPTask, VQATask
+from torchgeo_vqa.trainers.statement_loss import hits, make_statements
 from torchgeo_vqa.transforms import Augmentation
 
 
@@ -121,6 +123,36 @@ class TestCLIPTask:
         assert metrics['val_recall'] == pytest.approx(sum(right) / len(right))
         assert {'val_loss', 'val_recall_optical', 'val_recall_sar'} <= set(metrics)
 
+    def test_recall_of_each_modality(self, release_root: Path, folder: Path) -> None:
+        """That of the pair goes by the mean of both similarities."""
+        torch.manual_seed(1)
+        seen: dict[str, list[Tensor]] = {'': [], 'optical': [], 'sar': []}
+
+        class Guessing(CLIPTask):
+            def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+                images, tokens = args
+                found = {m: torch.randn(len(x), len(tokens)) for m, x in images.items()}
+                both = torch.stack(list(found.values())).mean(0)
+                statements = make_statements(self.batch, dm.answers)
+                for name, similarity in {'': both, **found}.items():
+                    seen[name].append(hits(similarity, statements).float())
+                return found
+
+            def validation_step(self, batch: Any, batch_idx: int) -> None:
+                self.batch = batch
+                super().validation_step(batch, batch_idx)
+
+        dm = make(release_root, batch_size=2)
+        (metrics,) = trainer(folder).validate(
+            Guessing('tgfnet-tiny'), dm, verbose=False
+        )
+        expected = {
+            f'val_recall_{name}'.removesuffix('_'): float(torch.cat(right).mean())
+            for name, right in seen.items()
+        }
+        assert len(set(expected.values())) == 3
+        assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+
     def test_tgfnet_starts_from_its_checkpoint(
         self, trained: tuple[CLIPTask, Path], release_root: Path, folder: Path
     ) -> None:
@@ -183,25 +215,25 @@ class TestCLIPTask:
 
 
 @pytest.mark.slow
-def test_command_line(tmp_path: Path) -> None:
+def test_command_line(
+    run_python: Callable[..., CompletedProcess[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The short names resolve in an empty folder, with no import by the user."""
     command = (
         '-m torchgeo fit --model CLIPTask --data OSVQAMiniDataModule --print_config'
     )
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    monkeypatch.chdir(tmp_path)
+    done = run_python(*command.split())
     assert done.returncode == 0, done.stderr[-2000:]
     assert 'class_path: torchgeo_vqa.trainers.CLIPTask' in done.stdout
 
 
 @pytest.mark.slow
-def test_two_processes(release_root: Path, tmp_path: Path) -> None:
+def test_two_processes(
+    run_python: Callable[..., CompletedProcess[str]], release_root: Path, tmp_path: Path
+) -> None:
     """Every parameter that is trained takes part in every step, as DDP demands."""
     command = f"""
         -m torchgeo fit --model CLIPTask --model.clip tgfnet-tiny
@@ -209,13 +241,6 @@ def test_two_processes(release_root: Path, tmp_path: Path) -> None:
         --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
         --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
     """
-    done = subprocess.run(
-        [sys.executable, *command.split()],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_python(*command.split())
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('--model.pretrained') == 1

@@ -4,16 +4,17 @@
 """Tests of training and evaluation by several processes."""
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.slow
+
+Run = Callable[..., list[dict[str, Any]]]
 
 #: Trains and tests, and writes what each process saw.
 SCRIPT = """
@@ -50,39 +51,31 @@ if __name__ == '__main__':
                    strategy='ddp' if devices > 1 else 'auto', enable_progress_bar=False)
     task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3)
     dm = OSVQADataModule(root, batch_size=1, questions_per_sample=None)
-    trainer = Trainer(max_epochs=2, default_root_dir=folder / 'fit', **options)
-    if len(sys.argv) == 4:
+    trainer = Trainer(max_epochs=2, default_root_dir=folder, **options)
+    checkpoint = sys.argv[4] if len(sys.argv) > 4 else None
+    if checkpoint is None:
         trainer.fit(task, datamodule=dm)
-    else:
-        trainer = Trainer(default_root_dir=folder, **options)
-        (result,) = trainer.test(task, datamodule=dm, ckpt_path=sys.argv[4])
-        recorder.seen['result'] = result
+        checkpoint = trainer.checkpoint_callback.best_model_path
+    (result,) = trainer.test(task, datamodule=dm, ckpt_path=checkpoint)
+    recorder.seen['result'] = result
     path = folder / f'rank-{trainer.global_rank}.json'
     path.write_text(json.dumps(recorder.seen))
 """
 
 
-def python(*arguments: str) -> str:
-    """Run Python with these arguments and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture(scope='module')
+def run(run_python: Callable[..., CompletedProcess[str]]) -> Run:
+    """Function that runs the script and returns what each process wrote."""
 
+    def run(folder: Path, *args: Any) -> list[dict[str, Any]]:
+        folder.mkdir(exist_ok=True)
+        script = folder / 'script.py'
+        script.write_text(SCRIPT)
+        done = run_python(script, *args)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return [json.loads(p.read_text()) for p in sorted(folder.glob('rank-*.json'))]
 
-def run(folder: Path, *args: Any) -> list[dict[str, Any]]:
-    """Run the script and return what each process wrote."""
-    folder.mkdir(exist_ok=True)
-    script = folder / 'script.py'
-    script.write_text(SCRIPT)
-    python(str(script), *map(str, args))
-    return [json.loads(p.read_text()) for p in sorted(folder.glob('rank-*.json'))]
+    return run
 
 
 def bounds(ranks: list[dict[str, Any]], stage: str) -> Counter[tuple[float, ...]]:
@@ -96,8 +89,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def fitted(release_root: Path, folder: Path) -> list[dict[str, Any]]:
-    """What each of two processes saw while it trained."""
+def fitted(run: Run, release_root: Path, folder: Path) -> list[dict[str, Any]]:
+    """What each of two processes saw while it trained and tested."""
     return run(folder / 'two', release_root, folder / 'two', 2)
 
 
@@ -112,28 +105,30 @@ def test_every_tile_once(fitted: list[dict[str, Any]]) -> None:
 
 
 def test_same_metrics_as_one_process(
-    fitted: list[dict[str, Any]], release_root: Path, folder: Path
+    run: Run, fitted: list[dict[str, Any]], release_root: Path, folder: Path
 ) -> None:
     """Also where the tiles cannot be shared out evenly."""
-    (checkpoint,) = folder.glob('two/fit/lightning_logs/version_*/checkpoints/*.ckpt')
-    results, reports = {}, {}
-    for devices in (1, 2):
-        own = folder / f'test-{devices}'
-        ranks = run(own, release_root, own, devices, checkpoint)
-        assert len(ranks) == devices
-        seen = bounds(ranks, 'test')
+    (checkpoint,) = folder.glob('two/lightning_logs/version_*/checkpoints/*.ckpt')
+    alone = run(folder / 'one', release_root, folder / 'one', 1, checkpoint)
+    assert len(alone) == 1
+    for ranks in (alone, fitted):
+        seen = Counter(tuple(b) for rank in ranks for _, *b in rank['test'])
         assert len(seen) == 3
         assert set(seen.values()) == {1}
-        results[devices] = ranks[0]['result']
-        (path,) = own.glob('lightning_logs/version_*/test_metrics.json')
-        reports[devices] = json.loads(path.read_text())
-    assert reports[1] == reports[2]
-    assert results[1].keys() == results[2].keys() >= {'test_OA', 'test_loss'}
-    for name, value in results[1].items():
-        assert results[2][name] == pytest.approx(value, abs=1e-6), name
+    one, two = (
+        json.loads(next((folder / name).rglob('test_metrics.json')).read_text())
+        for name in ('one', 'two')
+    )
+    assert one == two
+    result, other = alone[0]['result'], fitted[0]['result']
+    assert result.keys() == other.keys() >= {'test_OA', 'test_loss'}
+    for name, value in result.items():
+        assert other[name] == pytest.approx(value, abs=1e-6), name
 
 
-def test_command_line(release_root: Path, tmp_path: Path) -> None:
+def test_command_line(
+    run_python: Callable[..., CompletedProcess[str]], release_root: Path, tmp_path: Path
+) -> None:
     """Every parameter that is trained takes part in every step, as DDP demands."""
     command = f"""
         -m torchgeo fit --model VQATask --model.model tgfnet_tiny
@@ -141,7 +136,8 @@ def test_command_line(release_root: Path, tmp_path: Path) -> None:
         --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
         --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
     """
-    printed = python(*command.split())
+    done = run_python(*command.split())
+    assert done.returncode == 0, done.stderr[-2000:]
     # one process reports
-    assert printed.count('OA, all questions') == 1
-    assert printed.count('torchgeo test') == 1
+    assert done.stdout.count('OA, all questions') == 1
+    assert done.stdout.count('torchgeo test') == 1

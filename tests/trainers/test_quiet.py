@@ -4,10 +4,10 @@
 """Tests of what the screen shows."""
 
 import logging
-import subprocess
-import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -66,15 +66,11 @@ def test_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.slow
-def test_screen(release_root: Path, tmp_path: Path) -> None:
+def test_screen(
+    run_python: Callable[..., CompletedProcess[str]], release_root: Path, tmp_path: Path
+) -> None:
     """A training, and one that goes on, show none of what nobody can act on."""
-    done = subprocess.run(
-        [sys.executable, '-c', SCRIPT, str(release_root), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = run_python('-c', SCRIPT, release_root, tmp_path)
     assert done.returncode == 0, done.stderr
     screen = done.stdout + done.stderr
     assert not [note for note in (*USELESS, 'in eval mode at') if note in screen]

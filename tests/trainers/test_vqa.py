@@ -85,10 +85,11 @@ class TestVQATask:
     def test_compiled(self, release_root: Path, tmp_path: Path) -> None:
         """Training ends at the same weights, and its checkpoint needs no compiler."""
         states: list[dict[str, Tensor]] = []
-        for compiled in (False, 'aot_eager'):
+        for compiled in (False, 'eager'):
             seed_everything(0)
             task = VQATask('tgfnet_tiny', lr=1e-3, clip_lr=1e-3, compile=compiled)
-            trainer(tmp_path).fit(task, datamodule=make(release_root))
+            runner = trainer(tmp_path, limit_train_batches=1, limit_val_batches=0)
+            runner.fit(task, datamodule=make(release_root))
             assert hasattr(task.model.answer, 'get_compiler_config') is bool(compiled)
             states.append(task.state_dict())
         assert states[0].keys() == states[1].keys()

@@ -86,10 +86,13 @@ def test_same_random_numbers_as_parts_by_hand(batch: Sample) -> None:
         'missing_optical': 0.3,
         'missing_sar': 0.2,
     }
+    drawn = [part.p for part in (*by_hand.optical, *by_hand.sar)]
     augmentation = Augmentation(**probabilities)  # type: ignore[arg-type]
     assert augmentation.parts == {'geometry': True} | probabilities
+    bound = bind(augmentation)
+    assert [part.p for part in (*bound.optical, *bound.sar)] == drawn
     outputs = []
-    for module in (by_hand, bind(augmentation)):
+    for module in (by_hand, bound):
         torch.manual_seed(3)
         outputs.append(module(batch))
     for key, value in outputs[0].items():

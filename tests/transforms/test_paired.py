@@ -183,6 +183,18 @@ class TestPairedAugmentation:
             assert (output[key][left_out] == padding).all()
             assert torch.equal(output[key][~left_out], batch[key][~left_out])
 
+    def test_no_data_is_no_change(self) -> None:
+        batch = make_batch(['what degrades it?'], [0], pairs=64)
+        batch['image_sar'][:, 0, 0] = torch.nan
+        augmentation = PairedAugmentation(
+            ANSWERS, geometry=False, sar=[RandomMissing(p=0.5)], quality_types=[0]
+        )
+        torch.manual_seed(0)
+        output = augmentation(batch)
+        missing = output['image_sar'].isnan().flatten(1).all(1)
+        assert 16 < missing.sum() < 48
+        assert torch.equal(output['label'][:, 0] < 0, missing)
+
     @pytest.mark.parametrize('optical_max', [0, -1])
     def test_invalid(self, optical_max: float) -> None:
         with pytest.raises(ValueError, match='optical_max'):

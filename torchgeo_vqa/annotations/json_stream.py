@@ -19,17 +19,9 @@ _WHITESPACE = ' \t\r\n'
 def stream(path: Path, encoding: str = 'utf-8-sig') -> Iterator[tuple[str | None, Any]]:
     """Read a JSON list, or the lists in a JSON object, without holding them in memory.
 
-    Args:
-        path: JSON file.
-        encoding: Its encoding.
-
-    Yields:
-        The elements of a list, each with None. Of an object, the elements of every value
-        that is a list, and all other values, each with its key.
-
-    Raises:
-        UnicodeError: If the file is in another encoding.
-        ValueError: If the file is not JSON, or neither a list nor an object.
+    Yield the elements of a list, each with None. Of an object, yield the elements of every
+    value that is a list, and all other values, each with its key. Raise a UnicodeError for
+    another encoding, a ValueError for what is not JSON, or neither a list nor an object.
     """
     with path.open(encoding=encoding) as file:
         cursor = _Cursor(path, file)

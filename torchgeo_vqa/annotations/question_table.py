@@ -133,13 +133,9 @@ class QuestionTable:
         return self.__dict__ | {'_tokens': None}
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> 'QuestionTable':
-        """Keep some of the rows.
+        """Return a table of the rows of a mask (N,) or of row numbers, which may repeat.
 
-        Args:
-            rows: Mask of shape (N,), or row numbers, which may repeat.
-
-        Returns:
-            A table of the rows kept, which are numbered anew. Codes stay as they are.
+        They are numbered anew. Codes stay as they are.
         """
         table = QuestionTable.__new__(QuestionTable)
         table.num_malformed = self.num_malformed
@@ -149,14 +145,7 @@ class QuestionTable:
         return table
 
     def map_answers(self, function: Callable[[str], str]) -> 'QuestionTable':
-        """Replace answers by others, such as counts by ranges.
-
-        Args:
-            function: Returns what an answer is replaced by.
-
-        Returns:
-            A table with the new answers.
-        """
+        """Return a table with answers replaced by a function, such as counts by ranges."""
         texts = [function(text) for text in self.values['answer'].to_pylist()]
         new = pa.array(texts, pa.string()).dictionary_encode()
         codes = new.indices.to_numpy().astype(np.int32)[self.codes['answer']]
@@ -170,17 +159,9 @@ class QuestionTable:
         return self._order[self._start[image] : self._start[image + 1]]
 
     def text(self, column: str, ids: Ids) -> list[str]:
-        """Return the texts of some rows.
+        """Return the texts of a column for some row numbers.
 
-        Args:
-            column: One of ``image``, ``question_type``, ``question`` and ``answer``.
-            ids: Row numbers.
-
-        Returns:
-            A text per row.
-
-        Raises:
-            IndexError: If there is no such row; -1 stands for padding, not for the last.
+        Raise an IndexError if there is no such row; -1 stands for padding, not for the last.
         """
         rows = np.asarray(ids, dtype=np.int64).reshape(-1)
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
@@ -192,14 +173,7 @@ class QuestionTable:
         return cast(list[str], texts.to_pylist())
 
     def tokens(self, ids: NDArray[np.integer]) -> Tensor:
-        """Tokenize questions for CLIP.
-
-        Args:
-            ids: K row numbers.
-
-        Returns:
-            Token ids of shape (K, 77), int64, padded by 0.
-        """
+        """Tokenize the questions of K rows for CLIP: ids (K, 77), int64, padded by 0."""
         if self._tokens is None:
             # 49,408 token ids fit in 16 bits; a row of zeros is not tokenized yet
             shape = (len(self.values['question']), CONTEXT_LENGTH)

@@ -57,8 +57,11 @@ class RSVQAFiles(NamedTuple):
     <https://github.com/syvlo/RSVQA>`__; the published files have one for each.
     """
 
+    #: File of the questions, each with the ids of its image and its answers.
     questions: Path
+    #: File of the answers.
     answers: Path
+    #: File of the images.
     images: Path
 
     @classmethod

@@ -60,15 +60,8 @@ def statement(question: str, answer: str) -> str:
     """Convert a question and its answer to one sentence.
 
     Different answers to a question always give different statements. Case does not
-    matter, nor do the spaces that a tokenizer leaves around punctuation.
-
-    Args:
-        question: A question, e.g. ``'Is there any forest?'``.
-        answer: Its answer, e.g. ``'yes'``.
-
-    Returns:
-        What they say, e.g. ``'There is forest.'``; for wordings that :data:`RULES` do not
-        know the question followed by the answer.
+    matter, nor do the spaces that a tokenizer leaves around punctuation. For wordings that
+    :data:`RULES` do not know, it is the question followed by the answer.
 
     Example:
         >>> statement('How many ships are there?', '3')

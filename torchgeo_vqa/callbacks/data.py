@@ -5,13 +5,13 @@
 
 from lightning.pytorch import Trainer
 
-from ..datamodules import PairVQADataModule
+from ..datamodules import VQADataModule
 
 
-def data_module(trainer: Trainer) -> PairVQADataModule:
+def data_module(trainer: Trainer) -> VQADataModule:
     """Return the data module of a run; ValueError if it is not one of ours."""
     dm = getattr(trainer, 'datamodule', None)
-    if isinstance(dm, PairVQADataModule):
+    if isinstance(dm, VQADataModule):
         return dm
     raise ValueError(
         f'{type(trainer.lightning_module).__name__} needs a data module with questions, '
@@ -21,7 +21,7 @@ def data_module(trainer: Trainer) -> PairVQADataModule:
 
 
 def adapt_images(
-    dm: PairVQADataModule, sar_channels: int | None, image_size: int | None
+    dm: VQADataModule, sar_channels: int | None, image_size: int | None
 ) -> None:
     """Make a data module use the image size of a model, unless it has its own.
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ..datamodules import PairVQADataModule
+from ..datamodules import VQADataModule
 from ..metrics import VQAAccuracy
 from ..storage import write_text
 from .data import data_module
@@ -84,12 +84,13 @@ def as_report(trainer: Trainer, task: Any, split: Any) -> dict[str, Any]:
     }
 
 
-def accuracies(metric: VQAAccuracy, dm: PairVQADataModule) -> dict[str, Any]:
+def accuracies(metric: VQAAccuracy, dm: VQADataModule) -> dict[str, Any]:
     """Name the accuracies of a metric; types and groups without a question are left out."""
     results = metric.compute()
 
     def named(names: Sequence[str], values: Tensor) -> dict[str, float]:
-        pairs = zip(names, values.tolist(), strict=True)
+        # torchmetrics makes a scalar of a single value
+        pairs = zip(names, values.reshape(-1).tolist(), strict=True)
         return {name: value for name, value in pairs if not math.isnan(value)}
 
     return {

@@ -44,26 +44,17 @@ class Report:
         return self.num_questions.total()
 
     def reject(self, row: RejectedRow) -> None:
-        """Count a row that cannot be taken.
-
-        Args:
-            row: The row.
-        """
+        """Count a row that cannot be taken."""
         self.rejected[row.reason] += 1
         self.examples.setdefault(row.reason, row)
 
     def reasons(self) -> str:
-        """Describe the reasons.
-
-        Returns:
-            A line per reason, the most frequent first.
-        """
-        lines = []
-        for reason, count in self.rejected.most_common():
-            first = self.examples[reason]
-            at = f'{first.file}:{first.number}'
-            lines.append(f'  {reason}: {count}, first at {at}: {first.detail}')
-        return '\n'.join(lines)
+        """Describe the reasons, a line for each, the most frequent first."""
+        return '\n'.join(
+            f'  {reason}: {count}, first at {first.file}:{first.number}: {first.detail}'
+            for reason, count in self.rejected.most_common()
+            for first in [self.examples[reason]]
+        )
 
     def __str__(self) -> str:
         """Describe the report in several lines."""
@@ -80,11 +71,7 @@ class Report:
         return '\n'.join([*lines, *self.notes])
 
     def summary(self) -> dict[str, object]:
-        """Return the numbers.
-
-        Returns:
-            An object to be written as JSON.
-        """
+        """Return the numbers, an object to be written as JSON."""
         return {
             'rows': self.num_rows,
             'taken': self.num_taken,
@@ -108,7 +95,6 @@ def written(
     if path is None:
         yield report.reject
         return
-    verify(path)
     with (
         whole_file(path) as temporary,
         temporary.open('w', encoding='utf-8', newline='') as file,

@@ -3,23 +3,11 @@
 
 """Rows of question files, and what is wrong with some of them."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A question about an image.
-
-    Attributes:
-        file: File that holds it.
-        number: Line in the file, counted from 1; in a JSON list, position counted from 0.
-        image: Name of the image as the file gives it.
-        question_type: Name of its type.
-        question: The question.
-        answer: Its answer.
-        split: 'train', 'val', 'test', or None if the file has none.
-    """
+class Row(NamedTuple):
+    """A question about an image; *split* is '' if the file has none, *number* as below."""
 
     file: str
     number: int
@@ -27,7 +15,7 @@ class Row:
     question_type: str
     question: str
     answer: str
-    split: str | None
+    split: str
 
 
 class RejectedRow(NamedTuple):

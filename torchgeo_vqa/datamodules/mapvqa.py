@@ -4,7 +4,7 @@
 """MapVQA data module."""
 
 from collections.abc import Sequence
-from typing import Any, override
+from typing import Any, cast, override
 
 from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
@@ -91,6 +91,8 @@ class MapVQADataModule(MapSource, VQADataModule):
         if self._statistics is not None:
             self.statistics = self._statistics
         verify_fractions(fractions)
+        if not fractions[0]:
+            raise ValueError(f'training needs a share of the blocks, got {fractions}')
         self.block_size = 4 * patch_size if block_size is None else block_size
         self.fractions = tuple(fractions)
         self.seed = seed
@@ -111,7 +113,7 @@ class MapVQADataModule(MapSource, VQADataModule):
             max_nodata = opened.dataset.max_nodata
             everywhere = BlockSampler(
                 opened.dataset,
-                self.patch_size,
+                cast(int, self.patch_size),
                 self.block_size,
                 origin=opened.origin,
                 roi=opened.dataset.known_area() if max_nodata < 1 else None,
@@ -128,6 +130,7 @@ class MapVQADataModule(MapSource, VQADataModule):
 
     @override
     def _overview(self, dataset: MapVQA) -> list[GeoSlice]:
+        """Draw patches of training in place of tiles, which a map does not have."""
         train = self._samplers['train']
         return list(train.within(train.blocks, NUM_MEASURED, self.seed))
 

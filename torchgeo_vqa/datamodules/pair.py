@@ -152,17 +152,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """Build the dataset of a stage."""
 
     def dataset_for(self, stage: Stage) -> Any:
-        """Return the dataset of a stage, opened on first use.
-
-        Args:
-            stage: 'train', 'val', 'test' or 'predict'.
-
-        Returns:
-            The dataset.
-
-        Raises:
-            ValueError: If *stage* is none of them.
-        """
+        """Return the dataset of 'train', 'val', 'test' or 'predict', opened on first use."""
         if stage not in ('train', 'val', 'test', 'predict'):
             raise ValueError(
                 f"stage must be 'train', 'val', 'test' or 'predict', got {stage!r}"
@@ -184,13 +174,13 @@ class PairDataModule(GeoDataModule, abc.ABC):
             if self.patch_size:
                 size = self.patch_size
                 return GriddedPatchSampler(dataset, size=size, stride=size)
-            return self._tiles(dataset)
+            return _sample_tiles(dataset)
         seed = self._sampler_seed()
         if self.patch_size:
             return RandomPatchSampler(
                 dataset, size=self.patch_size, length=self.length, generator=seed
             )
-        return self._tiles(dataset, shuffle=True, length=self.length, generator=seed)
+        return _sample_tiles(dataset, shuffle=True, length=self.length, generator=seed)
 
     def _sampler_seed(self) -> int:
         """Draw the seed of a random sampler.
@@ -200,17 +190,6 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """
         seed = int(torch.randint(2**31, ()))
         return seed if self.trainer is None else self.trainer.strategy.broadcast(seed)
-
-    @staticmethod
-    def _tiles(dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:
-        """Sample whole tiles, and each acquisition of a tile on its own."""
-        tiles = TileSampler(dataset, generator=generator, **kwargs)
-        if len(tiles.tiles) == len(dataset.index):
-            return tiles
-        with warnings.catch_warnings():
-            # That locations differ in their number of acquisitions is fine.
-            warnings.simplefilter('ignore', UserWarning)
-            return tiles @ SequentialTimestampSampler(dataset)
 
     @override
     def _dataloader_factory(self, split: str) -> DataLoader[Sample]:
@@ -237,6 +216,10 @@ class PairDataModule(GeoDataModule, abc.ABC):
             generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
         )
 
+    def _overview(self, dataset: Any) -> list[GeoSlice]:
+        """List queries of the training split that statistics are computed from."""
+        return list(_sample_tiles(dataset))
+
     # --- on the device ----------------------------------------------------------------
 
     @property
@@ -251,10 +234,6 @@ class PairDataModule(GeoDataModule, abc.ABC):
                 dataset, self._overview(dataset), self.modalities
             )
         return self._statistics
-
-    def _overview(self, dataset: Any) -> list[GeoSlice]:
-        """List queries of the training split that statistics are computed from."""
-        return list(self._tiles(dataset))
 
     @statistics.setter
     def statistics(
@@ -307,3 +286,14 @@ class PairDataModule(GeoDataModule, abc.ABC):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict['statistics'] is not None:
             self.statistics = state_dict['statistics']
+
+
+def _sample_tiles(dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:
+    """Sample whole tiles, and each acquisition of a tile on its own."""
+    tiles = TileSampler(dataset, generator=generator, **kwargs)
+    if len(tiles.tiles) == len(dataset.index):
+        return tiles
+    with warnings.catch_warnings():
+        # That locations differ in their number of acquisitions is fine.
+        warnings.simplefilter('ignore', UserWarning)
+        return tiles @ SequentialTimestampSampler(dataset)

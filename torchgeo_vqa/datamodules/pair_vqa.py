@@ -60,14 +60,9 @@ class VQADataModule(PairDataModule):
         self.train_aug = None
 
     def blind_labels(self, stage: Stage, ids: Tensor) -> Tensor:
-        """Return the answers that training most often gives to the same questions.
+        """Return the answers that training most often gives to questions, labels (K,) int64.
 
-        Args:
-            stage: 'train', 'val', 'test' or 'predict'.
-            ids: Values of ``question_id`` of the stage's dataset, without padding.
-
-        Returns:
-            A label for each, int64.
+        *ids* are values of ``question_id`` of the stage's dataset, without padding.
         """
         labels: Tensor = self.dataset_for(stage).blind_labels(ids)
         return labels

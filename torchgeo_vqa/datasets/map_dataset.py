@@ -3,7 +3,7 @@
 
 """Images, and what a map knows of what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, override
 
 import numpy as np
@@ -54,6 +54,9 @@ class MapDataset(GeoDataset):
     images as their datasets say.
     """
 
+    #: Number of bands of each modality.
+    num_bands: Mapping[str, int]
+
     def __init__(
         self,
         optical: GeoDataset | None,
@@ -67,21 +70,9 @@ class MapDataset(GeoDataset):
     ) -> None:
         """Initialize a new MapDataset instance.
 
-        Args:
-            optical: Optical images of three bands, or None.
-            sar: SAR images, or None.
-            labels: Map of classes.
-            objects: Objects on the map.
-            quality: State of the optical image.
-            urban_classes: Names of the classes that make an area urban.
-            spatial_only: Whether to combine what was taken at different times: a query's
-                time is then that of the first dataset.
-
-        Raises:
-            RuntimeError: If the datasets have no location or time in common.
-            TypeError: If a dataset is not a GeoDataset.
-            ValueError: If there are no images, a dataset has no CRS or one that leads
-                nowhere near the others, a class is unknown, or the map knows nothing.
+        Options are those of :class:`MapVQA`. Raise a RuntimeError if the datasets have no
+        location or time in common, a TypeError for what is no GeoDataset, a ValueError if there
+        are no images, a CRS is missing or wrong, a class is unknown, or the map knows nothing.
         """
         images = zip(MODALITIES, (optical, sar), strict=True)
         self._images = {m: dataset for m, dataset in images if dataset is not None}
@@ -171,17 +162,12 @@ class MapDataset(GeoDataset):
         ]
 
     def known_area(self, max_size: int = 1024) -> BaseGeometry:
-        """Outline what the map knows and the images show.
+        """Outline what the map knows and the images show, in the CRS of the dataset.
 
         It is the region of interest for a sampler that is to draw patches without
         missing pixels: ``RandomPatchSampler(dataset, size=64, roi=dataset.known_area())``.
-
-        Args:
-            max_size: Side in pixels at which each location is read, at most: what is
-                smaller than such a pixel is overlooked.
-
-        Returns:
-            A polygon or several, in the CRS of the dataset.
+        Each location is read at *max_size* pixels a side at most: what is smaller than such a
+        pixel is overlooked.
         """
         areas: list[BaseGeometry] = []
         for x, y, t in self._locations():
@@ -200,18 +186,10 @@ class MapDataset(GeoDataset):
         return *query[:2], slice(pd.Timestamp.min, pd.Timestamp.max, 1)
 
     def read(self, index: GeoSlice) -> Patch:
-        """Read images and map.
+        """Read images and map at [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres].
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            What there is.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
-            ValueError: If a code has no name, or the datasets do not give rasters of one
-                size.
+        Raise an IndexError if that is not in the dataset, a ValueError if a code has no name, or
+        the datasets do not give rasters of one size.
         """
         query = self._disambiguate_slice(index)
         label = self._labels.read(self._own('labels', query))

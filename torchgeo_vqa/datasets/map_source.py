@@ -28,27 +28,16 @@ AnyPath = str | os.PathLike[str]
 
 @dataclass
 class OpenMaps:
-    """Images and maps of one CRS.
-
-    Attributes:
-        dataset: The dataset that asks about them.
-        dtypes: Type of the pixels of each modality.
-        files: Files of the first modality that have this CRS.
-    """
+    """Images and maps of one CRS, and the files of the first modality that have it."""
 
     dataset: MapVQA
     dtypes: dict[str, str]
     files: list[ImageFile] = field(repr=False)
 
     def origin(self, x: float, y: float) -> tuple[float, float] | None:
-        """Return the corner of the file that holds a point, to keep its pixels as they are.
+        """Return the upper left corner of the file that holds a point, None if there is none.
 
-        Args:
-            x: Coordinate of the point.
-            y: Coordinate of the point.
-
-        Returns:
-            Coordinates of the file's upper left corner, or None if no file holds it.
+        Patches cut along it keep the pixels as they are.
         """
         for file in self.files:
             xmin, ymin, xmax, ymax = file.grid.bounds
@@ -106,6 +95,8 @@ class MapSource:
             FileNotFoundError: If a file does not exist.
             ValueError: If there are no images, or *classes* does not name codes.
         """
+        if kwargs and type(self) is MapSource:
+            raise TypeError(f'there is no option {", ".join(sorted(kwargs))}')
         super().__init__(**kwargs)
         if optical is None and sar is None:
             raise ValueError('name an optical or a SAR raster, or both')
@@ -118,7 +109,7 @@ class MapSource:
             () if objects is None else (str(Path(objects).resolve()),)
         )
         #: How the files are read.
-        self.map_options = {
+        self.map_options: dict[str, Any] = {
             'classes': classes if isinstance(classes, dict) else read_classes(classes),
             'optical_bands': None if optical_bands is None else tuple(optical_bands),
             'ignore': tuple(ignore),
@@ -129,14 +120,9 @@ class MapSource:
         }
 
     def find_zones(self) -> list[Zone]:
-        """Group the files by the CRSs of the images.
+        """Group the files by the CRSs of the images; none if nothing is in common.
 
-        Returns:
-            A zone for each CRS; none if images and maps have no location in common.
-
-        Raises:
-            OSError: If a file cannot be read.
-            ValueError: If a file has no CRS.
+        Raise an OSError if a file cannot be read, a ValueError if it has no CRS.
         """
         return find_zones(self._read_headers())
 
@@ -146,20 +132,9 @@ class MapSource:
         zone: Zone | None = None,
         **options: Any,
     ) -> OpenMaps:
-        """Open files as one dataset.
+        """Open files of a zone (defaults to all, in the CRS of the first image) as one dataset.
 
-        Args:
-            question_types: Question types to ask (defaults to all that are possible).
-            zone: Files to open (defaults to all, in the CRS of the first image).
-            **options: Further arguments of :class:`MapVQA`.
-
-        Returns:
-            The dataset, and where its pixels are counted from.
-
-        Raises:
-            OSError: If a file cannot be read.
-            RuntimeError: If the files have no location in common.
-            ValueError: If they do not fit together.
+        Options are those of :class:`MapVQA`, which raises its errors.
         """
         if zone is None:
             files = {name: own for name, own in self._read_headers().items() if own}
@@ -204,18 +179,9 @@ class MapSource:
 
 
 def read_classes(path: AnyPath) -> dict[int, str]:
-    """Read the names of classes.
+    """Read the name of each code from YAML or JSON, ``{1: water, 2: trees}`` or a list.
 
-    Args:
-        path: YAML or JSON file, ``{1: water, 2: trees}``, or a list that names the codes 0,
-            1, ...
-
-    Returns:
-        Name of each code.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it holds something else.
+    Raise an OSError if the file cannot be read, a ValueError if it holds something else.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))

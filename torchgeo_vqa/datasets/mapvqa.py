@@ -45,27 +45,10 @@ class MapVQA(VQADataset, MapDataset):
 
     :class:`~torchgeo_vqa.datamodules.MapVQADataModule` trains on it.
 
-    Samples are those of :class:`OSVQA`, with one entry more:
-
-    =================  ===============  ==============================================
-    key                shape            meaning
-    =================  ===============  ==============================================
-    ``image_optical``  (3, H, W)        optical image, in the units of its dataset
-    ``image_sar``      (C, H, W)        SAR image, in the units of its dataset
-    ``question``       (K, 77)          token ids, padded by 0
-    ``question_type``  (K,)             index into :attr:`question_types`
-    ``question_id``    (K,)             number that gives back the texts, and the patch's
-                                        upper left corner, in any process
-    ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
-                                        if the answer is not among them
-    ``nodata``         ()               share of the pixels that the map does not know or
-                                        an image lacks
-    ``bounds``         (9,)             the query
-    ``transform``      (9,)             from pixels to coordinates
-    =================  ===============  ==============================================
-
-    Padding is -1 in all but ``question``. The same *seed* and query give the same
-    questions, in any process.
+    Samples are those of :class:`PairVQA`, without groups. One entry more is ``nodata``, of
+    shape (): the share of the pixels that the map does not know or an image lacks. From
+    ``question_id`` texts and the patch's upper left corner are found again, in any process.
+    The same *seed* and query give the same questions, in any process.
 
     The datasets are brought to the CRS and the resolution of the first of them, as
     :class:`~torchgeo.datasets.IntersectionDataset` does: codes by nearest neighbour,
@@ -174,31 +157,17 @@ class MapVQA(VQADataset, MapDataset):
     # --- questions --------------------------------------------------------------------
 
     def candidates(self, index: GeoSlice) -> list[Question]:
-        """Return every question about a patch whose answer is clear.
+        """Return every question about a patch whose answer is clear, in canonical wording.
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Questions in their canonical wording; none if the patch has more than
-            *max_nodata* pixels without data.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
+        None if the patch has more than *max_nodata* pixels without data. Raise an IndexError if
+        *index*, [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres], is not in the dataset.
         """
         return self._candidates(self.read(index))
 
     def questions(self, index: GeoSlice) -> list[Question]:
-        """Return the questions that a sample holds.
+        """Return the questions that a sample holds, in various wordings.
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Up to *questions_per_sample* of the :meth:`candidates`, in various wordings.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
+        They are up to *questions_per_sample* of the :meth:`candidates` at *index*.
         """
         query = self._disambiguate_slice(index)
         return self._draw(query, self._candidates(self.read(query)))
@@ -226,16 +195,13 @@ class MapVQA(VQADataset, MapDataset):
         """Measure what patches answer, and balance questions by it.
 
         From then on the usual answer to a text is asked for as rarely as the runner-up,
-        see :class:`~torchgeo_vqa.questions.Balance`. What these patches are then asked
-        stands for all of training: :meth:`blind_labels` come from it.
+        see :class:`~torchgeo_vqa.questions.Balance`. What these patches, some hundred of
+        training, are then asked stands for all of it: :meth:`blind_labels` come from it.
 
         .. code-block:: python
 
            sampler = RandomPatchSampler(dataset, size=64, length=500, generator=0)
            dataset.measure(sampler)
-
-        Args:
-            queries: Patches like those of training, some hundred.
         """
         complete = [self._disambiguate_slice(query) for query in queries]
         pools = [self.candidates(query) for query in complete]

@@ -78,12 +78,5 @@ class OSVQAMini(OSVQA):
         super().__init__(folder, split, **kwargs)
 
     def scene(self, name: str) -> Scene:
-        """Return the truth behind an image.
-
-        Args:
-            name: Image name, as :meth:`location` returns it.
-
-        Returns:
-            The scene its images and questions were made from.
-        """
+        """Return the scene that an image, named as by :meth:`location`, was made from."""
         return scene_of(name, self.seed, self.size)

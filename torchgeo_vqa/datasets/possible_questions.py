@@ -24,14 +24,9 @@ class PossibleQuestions:
     """
 
     def __init__(self, legend: Legend, names: Sequence[str] | None = None) -> None:
-        """Initialize a new PossibleQuestions instance.
+        """List the questions of some types (defaults to all possible ones) for a legend.
 
-        Args:
-            legend: What the map can tell.
-            names: Question types (defaults to all that are registered and possible).
-
-        Raises:
-            ValueError: If a question type is unknown, or needs what the map does not have.
+        Raise a ValueError if a type is unknown, or needs what the map does not have.
         """
         listed = possible(legend, names)
         found = tuple(dict.fromkeys(question.question_type for question in listed))
@@ -54,16 +49,9 @@ class PossibleQuestions:
         )
 
     def wordings(self, question: Question) -> range:
-        """Return the rows of all wordings of a question with its answer.
+        """Return the rows of :attr:`table` of all wordings of a question with its answer.
 
-        Args:
-            question: A question with its answer.
-
-        Returns:
-            Rows of :attr:`table`.
-
-        Raises:
-            ValueError: If its type does not list it among the possible ones.
+        Raise a ValueError if its type does not list it among the possible ones.
         """
         key = question.question_type, question.canonical, question.answer
         if key not in self._rows:
@@ -74,16 +62,6 @@ class PossibleQuestions:
         return self._rows[key]
 
     def rows(self, questions: Sequence[Question]) -> NDArray[np.int64]:
-        """Return the rows of questions.
-
-        Args:
-            questions: N questions with their answers.
-
-        Returns:
-            Row of :attr:`table` for each, (N,) int64.
-
-        Raises:
-            ValueError: If a type does not list one among the possible ones.
-        """
+        """Return the row of :attr:`table` of each of N questions, (N,) int64."""
         rows = [self.wordings(q)[q.wordings.index(q.question)] for q in questions]
         return np.array(rows, np.int64)

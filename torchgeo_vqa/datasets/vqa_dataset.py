@@ -71,13 +71,9 @@ class VQADataset(GeoDataset):
     # --- answers ----------------------------------------------------------------------
 
     def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as that of a checkpoint.
+        """Use another vocabulary, such as that of a checkpoint, in the order of labels.
 
-        Args:
-            answers: The answers, in the order of their labels.
-
-        Raises:
-            ValueError: If there are none, or one twice.
+        Raise a ValueError if there are no answers, or one twice.
         """
         if not answers or len(set(answers)) < len(answers):
             raise ValueError(
@@ -95,19 +91,11 @@ class VQADataset(GeoDataset):
         return float((labels < len(self.answers)).mean())
 
     def blind_labels(self, ids: Ids) -> Tensor:
-        """Return the answers that training most often gives to the same questions.
+        """Return the answers that training most often gives to questions, labels (K,) int64.
 
-        A question that training does not ask is answered as most often for its type, or
-        failing that as most often of all.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A label for each, int64.
-
-        Raises:
-            FileNotFoundError: If there is no training split.
+        *ids* are values of ``question_id`` without padding. A question that training does not
+        ask is answered as most often for its type, or failing that as most often of all. Raise a
+        FileNotFoundError if there is no training split.
         """
         if self._blind is None:
             train = self._training_questions()
@@ -134,59 +122,24 @@ class VQADataset(GeoDataset):
         return np.asarray(ids, dtype=np.int64).reshape(-1)
 
     def question_text(self, ids: Ids) -> list[str]:
-        """Return questions as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A question for each.
-        """
+        """Return the texts of questions, given values of ``question_id`` without padding."""
         return self.table.text('question', self._rows(ids))
 
     def answer_text(self, ids: Ids) -> list[str]:
-        """Return true answers as texts.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            An answer for each.
-        """
+        """Return the true answers to questions, given values of ``question_id``."""
         return self.table.text('answer', self._rows(ids))
 
     def question_type(self, ids: Ids) -> list[str]:
-        """Return the names of questions' types.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each.
-        """
+        """Return the names of questions' types, given values of ``question_id``."""
         return self.table.text('question_type', self._rows(ids))
 
     @abc.abstractmethod
     def location(self, ids: Ids) -> list[str]:
-        """Return what the locations that questions are about are called.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            A name for each, or coordinates.
-        """
+        """Return the names or coordinates of the locations of values of ``question_id``."""
 
     @abc.abstractmethod
     def footprint(self, ids: Ids) -> GeoSeries:
-        """Return the outlines of what questions are about.
-
-        Args:
-            ids: Values of ``question_id`` without padding.
-
-        Returns:
-            An outline for each, in :attr:`crs`.
-        """
+        """Return the outlines, in :attr:`crs`, of the locations of values of ``question_id``."""
 
     # --- samples ----------------------------------------------------------------------
 

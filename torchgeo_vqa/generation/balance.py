@@ -25,8 +25,7 @@ class TypeBalance(NamedTuple):
         question_type: Name of the type.
         num_questions: Number of questions.
         answers: Number of questions with each answer, the most frequent first.
-        blind: Share of the questions that are answered rightly without looking, as most
-            often in training; None without a training split.
+        blind: Accuracy of the most frequent training answer, None without training split.
     """
 
     question_type: str
@@ -41,14 +40,7 @@ class TypeBalance(NamedTuple):
 
 
 def balance(rows: Mapping[str, Rows]) -> dict[str, list[TypeBalance]]:
-    """Tell how evenly questions are answered, and how far guessing gets.
-
-    Args:
-        rows: Questions of each split.
-
-    Returns:
-        For each split, its question types by name.
-    """
+    """Measure for each split how evenly its question types are answered."""
     tables = {split: _table(rows[split]) for split in SPLITS if rows.get(split)}
     answers = tuple(sorted({row[3] for own in rows.values() for row in own}))
     result = {}
@@ -73,14 +65,7 @@ def balance(rows: Mapping[str, Rows]) -> dict[str, list[TypeBalance]]:
 
 
 def overall_blind(types: Sequence[TypeBalance]) -> float | None:
-    """Accuracy of guessing over all questions of a split.
-
-    Args:
-        types: Balance of each type.
-
-    Returns:
-        Share of the questions that are answered rightly, or None if it is not known.
-    """
+    """Return the blind accuracy over all questions of a split, None if it is not known."""
     shares = [(t.blind, t.num_questions) for t in types]
     total = sum(number for _, number in shares)
     if not total or any(blind is None for blind, _ in shares):

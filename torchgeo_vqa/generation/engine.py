@@ -18,20 +18,11 @@ def run[Item](
     num_workers: int,
     scheduler: str | None = None,
 ) -> Iterator[int]:
-    """Do something with each of many items, in any order.
+    """Do a job with each item, in any order; yield how many have just been done.
 
-    Args:
-        job: What to do. It must be picklable unless it stays in this process.
-        items: The items.
-        num_workers: Number of processes on this machine; 1 stays in this process.
-        scheduler: Address of the scheduler of a Dask cluster, which is then used instead.
-
-    Yields:
-        Number of items that have just been done.
-
-    Raises:
-        ImportError: If Dask is needed and not installed.
-        OSError: If the scheduler cannot be reached.
+    One worker stays in this process, more are processes of this machine or of the Dask
+    cluster of *scheduler*; then the job must be picklable. Raise an ImportError without
+    Dask, an OSError if the scheduler cannot be reached.
     """
     if scheduler is None and num_workers == 1:
         for item in items:

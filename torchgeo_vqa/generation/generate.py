@@ -53,11 +53,7 @@ class Generated:
     report: dict[str, Any]
 
     def __str__(self) -> str:
-        """Put the report in words.
-
-        Returns:
-            Several lines.
-        """
+        """Describe the dataset in several lines."""
         lines = [f'{self.output} is complete']
         for split, numbers in self.report['splits'].items():
             lines.append(
@@ -141,7 +137,7 @@ def generate(
         RuntimeError: If images and labels have no location in common.
         ValueError: If an argument is invalid, or the maps do not fit together.
     """
-    options = {
+    options: dict[str, Any] = {
         'patch_size': patch_size,
         'num_patches': num_patches,
         'stride': patch_size if stride is None else stride,
@@ -149,7 +145,10 @@ def generate(
         'fractions': list(fractions),
         'seed': seed,
     }
-    drawing = {'balance_by': balance_by, 'questions_per_patch': questions_per_patch}
+    drawing: dict[str, Any] = {
+        'balance_by': balance_by,
+        'questions_per_patch': questions_per_patch,
+    }
     if num_workers is None:
         num_workers = 1 if scheduler else os.cpu_count() or 1
     _verify({**options, **drawing, 'num_workers': num_workers})
@@ -236,12 +235,9 @@ def _finish(
     balance_by: str,
     questions_per_patch: int,
 ) -> dict[str, Any]:
-    """Draw questions and write all that is about the whole dataset.
+    """Draw questions and write all that is about the whole dataset; return the report.
 
     Nothing is lost if it is interrupted: what is written is written again.
-
-    Returns:
-        The report.
     """
     left_out = {
         'too much without data': 0,

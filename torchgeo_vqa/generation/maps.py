@@ -11,19 +11,10 @@ from ..datasets.map_source import MapSource, OpenMaps
 def open_zones(
     source: MapSource, question_types: Sequence[str] | None
 ) -> list[OpenMaps]:
-    """Open the files: those of each CRS of the images together.
+    """Open the files: a dataset for each CRS of the images.
 
-    Args:
-        source: The files.
-        question_types: Question types to ask; None asks all.
-
-    Returns:
-        Datasets, one for each CRS.
-
-    Raises:
-        OSError: If a file cannot be read.
-        RuntimeError: If the files have no location in common.
-        ValueError: If they do not fit together.
+    Raise an OSError if a file cannot be read, a RuntimeError if the files have no location in
+    common, a ValueError if they do not fit together.
     """
     maps = [source.open_maps(question_types, zone) for zone in source.find_zones()]
     if not maps:

@@ -37,11 +37,7 @@ class Workspace:
     """
 
     def __init__(self, root: Path) -> None:
-        """Initialize a new Workspace instance.
-
-        Args:
-            root: The folder.
-        """
+        """Initialize a new Workspace instance."""
         self.root = root
         #: What becomes the dataset.
         self.dataset = root / 'dataset'
@@ -53,11 +49,7 @@ class Workspace:
             path.mkdir(parents=True, exist_ok=True)
 
     def finish(self, output: Path) -> None:
-        """Give the dataset its name, and remove everything else.
-
-        Args:
-            output: Path of the dataset.
-        """
+        """Give the dataset its name, and remove everything else."""
         # of killed workers, which may have been on other machines
         for leftover in self.dataset.rglob('.*.torchgeo-vqa-*'):
             leftover.unlink(missing_ok=True)
@@ -65,26 +57,11 @@ class Workspace:
         shutil.rmtree(self.root)
 
     def image(self, modality: str, name: str) -> Path:
-        """Path of an image.
-
-        Args:
-            modality: 'optical' or 'sar'.
-            name: Name of the patch.
-
-        Returns:
-            Path of a GeoTIFF.
-        """
+        """Return the path of an image, a GeoTIFF."""
         return self.dataset / FOLDERS[modality] / f'{name}.tif'
 
     def questions(self, name: str) -> Path:
-        """Path of what may be asked about a patch. If the file exists, so do its images.
-
-        Args:
-            name: Name of the patch.
-
-        Returns:
-            Path of a JSON file.
-        """
+        """Return the path of what may be asked about a patch: if it exists, so do its images."""
         # not too many files in one folder
         return self._questions / name[:-3] / f'{name}.json'
 
@@ -95,14 +72,7 @@ def write_patch(
     workspace: Workspace,
     patch: Patch,
 ) -> None:
-    """Write a patch unless it has been written.
-
-    Args:
-        source: Images and maps.
-        question_types: Question types to ask; None asks all.
-        workspace: Where to write.
-        patch: The patch.
-    """
+    """Write the images and all questions of a patch unless it has been written."""
     path = workspace.questions(patch.name)
     if path.exists():
         return
@@ -127,14 +97,7 @@ def write_patch(
 
 
 def read_questions(path: Path) -> tuple[float, list[Question]]:
-    """Read what may be asked about a patch.
-
-    Args:
-        path: File that :func:`write_patch` has written.
-
-    Returns:
-        Share of its pixels that is not known, and the questions.
-    """
+    """Read what :func:`write_patch` wrote: the share without data, and the questions."""
     content = json.loads(path.read_bytes())
     pool = [
         Question(name, text, answer, footprint and tuple(footprint), tuple(wordings))

@@ -19,14 +19,7 @@ from ..samplers.block import Query
 
 
 class Patch(NamedTuple):
-    """A patch to be written.
-
-    Attributes:
-        name: Name of its images.
-        split: Its split.
-        zone: Which of the open maps it is of.
-        query: What to ask the dataset for.
-    """
+    """A patch to be written: its name, split, number of the open maps, and query."""
 
     name: str
     split: str
@@ -42,13 +35,9 @@ class Patch(NamedTuple):
 
 @dataclass
 class Plan:
-    """Which patches there are.
+    """Patches by split and location, number of blocks of each split, and of patches left out.
 
-    Attributes:
-        patches: The patches, by split and place.
-        num_blocks: Number of blocks of each split.
-        num_overlapping: Number of patches left out because they overlap another split's
-            in another CRS.
+    Left out is what overlaps another split's patch in another CRS.
     """
 
     patches: list[Patch]
@@ -65,26 +54,11 @@ def make_plan(
     fractions: Sequence[float],
     seed: int,
 ) -> Plan:
-    """Choose patches.
+    """Choose patches of a grid, or *num_patches* at random; sizes are in pixels.
 
     The plane is cut into square blocks, blocks are drawn for the splits, and every patch
     lies inside one block: no two splits share a pixel. Patches are cut along the pixels
-    of the images.
-
-    Args:
-        maps: Images and maps.
-        patch_size: Side of a patch in pixels.
-        num_patches: Number of patches drawn at random; None takes a grid.
-        stride: Distance of the grid's patches in pixels.
-        block_size: Side of a block in pixels.
-        fractions: Shares of the blocks, and of the patches drawn, of each split.
-        seed: Seed of what is drawn.
-
-    Returns:
-        The patches.
-
-    Raises:
-        ValueError: If there are too few blocks or patches.
+    of the images. Raise a ValueError if there are too few blocks or patches.
     """
     step = stride if num_patches is None else 1
     samplers = [

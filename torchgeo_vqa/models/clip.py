@@ -98,14 +98,10 @@ class PairCLIP(nn.Module):
     def forward(
         self, images: Mapping[str, Tensor], tokens: Tensor
     ) -> dict[str, Tensor]:
-        """Compare images with texts.
+        """Return the scaled cosine similarities (B, U) of images (B, C, H, W) and texts.
 
-        Args:
-            images: Normalised images of each modality, shape (B, C, H, W) each.
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Scaled cosine similarities of each modality, shape (B, U) each.
+        Images of each modality are normalised, tokens (U, L) 0-padded, L up to the context
+        length.
         """
         texts = self.text_encoder.embed(tokens)
         # CLIP's own bound, beyond which its training is unstable
@@ -131,12 +127,8 @@ class PairCLIP(nn.Module):
 def load_clip(*args: Any, **kwargs: Any) -> tuple[dict[str, ImageEncoder], TextEncoder]:
     """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
 
-    Args:
-        *args: Arguments of :func:`pair_clip`.
-        **kwargs: Its keyword arguments.
-
-    Returns:
-        One image encoder per modality, and the text encoder.
+    Arguments are those of :func:`pair_clip`. Return one image encoder per modality, and the
+    text encoder.
     """
     clip = pair_clip(*args, **kwargs)
     clip.set_heads_trainable(False)

@@ -82,14 +82,7 @@ class ImageEncoder(nn.Module):
         self.visual.set_submodule(name, new)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode images.
-
-        Args:
-            image: Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Patch features in row-major order, shape (B, N, D).
-        """
+        """Encode normalised images (B, C, H, W) as patch features in row-major order (B, N, D)."""
         if self.cache is not None and not self.training:
             return self.cache.get(image, self._patches, 'patches')
         return self._patches(image)
@@ -111,14 +104,7 @@ class ImageEncoder(nn.Module):
         self._patches = torch.compile(self._patches, *args, **kwargs)  # type: ignore[method-assign]
 
     def embed(self, image: Tensor) -> Tensor:
-        """Compute CLIP's embeddings of whole images.
-
-        Args:
-            image: Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Embeddings of length 1, shape (B, E).
-        """
+        """Compute CLIP's embeddings of images (B, C, H, W), of length 1, (B, E)."""
         if self.cache is not None and not self.training:
             return F.normalize(self.cache.get(image, self.visual, 'embedding'), dim=-1)
         return F.normalize(self.visual(image), dim=-1)
@@ -153,17 +139,11 @@ class TextEncoder(nn.Module):
         self.context_length: int = text.context_length
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tokenised texts.
+        """Encode token ids (U, L), 0-padded, L up to the context length.
 
-        The tower runs on the given length only: tokens after the end of text never
-        reach those before it, so trimming the padding changes nothing.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Features of every token, shape (U, L, D), and of the whole text (those of
-            its end token), shape (U, D).
+        The tower runs on the given length only: tokens after the end of text never reach those
+        before it, so trimming the padding changes nothing. Return features of tokens (U, L, D)
+        and of the whole text, those of its end token, (U, D).
         """
         if self.cache is not None and not self.training:
             x = self.cache.get(tokens, self._features)
@@ -181,14 +161,7 @@ class TextEncoder(nn.Module):
         return features
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Compute CLIP's embeddings of whole texts.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Embeddings of length 1, shape (U, E).
-        """
+        """Compute CLIP's embeddings of token ids (U, L), 0-padded, of length 1, (U, E)."""
         _, summary = self(tokens)
         projection = self.text.text_projection
         if isinstance(projection, nn.Linear):

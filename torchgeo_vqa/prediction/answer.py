@@ -11,7 +11,7 @@ import open_clip
 import torch
 from torch import Tensor
 
-from ..datasets import PairVQA
+from ..datasets import VQADataset
 from ..models import VQAModel, VQAOutput
 from ..models.metadata import Metadata
 from ..transforms import Preprocess
@@ -92,7 +92,7 @@ def in_words(
 def as_columns(
     output: VQAOutput,
     ids: Tensor,
-    dataset: PairVQA,
+    dataset: VQADataset,
     answers: Sequence[str],
     expert_names: Sequence[str],
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -46,14 +46,7 @@ class Question(NamedTuple):
         return self.wordings[0] if self.wordings else self.question
 
     def reworded(self, rng: np.random.Generator) -> Self:
-        """Ask the same in one of its wordings.
-
-        Args:
-            rng: Source of randomness; all wordings are equally likely.
-
-        Returns:
-            The question in other words, or by chance in the same.
-        """
+        """Return the question in one of its wordings, all equally likely."""
         if len(self.wordings) < 2:
             return self
         return self._replace(question=self.wordings[rng.integers(len(self.wordings))])
@@ -80,9 +73,7 @@ class QuestionType(ABC):
         """Register the type."""
         super().__init_subclass__()
         if 'name' in cls.__dict__:
-            if isinstance(cls.templates, str) or any(
-                isinstance(wordings, str) or not wordings for wordings in cls.templates
-            ):
+            if any(isinstance(words, str) or not words for words in cls.templates):
                 raise TypeError(
                     f'{cls.__name__}.templates must be a tuple of tuples of wordings, got '
                     f'{cls.templates!r}'
@@ -93,20 +84,13 @@ class QuestionType(ABC):
     def possible(self, legend: Legend) -> Questions:
         """Yield every question of this type with every answer it may ever have.
 
-        That is the vocabulary, which must be known before any scene is.
-
-        Args:
-            legend: What the map can tell. If it lacks what the type needs, nothing is
-                possible.
+        That is the vocabulary, which must be known before any scene is. Nothing is possible if
+        the map lacks what the type needs.
         """
 
     @abstractmethod
     def candidates(self, scene: Scene) -> Questions:
-        """Yield every question of this type whose answer is clear, with the answer.
-
-        Args:
-            scene: What is asked about.
-        """
+        """Yield every question about a scene whose answer is clear, with the answer."""
 
     def ask(
         self,
@@ -115,16 +99,9 @@ class QuestionType(ABC):
         template: int = 0,
         **slots: str,
     ) -> Question:
-        """Make a question of this type.
+        """Make a question of this type in its canonical wording.
 
-        Args:
-            answer: Its answer.
-            footprint: Pixels it is about.
-            template: Which of :attr:`templates` it fills.
-            **slots: What fills the slots.
-
-        Returns:
-            The question in its canonical wording.
+        *footprint* are the pixels it is about, *slots* fill one of :attr:`templates`.
         """
         wordings = tuple(text.format(**slots) for text in self.templates[template])
         return Question(self.name, wordings[0], answer, footprint, wordings)
@@ -140,25 +117,18 @@ def _english() -> 'inflect.engine':
 
 @functools.cache
 def plural(noun: str) -> str:
-    """Return the plural of an English noun.
-
-    Args:
-        noun: A noun such as ``'ship'``.
-
-    Returns:
-        Such as ``'ships'``.
-    """
+    """Return the plural of an English noun, such as ``'ships'``."""
     last = noun.split()[-1]
     # inflect turns an abbreviation into capitals as a whole, such as 'SUVS'
     if last == last.upper():
         return f'{noun}s'
-    return _english().plural_noun(cast('inflect.Word', noun))
+    return _english().plural_noun(noun)
 
 
 @functools.cache
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article, such as ``'an airport'``."""
-    return _english().a(cast('inflect.Word', noun))
+    return _english().a(noun)
 
 
 def yes_no(truth: bool) -> str:
@@ -166,10 +136,9 @@ def yes_no(truth: bool) -> str:
     return 'yes' if truth else 'no'
 
 
-def select(names: Sequence[str] | None) -> list[QuestionType]:
+def _select(names: Sequence[str] | None) -> list[QuestionType]:
     """Look question types up by name (defaults to all); raise a ValueError for unknown ones."""
-    if names is None:
-        return list(QUESTION_TYPES.values())
+    names = list(QUESTION_TYPES) if names is None else names
     if unknown := sorted(set(names) - set(QUESTION_TYPES)):
         raise ValueError(
             f'question types must be among {sorted(QUESTION_TYPES)}, got {unknown}'
@@ -178,56 +147,28 @@ def select(names: Sequence[str] | None) -> list[QuestionType]:
 
 
 def candidates(scene: Scene, names: Sequence[str] | None = None) -> list[Question]:
-    """Every question of a scene whose answer is clear.
+    """List the questions about a scene whose answer is clear, in canonical wording.
 
-    Args:
-        scene: What is asked about.
-        names: Question types to use, all of :data:`QUESTION_TYPES` by default.
-
-    Returns:
-        Questions with their answers, in their canonical wording.
-
-    Raises:
-        ValueError: If a type is unknown.
+    Raise a ValueError if one of the types (defaults to all) is unknown.
     """
-    return [q for t in select(names) for q in t.candidates(scene)]
+    return [q for t in _select(names) for q in t.candidates(scene)]
 
 
 def possible(legend: Legend, names: Sequence[str] | None = None) -> list[Question]:
-    """Every question that scenes of a map may ever be asked, with every answer.
+    """List every question that scenes of a map may ever be asked, with every answer.
 
-    Args:
-        legend: What the map can tell.
-        names: Question types to use, all of :data:`QUESTION_TYPES` by default.
-
-    Returns:
-        Questions with their answers, in their canonical wording, without footprint.
-
-    Raises:
-        ValueError: If a type is unknown.
+    They are in canonical wording and have no footprint. Raise a ValueError if one of the
+    types (defaults to all) is unknown.
     """
-    return [q for t in select(names) for q in t.possible(legend)]
+    return [q for t in _select(names) for q in t.possible(legend)]
 
 
 def answer(question_type: str, question: str, scene: Scene) -> str:
-    """True answer of a question about a scene.
+    """Return the true answer of a question, in any of its wordings, about a scene.
 
-    Args:
-        question_type: Name of the question's type.
-        question: The question's text, in any of its wordings.
-        scene: What is asked about.
-
-    Returns:
-        The answer.
-
-    Raises:
-        ValueError: If the type is unknown or the question has no clear answer here.
+    Raise a ValueError if the type is unknown or the question has no clear answer here.
     """
-    if question_type not in QUESTION_TYPES:
-        raise ValueError(
-            f'question_type must be one of {sorted(QUESTION_TYPES)}, got {question_type!r}'
-        )
-    for candidate in QUESTION_TYPES[question_type].candidates(scene):
+    for candidate in candidates(scene, [question_type]):
         if question in candidate.wordings:
             return candidate.answer
     raise ValueError(f'{question!r} has no clear {question_type} answer in this scene')

@@ -3,6 +3,7 @@
 
 """What questions are asked of: a label map, a list of objects and an image quality mask."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -75,25 +76,12 @@ class SceneObject:
         return (self.top + self.bottom) / 2, (self.left + self.right) / 2
 
     def window(self, margin: int, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Pixels of the box grown by a margin and clipped to an image.
-
-        Args:
-            margin: Number of pixels added on each side.
-            shape: Height and width of the image.
-
-        Returns:
-            Slices of rows and columns.
-        """
-        return (
-            slice(
-                max(int(np.floor(self.top)) - margin, 0),
-                min(int(np.ceil(self.bottom)) + margin, shape[0]),
-            ),
-            slice(
-                max(int(np.floor(self.left)) - margin, 0),
-                min(int(np.ceil(self.right)) + margin, shape[1]),
-            ),
+        """Return slices of the box grown by a margin and clipped to a shape (H, W)."""
+        rows, columns = (
+            slice(max(math.floor(low) - margin, 0), min(math.ceil(high) + margin, size))
+            for low, high, size in zip(self.box[:2], self.box[2:], shape, strict=True)
         )
+        return rows, columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,29 +127,10 @@ class Scene:
         """Window of the whole scene."""
         return 0, 0, *self.shape
 
-    @property
-    def legend(self) -> Legend:
-        """What the map of the scene can tell."""
-        return Legend(
-            self.class_names,
-            self.categories,
-            self.urban_classes,
-            quality=self.quality is not None,
-        )
-
     def count(
         self, rows: slice = slice(None), columns: slice = slice(None)
     ) -> tuple[NDArray[np.intp], int]:
-        """Count the pixels of each class in a part of the scene.
-
-        Args:
-            rows: Rows of the part.
-            columns: Columns of the part.
-
-        Returns:
-            Number of pixels of each class, in the order of *class_names*, and of those
-            of which the class is not known.
-        """
+        """Count the pixels of each class, then the unknown ones, in rows and columns."""
         part = self.label[rows, columns].ravel()
         num_classes = len(self.class_names)
         counts = np.bincount(part, minlength=num_classes)[:num_classes]
@@ -210,29 +179,31 @@ class Scene:
         return None if self.quality is None else QUALITIES[int(self.quality.max())]
 
     def dihedral(self, k: int) -> 'Scene':
-        """Rotate and flip the scene by one of the eight symmetries of the square.
+        """Return the scene turned by one of the eight symmetries of the square.
 
-        Args:
-            k: ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed
-                by a left-right flip if ``k >= 4``.
-
-        Returns:
-            The transformed scene.
-
-        Raises:
-            ValueError: If *k* is not in 0..7.
+        These are ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed by
+        a left-right flip if ``k >= 4``. Raise a ValueError if *k* is not in 0..7.
         """
         if k not in ELEMENTS:
             raise ValueError(f'k must be in 0..7, got {k!r}')
-
         rasters: dict[str, Any] = {
             name: turn_array(getattr(self, name), k)
             for name in ('label', 'quality', 'instances', 'cloud')
             if getattr(self, name) is not None
         }
-        boxes = [turn_box(o.box, self.shape, k) for o in self.objects]
-        objects = [
-            SceneObject(o.category, *box)
-            for o, box in zip(self.objects, boxes, strict=True)
-        ]
-        return replace(self, objects=tuple(objects), **rasters)
+        objects = tuple(
+            SceneObject(o.category, *turn_box(o.box, self.shape, k))
+            for o in self.objects
+        )
+        return replace(self, objects=objects, **rasters)
+
+
+def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Grow masks (..., H, W) by a radius in pixels, diagonals included."""
+    grown = mask.copy()
+    for view in (grown, np.swapaxes(grown, -1, -2)):
+        for _ in range(radius):
+            before = view.copy()
+            view[..., 1:] |= before[..., :-1]
+            view[..., :-1] |= before[..., 1:]
+    return grown

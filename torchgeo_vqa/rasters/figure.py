@@ -40,13 +40,9 @@ class QAPair(NamedTuple):
 
 
 def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Stretch each band to [0, 1], from its 2nd to its 98th percentile.
+    """Stretch each band of an image (H, W, C) to [0, 1], from 2nd to 98th percentile.
 
-    Args:
-        image: Array of shape (H, W, C).
-
-    Returns:
-        The stretched image, 0 where it is not finite.
+    Pixels that are not finite become 0.
     """
     finite = np.where(np.isfinite(image), image, np.nan)
     low, high = np.zeros(image.shape[-1]), np.ones(image.shape[-1])
@@ -58,15 +54,7 @@ def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def to_rgb(modality: str, image: Tensor) -> NDArray[np.float32]:
-    """Convert an image to RGB.
-
-    Args:
-        modality: 'optical' or 'sar'.
-        image: Image of shape (C, H, W).
-
-    Returns:
-        Array of shape (H, W, 3) in [0, 1].
-    """
+    """Convert an image (C, H, W) of a modality to RGB, (H, W, 3) in [0, 1]."""
     array = np.moveaxis(image.detach().cpu().float().numpy(), 0, -1)
     if modality == 'optical':
         array = array[..., :3]
@@ -88,17 +76,9 @@ def plot_pair(
     show_titles: bool = True,
     suptitle: str | None = None,
 ) -> Figure:
-    """Plot images side by side, and questions below.
+    """Plot the image (C, H, W) of each modality side by side, and questions below.
 
-    Args:
-        images: Image of each modality, (C, H, W).
-        pairs: Questions with their answers.
-        num_hidden: Number of questions that are not shown.
-        show_titles: Whether to show titles above the images.
-        suptitle: Title of the figure.
-
-    Returns:
-        A figure.
+    *num_hidden* is the number of questions that are not shown.
     """
     width = _PANEL * max(len(images), 2)
     lines: list[tuple[str, str]] = []

@@ -157,18 +157,9 @@ class BlockSampler(GeoSampler):
         length: int | None = None,
         generator: Any = None,
     ) -> Self:
-        """Return a sampler of some of the blocks.
+        """Return a sampler of some blocks, of *length* random patches or of the grid.
 
-        Args:
-            blocks: The blocks.
-            length: Number of patches per epoch (defaults to the grid).
-            generator: Pseudo-random number generator (PRNG).
-
-        Returns:
-            A sampler.
-
-        Raises:
-            ValueError: If patches are to be drawn, and there is no room for one.
+        Raise a ValueError if patches are to be drawn, and there is no room for one.
         """
         sampler = copy.copy(self)
         sampler.cells = [cell for cell in self.cells if cell.block in blocks]
@@ -181,16 +172,7 @@ class BlockSampler(GeoSampler):
         return ((shapes.reshape(-1, 2) - 1) // stride + 1).prod(axis=1)
 
     def query(self, cell: Cell, position: int, stride: int) -> Query:
-        """Return a patch of a cell.
-
-        Args:
-            cell: One of the cells.
-            position: Its number among the patches of the cell, row by row.
-            stride: Distance of patches in pixels.
-
-        Returns:
-            [xmin:xmax, ymin:ymax, tmin:tmax] coordinates to index a dataset.
-        """
+        """Return [xmin:xmax, ymin:ymax, tmin:tmax] of a patch of a cell, counted row by row."""
         row, column = divmod(position, (cell.columns - 1) // stride + 1)
         width, height = self.res
         left = cell.left + column * stride * width
@@ -237,20 +219,7 @@ class BlockSampler(GeoSampler):
 def split_blocks[Key: Hashable](
     blocks: Sequence[Key], block_size: int, fractions: Sequence[float], seed: int
 ) -> dict[Key, str]:
-    """Draw a split for each block.
-
-    Args:
-        blocks: The blocks.
-        block_size: Side of a block in pixels, for messages.
-        fractions: Shares of the blocks for 'train', 'val' and 'test', 1 in all.
-        seed: Seed of the draw.
-
-    Returns:
-        Split of each block.
-
-    Raises:
-        ValueError: If there are fewer blocks than splits.
-    """
+    """Draw a split for each block; raise a ValueError if there are fewer than splits."""
     needed = sum(fraction > 0 for fraction in fractions)
     if len(blocks) < needed:
         raise ValueError(

@@ -30,14 +30,7 @@ def write_image(
     corner: tuple[float, float],
     **profile: Any,
 ) -> None:
-    """Write a synthetic image as a GeoTIFF.
-
-    Args:
-        path: File to write.
-        image: (C, H, W) pixels.
-        corner: Easting and northing of the upper left corner in metres.
-        **profile: Further properties of the file.
-    """
+    """Write pixels (C, H, W) as a GeoTIFF whose upper left corner is at (east, north)."""
     with rasterio.open(
         path,
         'w',

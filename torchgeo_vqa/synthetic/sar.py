@@ -11,23 +11,15 @@ from .landscape import BARE, BUILT_UP, CLASSES, CROPLAND, FOREST, GRASSLAND, WAT
 from .noise import blur, smooth_noise
 from .optical import parcels
 
-# Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence.
+# Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence, and how much
+# it differs from scene to scene (soil moisture, wind, crop), in dB.
 _BACKSCATTER = {
-    WATER: (-20.0, -27.5),
-    FOREST: (-8.3, -13.8),
-    CROPLAND: (-11.2, -18.0),
-    GRASSLAND: (-13.0, -20.0),
-    BUILT_UP: (-5.5, -13.0),
-    BARE: (-14.6, -23.0),
-}
-# How much each differs from scene to scene (soil moisture, wind, crop), in dB.
-_SPREAD = {
-    WATER: 1.5,
-    FOREST: 0.5,
-    CROPLAND: 0.7,
-    GRASSLAND: 0.7,
-    BUILT_UP: 0.6,
-    BARE: 0.8,
+    WATER: (-20.0, -27.5, 1.5),
+    FOREST: (-8.3, -13.8, 0.5),
+    CROPLAND: (-11.2, -18.0, 0.7),
+    GRASSLAND: (-13.0, -20.0, 0.7),
+    BUILT_UP: (-5.5, -13.0, 0.6),
+    BARE: (-14.6, -23.0, 0.8),
 }
 
 #: Equivalent number of looks of Sentinel-1's ground-range product in IW mode.
@@ -44,11 +36,11 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
             'only scenes of make_scene can be drawn, got one without instances'
         )
     size = len(scene.label)
-    mean = np.array([_BACKSCATTER[c] for c in range(len(CLASSES))])
-    spread = np.array([_SPREAD[c] for c in range(len(CLASSES))])
+    table = np.array([_BACKSCATTER[c] for c in range(len(CLASSES))])
+    mean, spread = table[:, :2], table[:, 2:]
     # both polarisations mostly move together
-    mean = mean + spread[:, None] * (0.9 * rng.standard_normal((len(CLASSES), 1)))
-    mean += spread[:, None] * 0.4 * rng.standard_normal(mean.shape)
+    mean += spread * (0.9 * rng.standard_normal((len(CLASSES), 1)))
+    mean += spread * 0.4 * rng.standard_normal(mean.shape)
     decibel = mean[scene.label]
 
     broad, fine = smooth_noise(rng, 1, size, 8.0)[0], smooth_noise(rng, 1, size, 1.5)[0]

@@ -15,7 +15,7 @@ from torchgeo.tasks import BaseTask
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
 from ..callbacks.data import adapt_images, data_module
 from ..callbacks.defaults import default_callbacks
-from ..datamodules import PairVQADataModule
+from ..datamodules import VQADataModule
 from ..metrics import VQAAccuracy
 from ..models import TGFNet_Weights, VQAOutput
 from ..models.metadata import Metadata
@@ -366,7 +366,7 @@ def _freeze(model: nn.Module, frozen: bool | str) -> None:
         tower.requires_grad_(False).eval()
 
 
-def _adapt(dm: PairVQADataModule, metadata: Metadata) -> None:
+def _adapt(dm: VQADataModule, metadata: Metadata) -> None:
     """Make a data module use a model's vocabulary, normalisation and size."""
     adapt_images(dm, metadata.sar_channels, metadata.image_size)
     if tuple(dm.answers) != metadata.answers:

@@ -98,17 +98,7 @@ class Augmentation:
         question_types: Sequence[str],
         optical_max: float,
     ) -> PairedAugmentation:
-        """Make the module that augments batches of a dataset.
-
-        Args:
-            answers: The vocabulary that labels index.
-            usual_answers: For each question type, the indices of the answers it has.
-            question_types: Names of the question types.
-            optical_max: Value of the dataset's optical images that stands for 1.
-
-        Returns:
-            The module.
-        """
+        """Make the module that augments batches of a dataset, whose answers it has to know."""
         optical = [
             K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=self.color_jitter),
             RandomCloud(p=self.cloud),
@@ -122,11 +112,10 @@ class Augmentation:
             *self.sar,
             RandomMissing(p=self.missing_sar),
         ]
-        geometry = RandomDihedral() if self.geometry is True else self.geometry or None
         return PairedAugmentation(
             answers,
             usual_answers=usual_answers,
-            geometry=geometry,
+            geometry=self.geometry,
             optical=[part for part in optical if part.p],
             sar=[part for part in sar if part.p],
             optical_max=self.optical_max or optical_max,

@@ -216,13 +216,9 @@ class ImageShuffle:
         self._images: dict[str, Tensor] = {}
 
     def __call__(self, batch: Sample) -> Sample:
-        """Take the next batch of an evaluation.
+        """Take the next batch of an evaluation, whose images have one size.
 
-        Args:
-            batch: B samples; all batches have images of the same size.
-
-        Returns:
-            At most B samples of the batch, with the images of others.
+        Return at most as many samples of the batch, with the images of others.
         """
         images = dict(self._images)
         for modality in self.modalities:
@@ -240,13 +236,9 @@ class ImageShuffle:
         return ready | {k: v[:num_ready] for k, v in images.items()}
 
     def rest(self) -> list[Sample]:
-        """Return the samples that are still waiting, after the last batch.
+        """Return batches of the samples that are still waiting, after the last batch.
 
-        Returns:
-            Batches, with the images of others.
-
-        Raises:
-            ValueError: If there was a single sample in all.
+        Raise a ValueError if there was a single sample in all.
         """
         if self._num_samples == 1:
             raise ValueError(

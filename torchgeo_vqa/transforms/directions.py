@@ -6,7 +6,7 @@
 Four families are known, in any case and as whole words only:
 
 * relations: *left of*, *to the right of*, *above*, *below*;
-* places in the image: *left*, *top*, *upper right*, *bottom-left*, *leftmost*,
+* positions in the image: *left*, *top*, *upper right*, *bottom-left*, *leftmost*,
   *left-hand*; a corner keeps its own style (*upper* or *top*, hyphen or space);
 * the compass: *north*, *south-west*, *northern*, *southeastern*, *NW*, ... taken as the
   image's axes, because images are north up;
@@ -63,7 +63,7 @@ _PHRASE = re.compile(
     rf"""\b(?:
     (?P<relation>
         # "left of", "to the left of", and the first half of "left or right of"; but
-        # "the left of the image" is a place
+        # "the left of the image" is a position
         (?:to\s+the\s+|(?<!\bthe\s)){_SIDE}
         (?:\s+of(?!\s+(?:the|this)\s+(?:image|scene|picture|photo|tile|patch|map)\b)
           |(?={_OR}(?:to\s+the\s+)?{_SIDE}\s+of\b))
@@ -76,7 +76,7 @@ _PHRASE = re.compile(
         |(?:east|west){_SUFFIX}
         |[ns][ew]
     )
-    |(?P<place>
+    |(?P<position>
         {_SIDE}most|{_END}most|{_SIDE}(?:{_HYPHEN}|\s+)hand
         |(?<=\bthe\s)(?:above|below)
         |left|right(?![\s-]+(?:angle|angles|angled|now|away)\b)

@@ -17,15 +17,7 @@ Statistics = dict[str, dict[str, list[float]]]
 
 
 def resize(image: Tensor, size: int | None) -> Tensor:
-    """Resize images, bilinearly and, when they shrink, without aliasing.
-
-    Args:
-        image: Images of shape (..., C, H, W).
-        size: Side to resize to, None leaves them as they are.
-
-    Returns:
-        Images of shape (..., C, size, size).
-    """
+    """Resize images (..., C, H, W) to a side, bilinearly and without aliasing."""
     if size is None or image.shape[-2:] == (size, size):
         return image
     batch = image.reshape(-1, *image.shape[-3:])
@@ -36,17 +28,10 @@ def resize(image: Tensor, size: int | None) -> Tensor:
 
 
 def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
-    """Bring each band to mean 0 and standard deviation 1.
+    """Bring each of C bands of images (..., C, H, W) to mean 0 and standard deviation 1.
 
-    Args:
-        image: Images of shape (..., C, H, W).
-        statistics: 'mean' and 'std' of each of the C bands.
-
-    Returns:
-        Images of shape (..., C, H, W). Pixels that are not finite become 0, the mean.
-
-    Raises:
-        ValueError: If the images have another number of bands.
+    Pixels that are not finite become 0, the mean. Raise a ValueError if there are not as many
+    statistics as bands.
     """
     if image.shape[-3] != len(statistics['mean']):
         raise ValueError(
@@ -60,7 +45,7 @@ def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tenso
 
 
 class Preprocess(nn.Module):
-    """Brings pairs of images to the size and the range that a model was trained on.
+    """Bring pairs of images to the size and the range that a model was trained on.
 
     Shape:
         - ``image_optical`` and ``image_sar``: (C, H, W) or (B, C, H, W), in the units of

@@ -58,7 +58,7 @@ def answer_table(
 
 
 class QuestionRewriter:
-    """Rewrites the direction words of tokenized questions."""
+    """Rewrite the direction words of tokenized questions."""
 
     def __init__(self) -> None:
         """Initialize a new QuestionRewriter instance."""

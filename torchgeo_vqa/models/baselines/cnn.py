@@ -66,17 +66,9 @@ class CNNEncoder(nn.Module):
     def forward(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> Tensor:
-        """Encode pairs of images.
+        """Encode pairs of normalised images (B, C, H, W) as a feature map (B, D, h, w).
 
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Features, shape (B, D, h, w).
-
-        Raises:
-            ValueError: If there is no image that the model uses.
+        Raise a ValueError if there is no image that the model uses.
         """
         images = fill_absent(image_optical, image_sar, self.channels)
         return self._features(torch.cat(list(images.values()), dim=1))
