@@ -292,7 +292,12 @@ def test_a_map_with_holes(make: MakeModule, area: Path, tmp_path: Path) -> None:
     assert max(shares) <= 0.1
     assert all(cell.left >= 400_000 + 960 for cell in dm._samplers['val'].cells)
     # what the image lacks is no number, and neither counts nor reaches a model
-    assert dm.statistics['sar']['mean'][0] > -40
+    x, y, _ = dm.train_dataset.bounds
+    left, top = x.start + 1360, y.stop - 360
+    hole = dm.train_dataset[left : left + 320, top - 320 : top]['image_sar']
+    assert hole.isnan()[:, 4:8, 4:8].all()
+    assert hole.isnan().sum() == 2 * 16
+    assert dm.statistics['sar']['mean'][0] > -20
     batch = {'image_sar': torch.full((1, 2, 4, 4), torch.nan)}
     assert (dm.on_after_batch_transfer(batch)['image_sar'] == 0).all()
 

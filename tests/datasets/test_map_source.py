@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 
 from torchgeo_vqa.datasets.map_source import MapSource, read_classes
 
@@ -19,7 +20,7 @@ CLASSES = {1: 'water', 2: 'trees'}
 def files(tmp_path: Path, write_image: Callable[..., None]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     for name, image in {
-        'optical': rng.integers(0, 256, (4, 32, 32), np.uint8),
+        'optical': rng.integers(0, 9999, (4, 32, 32), np.uint16),
         'sar': rng.normal(size=(2, 32, 32)).astype(np.float32),
         'labels': rng.integers(1, 3, (1, 32, 32), np.uint8),
     }.items():
@@ -34,7 +35,10 @@ def test_all_files_in_one_dataset(files: dict[str, Any]) -> None:
     assert opened.dataset.modalities == ('optical', 'sar')
     assert opened.dataset.question_types == ('rural_urban',)
     assert opened.dataset.questions_per_sample == 4
-    assert opened.dtypes == {'optical': 'uint8', 'sar': 'float32'}
+    assert opened.dtypes == {'optical': 'uint16', 'sar': 'float32'}
+    images = opened.dataset.read(opened.dataset.bounds).images
+    with rasterio.open(files['optical'] / 'a.tif') as file:
+        np.testing.assert_array_equal(images['optical'], file.read((3, 2, 1)))
     assert opened.origin(400_100.0, 4_999_900.0) == (400_000.0, 5_000_000.0)
     assert opened.origin(0.0, 0.0) is None
     assert [zone.crs.to_epsg() for zone in source.find_zones()] == [32633]

@@ -57,7 +57,7 @@ def test_cache(tile: Any, root: Path) -> None:
 
 def test_merge(tmp_path: Path, write_image: Any) -> None:
     """The first tile is on top, where it has data."""
-    tiles = []
+    tiles: list[Tile] = []
     for name, value in (('a', 1), ('b', 2)):
         image = np.full((1, 4, 4), value, np.float32)
         image[0, 0, 0] = np.nan

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from pyproj import CRS
 from torchgeo.datasets import RasterDataset
 
 from torchgeo_vqa.rasters.coverage import Gaps, Query, find_gaps, has_data
@@ -78,7 +79,7 @@ class TestFindGaps:
         """A warped file is turned: what it does not fill is no data."""
         path, pixels = tmp_path / 'b.tif', np.ones((1, 64, 64), np.uint8)
         write_image(path, pixels, west, 6_009_000.0, 'EPSG:32632', 20.0)
-        dataset = RasterDataset([str(path)], crs='EPSG:32633', res=10.0)
+        dataset = RasterDataset([str(path)], crs=CRS.from_epsg(32633), res=10.0)
         xmin, ymin, xmax, ymax = dataset.index.total_bounds
         xmin, ymax = xmin + 2.3, ymax - 4.1
         width, height = int((xmax - xmin) / 10), int((ymax - ymin) / 10)

@@ -113,8 +113,6 @@ class PairDataset(TileDataset):
         """Leave out of a pickle what is quickly made again."""
         return self.__dict__ | {'_footprint_index': None}
 
-    # --- where the tiles are ----------------------------------------------------------
-
     @property
     def crs(self) -> CRS:
         """:term:`coordinate reference system (CRS)` of the dataset."""
@@ -180,8 +178,6 @@ class PairDataset(TileDataset):
                 RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
             )
         return tree
-
-    # --- samples ----------------------------------------------------------------------
 
     def __getitem__(self, index: GeoSlice) -> Sample:
         """Retrieve images and what is known of them, indexed by spatiotemporal slice.

@@ -39,10 +39,10 @@ class RegionalQualityAwareFusion(nn.Module):
     def forward(
         self, patches: dict[str, Tensor], summary: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse patches (Q, N, D) of each modality that is there, by question summaries (Q, D).
+        """Fuse patches (Q, N, D) of the modalities that are there, by summaries (Q, D).
 
-        Return fused patches (Q, N, D), and the weight of every modality at every patch (the
-        quality map), averaged over the heads, (Q, N, M).
+        Return fused patches (Q, N, D), and the quality map: the weight of every modality at
+        every patch, averaged over the heads, (Q, N, M).
         """
         views = [self.linears[m](self.norm(x)) for m, x in patches.items()]
         query = self._per_head(self.query(summary))
@@ -163,14 +163,7 @@ class Expert(nn.Module):
     def __init__(
         self, pooling: nn.Module, width: int, num_answers: int, dropout: float
     ) -> None:
-        """Initialize a new Expert instance.
-
-        Args:
-            pooling: A :class:`GuidedPooling` or :class:`MeanPooling` of the patches.
-            width: Width D.
-            num_answers: Number of answers A.
-            dropout: Dropout rate before the answers.
-        """
+        """Initialize an expert of width D that pools by GuidedPooling or MeanPooling."""
         super().__init__()
         self.pooling = pooling
         self.hidden = nn.Sequential(

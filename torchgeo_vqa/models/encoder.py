@@ -34,16 +34,11 @@ class ImageEncoder(nn.Module):
     cache: ImageFeatureCache | None = None
 
     def __init__(self, visual: nn.Module, in_channels: int = 3) -> None:
-        """Initialize a new ImageEncoder instance.
+        """Initialize an encoder on an image tower of an open_clip model.
 
-        Args:
-            visual: Image tower of an open_clip model.
-            in_channels: Number of input channels. If it is not what the tower was built
-                for, its first convolution is adapted: the weights are repeated over the
-                channels and scaled so that the output keeps its size.
-
-        Raises:
-            ValueError: If *in_channels* is less than 1.
+        If *in_channels* is not what the tower was built for, its first convolution is
+        adapted: the weights are repeated over the channels and scaled so that the output
+        keeps its size. Fewer than 1 is a ValueError.
         """
         super().__init__()
         if in_channels < 1:
@@ -117,13 +112,9 @@ class TextEncoder(nn.Module):
     cache: TextFeatureCache | None = None
 
     def __init__(self, text: nn.Module) -> None:
-        """Initialize a new TextEncoder instance.
+        """Initialize an encoder on a text tower of open_clip.
 
-        Args:
-            text: Text tower of an open_clip model (its ``TextTransformer``).
-
-        Raises:
-            TypeError: If the tower is not open_clip's own ``TextTransformer``.
+        Raise a TypeError unless it is open_clip's own ``TextTransformer``.
         """
         super().__init__()
         if not isinstance(text, open_clip.transformer.TextTransformer):

@@ -12,10 +12,9 @@ import kornia.augmentation as K
 from .cloud import RandomCloud
 from .degradation import QUALITY_TYPES
 from .dihedral import RandomDihedral
-from .low_light import RandomLowLight
 from .missing import RandomMissing
+from .noise import RandomLowLight, RandomSpeckle
 from .paired import PairedAugmentation
-from .speckle import RandomSpeckle
 
 PROBABILITIES = (
     *('color_jitter', 'cloud', 'low_light', 'speckle'),

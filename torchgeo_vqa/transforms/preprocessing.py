@@ -56,27 +56,15 @@ class Preprocess(nn.Module):
     def __init__(
         self, statistics: Mapping[str, Mapping[str, Sequence[float]]], image_size: int
     ) -> None:
-        """Initialize a new Preprocess instance.
-
-        Args:
-            statistics: 'mean' and 'std' of each band of each modality.
-            image_size: Side in pixels.
-        """
+        """Initialize with 'mean' and 'std' of each band of each modality, and a side in pixels."""
         super().__init__()
         self.statistics = statistics
         self.image_size = image_size
 
     def forward(self, sample: Sample) -> Sample:
-        """Preprocess a sample or a batch.
+        """Preprocess the images of a sample or a batch; whatever else it holds stays.
 
-        Args:
-            sample: ``image_optical``, ``image_sar`` or both, and whatever else.
-
-        Returns:
-            The same with other images.
-
-        Raises:
-            ValueError: If images have another number of bands.
+        Raise a ValueError if images have another number of bands.
         """
         sample = dict(sample)
         for modality, statistics in self.statistics.items():

@@ -39,7 +39,7 @@ class SingleHeadModel(VQAModel):
 
     @abstractmethod
     def classify(
-        self, images: Any, questions: Any, pair_index: Tensor, question_index: Tensor
+        self, images: Any, questions: Any, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Compute logits, shape (Q, A), from the arguments of :meth:`answer`."""
 
