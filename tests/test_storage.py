@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -48,12 +48,17 @@ with context as path:
 """
 
 
-def start(script: str, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def start(script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process that knows the module, without waiting for PyTorch."""
     command = [sys.executable, '-c', WRITER + script, storage.__file__, *arguments]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def first_line(process: subprocess.Popen[str]) -> str:

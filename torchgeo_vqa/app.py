@@ -54,14 +54,7 @@ Images = dict[str, NDArray[np.float32]]
 
 
 class Pair(NamedTuple):
-    """A pair of the sample.
-
-    Attributes:
-        title: What it is called.
-        images: Image of each modality, shape (C, H, W).
-        questions: True answer to each question.
-        example: The question to begin with.
-    """
+    """A pair of the sample, the true answer to each question, and the one to begin with."""
 
     title: str
     images: Images
@@ -99,13 +92,11 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     for modality, path in given.items():
         name, suffix = Path(path).name, Path(path).suffix.lower()
         if suffix not in DRIVERS:
-            raise ValueError(
-                f'{name} is no image that can be read: take {", ".join(DRIVERS)}'
-            )
+            known = ', '.join(DRIVERS)
+            raise ValueError(f'{name} is no image that can be read: take {known}')
         if os.path.getsize(path) > MAX_BYTES:
-            raise ValueError(
-                f'{name} is larger than {MAX_BYTES // 2**20} MiB: cut out a part of it'
-            )
+            limit = f'{MAX_BYTES // 2**20} MiB'
+            raise ValueError(f'{name} is larger than {limit}: cut out a part of it')
         try:
             with opened(path) as file:
                 height, width, bands = file.height, file.width, file.count
@@ -140,16 +131,13 @@ def as_markdown(explanation: Explanation, truth: str | None) -> str:
         lines[-1] += f'; the true answer is **{truth}**'
     lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
     lines += [
-        f'| {TITLES.get(name, name)} | {expert.answer} | {expert.probability:.0%} | '
-        f'{expert.weight:.0%} |'
-        for name, expert in explanation.experts.items()
+        f'| {TITLES.get(name, name)} | {e.answer} | {e.probability:.0%} | {e.weight:.0%} |'
+        for name, e in explanation.experts.items()
     ]
     if len(explanation.quality) > 1:
-        shares = [
-            f'{TITLES[m]} {float(weights.mean()):.1%}'
-            for m, weights in explanation.quality.items()
-        ]
-        lines += ['', f'Relied on: {", ".join(shares)}']
+        shares = {m: float(w.mean()) for m, w in explanation.quality.items()}
+        named = ', '.join(f'{TITLES[m]} {share:.1%}' for m, share in shares.items())
+        lines += ['', f'Relied on: {named}']
     return '\n'.join(lines)
 
 
@@ -160,13 +148,6 @@ class Page:
         """Initialize a page on a predictor, of whose optical images *optical_max* stands for 1."""
         self.predictor, self.optical_max = predictor, optical_max
         self.pairs = {pair.title: pair for pair in sample_pairs()}
-
-    def show_source(self, source: str) -> tuple[Any, Any]:
-        """Show the choice of a pair, or the uploads."""
-        return (
-            gr.Dropdown(visible=source == SOURCES[0]),
-            gr.Group(visible=source == SOURCES[1]),
-        )
 
     def list_questions(self, title: str) -> Any:
         """List the questions about a pair."""
@@ -187,12 +168,10 @@ class Page:
         try:
             if not question.strip():
                 raise ValueError('type a question, or pick one')
-            truth = None
             if source == SOURCES[0]:
-                images = self.pairs[title].images
-                truth = self.pairs[title].questions.get(question)
+                _, images, truths, _ = self.pairs[title]
             else:
-                images = read_uploads({'optical': optical, 'sar': sar})
+                images, truths = read_uploads({'optical': optical, 'sar': sar}), {}
             images = degrade(images, clouds, light, self.optical_max)
             pair = images.get('optical'), images.get('sar')
             explanation = self.predictor.explain(*pair, question)
@@ -201,7 +180,7 @@ class Page:
         shown = [None if x is None else torch.from_numpy(x) for x in pair]
         figure = plot_explanation(explanation, *shown)
         plt.close(figure)
-        return as_markdown(explanation, truth), figure
+        return as_markdown(explanation, truths.get(question)), figure
 
 
 def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
@@ -238,7 +217,11 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
             with gr.Column(scale=2):
                 answer = gr.Markdown(elem_id='answer')
                 figure = gr.Plot(label='What it looked at')
-        source.change(page.show_source, source, [title, uploads])
+        source.change(
+            lambda chosen: [gr.update(visible=chosen == s) for s in SOURCES],
+            source,
+            [title, uploads],
+        )
         title.input(page.list_questions, title, question)
         gr.on(
             [button.click, clouds.release, light.release, question.select],

@@ -6,7 +6,6 @@
 import inspect
 import os
 import sys
-from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -42,13 +41,6 @@ def ask(
             of OSVQAMini.
         **kwargs: The images, and how an area is cut into patches: arguments of
             :func:`~torchgeo_vqa.prediction.ask_area`.
-
-    Returns:
-        The answers, or how often each was given and where the layer is.
-
-    Raises:
-        OSError: If a file cannot be read or written.
-        ValueError: If the files do not fit the model or each other.
     """
     if output is not None:
         verify_format(output)
@@ -74,11 +66,8 @@ def _ask_pair(
             'patch_size and stride are those of an area, whose answers need a file: '
             'name one with output, such as answers.parquet'
         )
-    shared = {
-        name: options[name]
-        for name in ('optical', 'sar', 'optical_bands')
-        if name in options
-    }
+    own = ('optical', 'sar', 'optical_bands')
+    shared = {name: options[name] for name in own if name in options}
     answers = ask_pair(predictor, questions, **shared)
     return '\n'.join(f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers)
 
@@ -103,12 +92,6 @@ def serve(
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
-
-    Returns:
-        That the page is closed.
-
-    Raises:
-        ImportError: If Gradio is not installed.
     """
     try:
         from .app import run_app
@@ -122,21 +105,15 @@ def serve(
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its options are the arguments of a function.
+    """A subcommand: its options are the arguments of a function, whose result is printed."""
 
-    Attributes:
-        function: The function, whose docstring is the help. What it returns is printed.
-        convenient: Options that are flags, or lists without brackets, which is more
-            convenient than jsonargparse's own way: arguments of ``add_argument``.
-        groups: Arguments of the function that are dataclasses; their fields are options
-            like the others.
-        renamed: New names of options that had others.
-    """
-
+    #: The function, whose docstring is the help.
     function: Callable[..., object]
+    #: Options that are flags, or lists without brackets, which is more convenient than
+    #: jsonargparse's own way: arguments of ``add_argument``.
     convenient: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Arguments that are dataclasses; their fields are options like the others.
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
-    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -148,13 +125,10 @@ class Command:
         every, parser = ArgumentParser(), ArgumentParser(description=self.description)
         self._add_options(every, set())
         texts = {action.dest: action.help for action in every._actions}
-        added = {name.removeprefix('--') for name in self.convenient}
+        names = {name: name.removeprefix('--') for name in self.convenient}
         for name, options in self.convenient.items():
-            text = texts[name.removeprefix('--')]
-            parser.add_argument(name, help=text, **options)
-        self._add_options(parser, added)
-        for old, new in self.renamed.items():
-            parser.add_argument(f'--{old}', nargs='+', type=_refuse(new), help=SUPPRESS)
+            parser.add_argument(name, help=texts[names[name]], **options)
+        self._add_options(parser, set(names.values()))
         parser.add_argument(
             '--config', action='config', help='YAML file with these options'
         )
@@ -168,21 +142,11 @@ class Command:
 
     def run(self, options: Mapping[str, Any]) -> object:
         """Call the function with parsed options."""
-        ignored = {'config', *self.renamed}
-        arguments = {k: v for k, v in options.items() if k not in ignored}
+        arguments = {k: v for k, v in options.items() if k != 'config'}
         for name, group in self.groups.items():
-            own = [own.name for own in fields(group)]
-            arguments[name] = group(**{option: arguments.pop(option) for option in own})
+            own = {own.name: arguments.pop(own.name) for own in fields(group)}
+            arguments[name] = group(**own)
         return self.function(**arguments)
-
-
-def _refuse(new: str) -> Callable[[str], str]:
-    """Return the type of a renamed option, which says the new name."""
-
-    def refuse(value: str) -> str:
-        raise ArgumentTypeError(f'the option is called --{new} now')
-
-    return refuse
 
 
 _NAMES = {'nargs': '+', 'type': str}
@@ -214,7 +178,6 @@ COMMANDS = {
             '--urban_classes': {**_NAMES, 'default': []},
             '--question_types': _NAMES,
         },
-        renamed={'kinds': 'categories'},
     ),
     'ask': Command(ask, {'questions': _NAMES, '--optical_bands': _NUMBERS}),
     'app': Command(serve),

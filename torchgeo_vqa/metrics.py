@@ -44,16 +44,10 @@ class VQAAccuracy(Metric):
         question_type: Tensor,
         group: Tensor | None = None,
     ) -> None:
-        """Count questions.
+        """Count questions, all int64 (Q,): predicted and true labels, types and groups.
 
-        Args:
-            preds: Predicted answer indices, shape (Q,), int64.
-            target: True answer indices, shape (Q,), int64; -1 is padding.
-            question_type: Question types, shape (Q,), int64.
-            group: Groups of the questions' images, shape (Q,), int64; -1 is unknown.
-
-        Raises:
-            ValueError: If a question's type is not one of the types.
+        A target of -1 is padding, a group of -1 is unknown. Raise a ValueError for a type that is
+        not one of the types.
         """
         real = target >= 0
         right = (preds == target)[real]

@@ -4,6 +4,7 @@
 """The quickstart, which is what ``torchgeo fit --model tgfnet`` alone runs."""
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from lightning.pytorch.utilities import rank_zero_only
 #: The quickstart's configuration, an ordinary LightningCLI file.
 QUICKSTART = Path(__file__).parent / 'configs' / 'quickstart.yaml'
 
-CHOICES = ('--config', '--data', '--data.class_path', '--data.help')
+# Of the options of a command line: which model, and whether data or a configuration file
+# are chosen. `--data.batch_size 4` and the like do not: they refine the quickstart's own.
+_OPTIONS = ArgumentParser(add_help=False, allow_abbrev=False)
+_OPTIONS.add_argument('--model', nargs='?')
+_CHOICES = ('-c', '--config', '--data', '--data.class_path', '--data.help')
+_OPTIONS.add_argument(*_CHOICES, dest='chosen', nargs='?', const='')
+
 MODELS = ('tgfnet', 'torchgeo_vqa.trainers.tgfnet')
 SUBCOMMANDS = ('fit', 'validate', 'test', 'predict')
 
@@ -24,7 +31,8 @@ def with_quickstart(argv: Sequence[str]) -> list[str]:
     user overrides it. Any other command line is returned as it is.
     """
     args = list(argv)
-    if _model(args) not in MODELS or any(map(_chooses, args)):
+    found, _ = _OPTIONS.parse_known_args(args)
+    if found.model not in MODELS or found.chosen is not None:
         return args
     for i, arg in enumerate(args):
         if arg in SUBCOMMANDS:
@@ -34,7 +42,9 @@ def with_quickstart(argv: Sequence[str]) -> list[str]:
 
 def start_quickstart() -> None:
     """Complete the command line if this program is TorchGeo's own."""
-    if not sys.argv or not _is_torchgeo(Path(sys.argv[0])):
+    program = Path(*sys.argv[:1])
+    is_module = program.parts[-2:] == ('torchgeo', '__main__.py')
+    if program.name not in ('torchgeo', 'torchgeo.exe') and not is_module:
         return
     args = with_quickstart(sys.argv[1:])
     if args != sys.argv[1:]:
@@ -45,30 +55,3 @@ def start_quickstart() -> None:
             f'small model on the embedded sample: --config {QUICKSTART}',
             file=sys.stderr,
         )
-
-
-def _is_torchgeo(program: Path) -> bool:
-    """Whether a program is ``torchgeo`` or ``python -m torchgeo``."""
-    command = program.name in ('torchgeo', 'torchgeo.exe')
-    return command or program.parts[-2:] == ('torchgeo', '__main__.py')
-
-
-def _model(args: Sequence[str]) -> str | None:
-    """Return the last value of ``--model``, the one that counts."""
-    model = None
-    for i, arg in enumerate(args):
-        if arg.startswith('--model='):
-            model = arg.removeprefix('--model=')
-        elif arg == '--model' and i + 1 < len(args):
-            model = args[i + 1]
-    return model
-
-
-def _chooses(arg: str) -> bool:
-    """Whether an argument chooses a data module or a configuration file.
-
-    ``--data.batch_size 4`` and the like do not: they refine the quickstart's own.
-    """
-    if arg.startswith('--'):
-        return arg.split('=')[0] in CHOICES
-    return arg.startswith('-c')

@@ -37,13 +37,7 @@ class RateLimit:
         self._seen: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request.
-
-        Args:
-            scope: The request.
-            receive: Receives its body.
-            send: Sends the answer.
-        """
+        """Answer a request, whose body *receive* receives, through *send*."""
         if scope['type'] == 'http' and scope['method'] == 'POST':
             wait = self._wait(scope)
             if wait > 0:

@@ -37,25 +37,14 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file that appears under its name when it is complete.
+    """Yield a path to write to, of a file that appears under its name when it is complete.
 
-    Whatever happens to the process, the old file or the new one is there. (That is not
-    so if the machine loses power: nothing waits for the disk.) Leftovers of killed
-    processes in its folder are removed.
-
-    Args:
-        path: Path of the file. Its folder is made if need be.
-
-    Yields:
-        Path to write to, in the same folder and with the same extension.
-
-    Raises:
-        OSError: If the file cannot be written; *path* is as it was before.
+    It is in the same folder, which is made if need be, and has the same extension. Whatever
+    happens to the process, the old file or the new one is there. (That is not so if the
+    machine loses power: nothing waits for the disk.) Leftovers of killed processes in the
+    folder are removed. An OSError leaves *path* as it was before.
     """
-    path = Path(path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path.parent)
-    temporary = _temporary(path)
+    path, temporary = _prepare(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -86,10 +75,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 @contextlib.contextmanager
 def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a folder beside a path that is removed at the end, after a kill by the next one."""
-    path = Path(path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_leftovers(path.parent)
-    temporary = _temporary(path)
+    _, temporary = _prepare(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -142,17 +128,19 @@ def is_inside(name: str) -> bool:
     return not path.anchor and '..' not in path.parts
 
 
-def _temporary(path: Path) -> Path:
-    """Make a name for a file or folder until it is complete."""
+def _prepare(path: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Make and clear a folder; return an absolute path in it, and another until it is complete."""
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path.parent)
     mark = f'torchgeo-vqa-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}'
-    return path.with_name(f'.{path.stem[:_MAX_STEM]}.{mark}{path.suffix}')
+    return path, path.with_name(f'.{path.stem[:_MAX_STEM]}.{mark}{path.suffix}')
 
 
 def _host() -> str:
     """Return a name of what numbers the processes: a machine, or a container on it."""
     with contextlib.suppress(OSError):  # only Linux has containers' numbers
-        namespace = os.stat('/proc/self/ns/pid').st_ino
-        return f'{socket.gethostname()}-{namespace}'
+        return f'{socket.gethostname()}-{os.stat("/proc/self/ns/pid").st_ino}'
     return socket.gethostname()
 
 
@@ -165,5 +153,5 @@ def _is_running(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # it is somebody else's
-        return True
+        pass
     return True

@@ -150,3 +150,9 @@ class TestTable:
         table = QuestionTable.read(path)
         assert len(QuestionTable.read(path)) == len(table) == 0
         assert columns(table) == [[], [], [], []]
+
+    def test_pickle_without_tokens(self, path: Path) -> None:
+        table = QuestionTable.read(path)
+        size = len(pickle.dumps(table))
+        table.tokens(np.arange(len(table)))
+        assert len(pickle.dumps(table)) == size

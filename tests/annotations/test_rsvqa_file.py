@@ -91,9 +91,12 @@ def test_id_names_an_image(tmp_path: Path) -> None:
 
 
 def test_first_of_two_entries_with_an_id(tmp_path: Path) -> None:
-    answers = [{'id': 7, 'answer': 'first'}, {'id': 7, 'answer': 'second'}]
-    files = write(tmp_path, images=IMAGES, answers=answers, questions=[question()])
-    assert [row.answer for row in files.rows('name')] == ['first']
+    # Among many, since few are sorted in another way
+    ids = list(range(100, 0, -1))
+    answers = [{'id': i, 'answer': f'{n} {i}'} for n in (1, 2, 3) for i in ids]
+    questions = [question(answers_ids=[i]) for i in ids]
+    files = write(tmp_path, images=IMAGES, answers=answers, questions=questions)
+    assert [row.answer for row in files.rows('name')] == [f'1 {i}' for i in ids]
 
 
 def test_memory(tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ class TestCache:
         assert columns(QuestionTable.read(path)) == expected
         assert cache.read_bytes() == whole
 
+    def test_is_rebuilt_when_a_bit_is_flipped(self, path: Path) -> None:
+        expected = columns(QuestionTable.read(path))
+        cache = path.parent / '.cache/all_train_annotation.table'
+        whole = cache.read_bytes()
+        # Of a text, which Parquet would read as another
+        cache.write_bytes(whole.replace(b'yes', b'yew'))
+        assert cache.read_bytes() != whole
+        assert columns(QuestionTable.read(path)) == expected
+
     @pytest.mark.parametrize('how', ['mode', 'file'])
     def test_read_only_folder(
         self, path: Path, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

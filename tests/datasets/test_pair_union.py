@@ -73,3 +73,16 @@ def test_merged_questions() -> None:
     merged = merge_pairs([sample([4, -1, -1]), sample([7])])
     assert merged['question_id'].tolist() == [4, 7, -1]
     assert merged['question'][:, 0].tolist() == [5, 8, 0]
+
+
+def test_pixels_without_data() -> None:
+    """A pixel has no data if all its bands are 0: a single one may be black."""
+
+    def sample(pixels: list[list[float]]) -> Sample:
+        ids = torch.tensor([-1])
+        image = torch.tensor(pixels).T[..., None]
+        return {'image_optical': image, 'question_id': ids}
+
+    first = sample([[0, 0], [0, 5], [3, 4]])
+    merged = merge_pairs([first, sample([[7, 8], [7, 8], [0, 0]])])
+    assert merged['image_optical'][..., 0].T.tolist() == [[7, 8], [0, 5], [3, 4]]

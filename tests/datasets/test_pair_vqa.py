@@ -221,6 +221,14 @@ class TestErrors:
         with pytest.raises(OSError, match=r'train_1\.tif'):
             tile(dataset, 'train_1')
 
+    def test_row_of_a_missing_image(self, rows_of: Any, root: Path) -> None:
+        """It is counted in the file, also if only some types are asked about."""
+        rows = rows_of(root)
+        (root / 'images/rgb/train_2.tif').unlink()
+        row = next(i for i, row in enumerate(rows) if row[0] == 'train_2')
+        with pytest.raises(FileNotFoundError, match=rf'\.json, row {row}: .*train_2'):
+            OSVQA(root, question_types=['count'])
+
     def test_malformed_row(self, rows_of: Any, root: Path) -> None:
         path = root / 'annotations/all_train_annotation.json'
         rows = rows_of(root)

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from torchgeo_vqa.datasets import OSVQA
+from torchgeo_vqa.datasets.tile_reader import TileReader
 from torchgeo_vqa.rasters.image_file import ImageFile
+from torchgeo_vqa.rasters.tile import Tile
 
 
 def test_patches_of_large_tiles(
@@ -50,3 +53,24 @@ def test_cache(tile: Any, root: Path) -> None:
     torch.testing.assert_close(tile(cached, 'train_0'), expected)
     with pytest.raises(OSError, match='train_0'):
         tile(plain, 'train_0')
+
+
+def test_merge(tmp_path: Path, write_image: Any) -> None:
+    """The first tile is on top, where it has data."""
+    tiles: list[Tile] = []
+    for name, value in (('a', 1), ('b', 2)):
+        image = np.full((1, 4, 4), value, np.float32)
+        image[0, 0, 0] = np.nan
+        path = tmp_path / f'{name}.tif'
+        write_image(path, image, 400_000.0 + 20 * len(tiles), nodata=float('nan'))
+        file = ImageFile.open(str(path))
+        tiles.append(Tile(name, file.grid, {'sar': file}))
+    reader = TileReader({'sar': 1}, 0)
+    # The second begins two pixels to the right
+    grid = tiles[0].grid
+    merged = reader.merge(tiles, 'sar', grid)[0]
+    assert merged[1].tolist() == [1, 1, 1, 1]
+    assert merged[0].tolist() == [0, 1, 1, 1]
+    merged = reader.merge(tiles[::-1], 'sar', grid)[0]
+    assert merged[1].tolist() == [1, 1, 2, 2]
+    assert merged[0].tolist() == [0, 1, 1, 2]

@@ -129,7 +129,7 @@ def test_task_has_them() -> None:
     task = VQATask.from_weights(TINY)
     assert not task.training
     assert task.metadata is not None
-    assert task.metadata.to_dict() == TINY.metadata
+    assert task.metadata == TINY.metadata
     state = TINY.get_state_dict()
     for name, value in task.model.state_dict().items():
         assert torch.equal(value, state[name]), name

@@ -111,7 +111,7 @@ class TestAskArea:
         optical, sar = make_pair(32, 32)
         write_image(tmp_path / 'o.tif', optical, WEST)
         write_image(tmp_path / 's.tif', sar, WEST + 10_000)
-        with pytest.raises(ValueError, match='no place in common'):
+        with pytest.raises(ValueError, match='no location in common'):
             ask_area(predictor, QUESTIONS, tmp_path / 'o.tif', tmp_path / 's.tif')
 
     def test_no_crs(

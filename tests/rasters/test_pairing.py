@@ -46,7 +46,7 @@ def run(
 
     rows = {name: f'questions.json: row {i}' for i, name in enumerate(pairs)}
     positions = {name: i for i, name in enumerate(pairs)}
-    arguments = {'strip': 0, 'on_error': 'raise'} | options
+    arguments: dict[str, Any] = {'strip': 0, 'on_error': 'raise'} | options
     return pair_images(
         open_image, rows, modalities=MODALITIES, positions=positions, **arguments
     )

@@ -116,7 +116,7 @@ class TestFindZones:
         self, tmp_path: Path, write: Any, write_image: Any, res: float
     ) -> None:
         """Of files in another CRS, and of turned ones, which are warped."""
-        turned = Affine(0, res, WEST[33] + 20, res, 0, 4_999_860)
+        turned = Affine(res, res, WEST[33] + 50, res, -res, 4_999_900)
         profile = {'driver': 'GTiff', 'count': 1, 'height': 20, 'width': 30}
         profile |= {'dtype': 'uint8', 'crs': 'EPSG:32633', 'transform': turned}
         with rasterio.open(tmp_path / 'turned.tif', 'w', **profile) as file:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from torchgeo_vqa.questions import MIN_SHARE, QUALITIES, Scene, SceneObject
-from torchgeo_vqa.questions.dilation import dilate
+from torchgeo_vqa.questions.scene import dilate
 from torchgeo_vqa.synthetic.landscape import (
     BUILT_UP,
     CATEGORIES,

@@ -27,6 +27,12 @@ def test_smooth_noise(sigma: float) -> None:
     assert abs((fields[:, 0] * fields[:, -1]).mean()) < 0.3
 
 
+def test_mean_is_taken_out() -> None:
+    """Else it would be all there is of a field that hardly varies."""
+    fields = smooth_noise(np.random.default_rng(0), 20, 64, 40.0)
+    assert np.abs(fields.mean(axis=(1, 2))).max() < 1
+
+
 def test_blur() -> None:
     image = np.zeros((5, 6, 2))
     image[2, 3] = 16

@@ -14,11 +14,13 @@ import open_clip
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from torch import Tensor
 
 from torchgeo_vqa.annotations.statement import statement
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.trainers import CLIPTask, VQATask
+from torchgeo_vqa.trainers.statement_loss import hits, make_statements
 from torchgeo_vqa.transforms import Augmentation
 
 
@@ -120,6 +122,36 @@ class TestCLIPTask:
         assert len(right) > 4
         assert metrics['val_recall'] == pytest.approx(sum(right) / len(right))
         assert {'val_loss', 'val_recall_optical', 'val_recall_sar'} <= set(metrics)
+
+    def test_recall_of_each_modality(self, release_root: Path, folder: Path) -> None:
+        """That of the pair goes by the mean of both similarities."""
+        torch.manual_seed(1)
+        seen: dict[str, list[Tensor]] = {'': [], 'optical': [], 'sar': []}
+
+        class Guessing(CLIPTask):
+            def forward(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+                images, tokens = args
+                found = {m: torch.randn(len(x), len(tokens)) for m, x in images.items()}
+                both = torch.stack(list(found.values())).mean(0)
+                statements = make_statements(self.batch, dm.answers)
+                for name, similarity in {'': both, **found}.items():
+                    seen[name].append(hits(similarity, statements).float())
+                return found
+
+            def validation_step(self, batch: Any, batch_idx: int) -> None:
+                self.batch = batch
+                super().validation_step(batch, batch_idx)
+
+        dm = make(release_root, batch_size=2)
+        (metrics,) = trainer(folder).validate(
+            Guessing('tgfnet-tiny'), dm, verbose=False
+        )
+        expected = {
+            f'val_recall_{name}'.removesuffix('_'): float(torch.cat(right).mean())
+            for name, right in seen.items()
+        }
+        assert len(set(expected.values())) == 3
+        assert {name: metrics[name] for name in expected} == pytest.approx(expected)
 
     def test_tgfnet_starts_from_its_checkpoint(
         self, trained: tuple[CLIPTask, Path], release_root: Path, folder: Path

@@ -3,12 +3,10 @@
 
 """Callbacks of trainings and evaluations."""
 
-from .damaged_checkpoint import DamagedCheckpoint
+from .defaults import DamagedCheckpoint, FiniteLoss, PreemptionCheckpoint
 from .degradation import DegradationTest
 from .feature_cache import FeatureCache
-from .finite_loss import FiniteLoss
 from .prediction import PredictionWriter
-from .preemption import PreemptionCheckpoint
 from .random_state import RandomState
 from .report import EvaluationReport
 

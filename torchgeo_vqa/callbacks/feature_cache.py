@@ -46,23 +46,16 @@ class FeatureCache(Callback):
     def on_train_epoch_start(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
-        _remember_questions(pl_module)
+        """Start a cache of questions, or keep it while their features cannot change."""
+        for module in pl_module.modules():
+            if isinstance(module, TextEncoder):
+                if any(p.requires_grad for p in module.parameters()):
+                    module.cache = None if pl_module.training else TextFeatureCache()
+                else:
+                    module.cache = module.cache or TextFeatureCache()
 
-    @override
-    def on_validation_epoch_start(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> None:
-        _remember_questions(pl_module)
-
-    @override
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        _remember_questions(pl_module)
-
-    @override
-    def on_predict_epoch_start(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> None:
-        _remember_questions(pl_module)
+    on_validation_epoch_start = on_test_epoch_start = on_train_epoch_start
+    on_predict_epoch_start = on_train_epoch_start
 
     @override
     def teardown(
@@ -71,13 +64,3 @@ class FeatureCache(Callback):
         for module in pl_module.modules():
             if isinstance(module, ImageEncoder | TextEncoder):
                 module.cache = None
-
-
-def _remember_questions(task: LightningModule) -> None:
-    """Start a cache of questions, or keep it while their features cannot change."""
-    for module in task.modules():
-        if isinstance(module, TextEncoder):
-            if any(p.requires_grad for p in module.parameters()):
-                module.cache = None if task.training else TextFeatureCache()
-            else:
-                module.cache = module.cache or TextFeatureCache()

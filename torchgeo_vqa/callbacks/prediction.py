@@ -36,10 +36,7 @@ class PredictionWriter(BasePredictionWriter):
 
         Args:
             filename: Name of the file in the run's log folder, or a path. It ends in
-                ``.parquet``, or in ``.gpkg`` for a GeoPackage.
-
-        Raises:
-            ValueError: If it ends in anything else.
+                ``.parquet``, or in ``.gpkg`` for a GeoPackage; else it is a ValueError.
         """
         super().__init__(write_interval='batch')
         verify_format(filename)

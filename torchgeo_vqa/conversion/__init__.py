@@ -5,8 +5,7 @@
 
 from .convert import convert
 from .question_file import QuestionFormat
-from .report import Report
-from .row import RejectedRow
+from .report import RejectedRow, Report
 from .selection import SplitRule
 
 __all__ = ('QuestionFormat', 'RejectedRow', 'Report', 'SplitRule', 'convert')

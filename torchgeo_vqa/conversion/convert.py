@@ -6,22 +6,21 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from tqdm import tqdm
 
 from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits
-from ..rasters.image_file import ImageFile
+from ..rasters.image_file import ImageFile, opened
 from ..rasters.pairing import Files, find_misfits
-from ..sample import SPLITS
 from ..storage import verify_free, whole_folder
-from .image_folder import ImageFolder, Transfer, check
-from .question_file import QuestionFile, QuestionFormat
-from .report import Report, verify, written
-from .row import Row
+from .image_folder import ImageFolder, Transfer
+from .question_file import QuestionFile, QuestionFormat, Row
+from .report import Report, written
 from .selection import Problem, Selection, SplitRule, find_image, noun
 
 _FOLDERS = {'optical': 'images/rgb', 'sar': 'images/sar'}
@@ -74,8 +73,11 @@ def convert(
             be taken.
     """
     verify_free(output)
-    if report is not None:
-        verify(Path(report))
+    path = None if report is None else Path(report)
+    if path is not None and path.suffix not in ('.csv', '.json'):
+        raise ValueError(f'a report must end in .csv or .json, got {path}')
+    if path is not None and path.exists():
+        raise FileExistsError(f'{path} exists; remove it or name another report')
     folders = {
         modality: ImageFolder(Path(folder))
         for modality, folder in (('optical', optical), ('sar', sar))
@@ -92,33 +94,32 @@ def convert(
 
     names, has_split = _survey(files, folders)
     problems = _check_images(names, folders)
-    has_column = has_split or question_format.split_column is not None
-    source = split_rule.source(has_column, files)
+    has_split |= question_format.split_column is not None
+    source = split_rule.source(has_split, files)
     drawn = {}
     if source == 'draw':
         usable = sorted(names - problems.keys())
         drawn = draw_splits(usable, split_rule.fractions, split_rule.seed)
-    keep_duplicates = duplicates == 'keep'
-    selection = Selection(folders, problems, source, drawn, keep_duplicates)
+    selection = Selection(folders, problems, source, drawn, duplicates == 'keep')
 
     result = Report()
-    if dry_run:
-        with written(result, None if report is None else Path(report)) as reject:
-            for _ in selection.taken(files, result, reject):
-                pass
-        _verify_taken(result, files)
-        return result
-    with whole_folder(output) as building:
-        path = building / 'rejected.csv' if report is None else Path(report)
+    whole: AbstractContextManager[Path | None]
+    whole = nullcontext() if dry_run else whole_folder(output)
+    with whole as root:
+        if path is None and root is not None:
+            path = root / 'rejected.csv'
         with written(result, path) as reject:
-            _write_annotations(building, selection.taken(files, result, reject))
-        _verify_taken(result, files)
-        for modality, folder in folders.items():
-            target = building / _FOLDERS[modality]
-            for name in tqdm(
-                selection.split_of, f'{noun(modality)} images', disable=None
-            ):
-                folder.transfer(name, target, transfer)
+            _write_annotations(root, selection.taken(files, result, reject))
+        if not result.num_taken:
+            named = ', '.join(str(file.path) for file in files)
+            raise ValueError(
+                f'none of {result.num_rows} rows can be taken of {named}\n'
+                f'{result.reasons()}'.rstrip()
+            )
+        for modality, folder in folders.items() if root is not None else ():
+            title = f'{noun(modality)} images'
+            for name in tqdm(selection.split_of, title, disable=None):
+                folder.transfer(name, root / _FOLDERS[modality], transfer)
     return result
 
 
@@ -126,16 +127,13 @@ def _survey(
     files: Sequence[QuestionFile], folders: Mapping[str, ImageFolder]
 ) -> tuple[set[str], bool]:
     """List the images that are asked about; return also whether rows have a split."""
-    names: set[str] = set()
+    names: set[str | None] = set()
     has_split = False
-    for file in files:
-        for row in file.rows():
-            if isinstance(row, Row):
-                has_split |= row.split is not None
-                name = find_image(row.image, folders)
-                if name is not None:
-                    names.add(name)
-    return names, has_split
+    for row in chain.from_iterable(file.rows() for file in files):
+        if isinstance(row, Row):
+            has_split |= bool(row.split)
+            names.add(find_image(row.image, folders))
+    return {name for name in names if name is not None}, has_split
 
 
 def _check_images(
@@ -147,50 +145,40 @@ def _check_images(
     for name in tqdm(sorted(names), 'Checking images', disable=None):
         pair: Files = {}
         for modality, folder in folders.items():
-            image = f'{noun(modality)} image'
             try:
-                path = folder.path(name)
-                check(path)
-                pair[modality] = ImageFile.open(str(path))
-            except FileNotFoundError as error:
-                problems.setdefault(name, (f'missing {image}', str(error)))
-            except ValueError as error:
-                problems.setdefault(name, (f'ambiguous {image}', str(error)))
-            except OSError as error:
-                problems.setdefault(name, (f'unreadable {image}', str(error)))
+                path = str(folder.path(name))
+                with opened(path) as src:
+                    # block by block, since an image may be a whole scene
+                    for _, window in src.block_windows():
+                        src.read(window=window)
+                pair[modality] = ImageFile.open(path)
+            except (OSError, ValueError) as error:
+                state = 'ambiguous' if isinstance(error, ValueError) else 'unreadable'
+                if isinstance(error, FileNotFoundError):
+                    state = 'missing'
+                reason = f'{state} {noun(modality)} image'
+                problems.setdefault(name, (reason, str(error)))
         if name not in problems:
             pairs[name] = pair
     misfits, _, _ = find_misfits(pairs, list(folders))
     return problems | {n: ('unfit image', str(error)) for n, error in misfits.items()}
 
 
-def _write_annotations(root: Path, taken: Iterator[tuple[str, list[str]]]) -> None:
-    """Write the rows of each split that has any."""
-    layout = Layout(root, _FOLDERS)
-    (root / 'annotations').mkdir()
-    started: set[str] = set()
+def _write_annotations(
+    root: Path | None, taken: Iterator[tuple[str, list[str]]]
+) -> None:
+    """Write the rows of each split that has any, or only take them if there is no folder."""
+    files: dict[str, TextIO] = {}
     with ExitStack() as stack:
-        files = {
-            split: stack.enter_context(
-                layout.annotation(split).open('w', encoding='utf-8', newline='\n')
-            )
-            for split in SPLITS
-        }
         for split, row in taken:
-            files[split].write(',\n' if split in started else '[\n')
-            files[split].write(json.dumps(row, ensure_ascii=False))
-            started.add(split)
-        for split in started:
-            files[split].write('\n]\n')
-    for split in set(SPLITS) - started:
-        layout.annotation(split).unlink()
-
-
-def _verify_taken(report: Report, files: Sequence[QuestionFile]) -> None:
-    """Raise a ValueError if no row was taken."""
-    if not report.num_taken:
-        names = ', '.join(str(file.path) for file in files)
-        raise ValueError(
-            f'none of {report.num_rows} rows can be taken of {names}\n'
-            f'{report.reasons()}'.rstrip()
-        )
+            if root is None:
+                continue
+            separator = ',\n'
+            if split not in files:
+                path, separator = Layout(root, _FOLDERS).annotation(split), '[\n'
+                path.parent.mkdir(exist_ok=True)
+                file = path.open('w', encoding='utf-8', newline='\n')
+                files[split] = stack.enter_context(file)
+            files[split].write(separator + json.dumps(row, ensure_ascii=False))
+        for file in files.values():
+            file.write('\n]\n')

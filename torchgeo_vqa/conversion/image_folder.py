@@ -15,7 +15,7 @@ import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 
 from ..rasters.extensions import DRIVERS, JPEG_EXTENSIONS, pattern_of
-from ..rasters.image_file import in_large_folders, opened
+from ..rasters.image_file import in_large_folders
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']
@@ -36,9 +36,9 @@ class ImageFolder:
         self.files: dict[str, list[str]] = {}
         for directory, _, filenames in sorted(os.walk(root)):
             for filename in sorted(filenames):
-                if re.search(READABLE, filename):
-                    path = Path(directory, filename).relative_to(root).as_posix()
-                    name = re.sub(READABLE, '', path)
+                path = Path(directory, filename).relative_to(root).as_posix()
+                name, is_image = re.subn(READABLE, '', path)
+                if is_image:
                     self.files.setdefault(name, []).append(path)
         if not self.files:
             state = 'holds no image' if root.is_dir() else 'is not a folder'
@@ -50,10 +50,8 @@ class ImageFolder:
         *name* is a path below the folder, with any extension or without.
         """
         name = os.path.normpath(name).replace(os.sep, '/')
-        for candidate in (re.sub(READABLE, '', name), name):
-            if candidate in self.files:
-                return candidate
-        return None
+        candidates = re.sub(READABLE, '', name), name
+        return next((c for c in candidates if c in self.files), None)
 
     def path(self, name: str) -> Path:
         """Return the path of an image, given its name without extension.
@@ -110,11 +108,3 @@ def _bring(source: Path, target: Path, how: Transfer) -> None:
                 f'cannot link {source} to {target} ({error.strerror}): links work on one '
                 'file system only; choose --transfer copy or symlink'
             ) from error
-
-
-def check(path: Path) -> None:
-    """Read all pixels of an image, which raises an OSError if they cannot be read."""
-    with opened(str(path)) as src:
-        # block by block, since an image may be a whole scene
-        for _, window in src.block_windows():
-            src.read(window=window)

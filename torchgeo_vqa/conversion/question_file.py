@@ -6,16 +6,16 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..annotations.json_stream import is_unicode, stream
 from ..annotations.rsvqa_file import RSVQAFiles, entries
 from ..sample import SPLITS
 from ..storage import is_inside
-from .row import RejectedRow, Row
+from .report import RejectedRow
 
 #: Spellings of a split's name.
 SPLIT_NAMES = {
@@ -33,6 +33,18 @@ _Cells = tuple[int, Mapping[str, Any] | tuple[str, str]]
 _FIELDS = ('image', 'question_type', 'question', 'answer', 'split')
 
 _NEEDED = ('image', 'question', 'answer')
+
+
+class Row(NamedTuple):
+    """A question about an image; *split* is '' if the file has none, the rest as in RejectedRow."""
+
+    file: str
+    number: int
+    image: str
+    question_type: str
+    question: str
+    answer: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -62,24 +74,17 @@ class QuestionFormat:
     encoding: str = 'utf-8-sig'
     delimiter: str = ','
 
-    def given(self, field: str) -> str | None:
-        """Return the name that was given for the column of a field."""
-        name: str | None = getattr(self, f'{field}_column')
-        return name
-
     def column(self, field: str) -> str:
         """Return the name of the column that holds a field."""
-        return self.given(field) or field
+        return str(getattr(self, f'{field}_column') or field)
 
-    def missing(self, found: Iterable[str]) -> list[str]:
-        """List fields that are needed, or named by the user, but have no column."""
-        found = set(found)
-        return [
-            field
-            for field in _FIELDS
-            if (field in _NEEDED or self.given(field) is not None)
-            and self.column(field) not in found
-        ]
+    def missing(self, found: Collection[str]) -> str | None:
+        """Return a field that is needed, or named by the user, but has no column."""
+        for field in _FIELDS:
+            needed = field in _NEEDED or getattr(self, f'{field}_column') is not None
+            if needed and self.column(field) not in found:
+                return field
+        return None
 
 
 @dataclass(frozen=True)
@@ -110,25 +115,22 @@ class QuestionFile:
                 'encoding, for example --encoding latin-1'
             ) from error
 
-    # --- formats ----------------------------------------------------------------------
-
     def _read(self) -> Iterator[_Cells]:
         """Read the file with the reader for its format."""
         extension = self.path.suffix.lower()
         if extension in ('.csv', '.tsv'):
-            return self._read_csv(
-                '\t' if extension == '.tsv' else self.format.delimiter
-            )
+            tab = '\t' if extension == '.tsv' else None
+            return self._read_csv(tab or self.format.delimiter)
         if extension in ('.jsonl', '.ndjson'):
             return self._read_json_lines()
         if extension == '.json':
             first = next(stream(self.path, self.format.encoding), (None, None))[0]
-            if first is None:
-                return self._read_json()
-            return self._read_rsvqa()
+            if first is not None:
+                return self._read_rsvqa()
+            elements = enumerate(stream(self.path, self.format.encoding))
+            return ((number, self._of_json(e)) for number, (_, e) in elements)
         raise ValueError(
-            f'a question file must end in .csv, .tsv, .jsonl, .ndjson or .json, got '
-            f'{self.path}'
+            f'{self.path} must end in .csv, .tsv, .jsonl, .ndjson or .json'
         )
 
     def _read_csv(self, delimiter: str) -> Iterator[_Cells]:
@@ -137,7 +139,11 @@ class QuestionFile:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             try:
                 header = next(reader, [])
-                self._check_columns(header)
+                if missing := self.format.missing(header):
+                    raise ValueError(
+                        f'{self.path} has no column {self.format.column(missing)!r}, but '
+                        f'{header}; name the right one with --{missing}_column'
+                    )
                 position = {
                     field: header.index(self.format.column(field))
                     for field in _FIELDS
@@ -148,27 +154,14 @@ class QuestionFile:
                     if len(cells) == len(header):
                         yield number, {f: cells[i] for f, i in position.items()}
                     elif cells:  # an empty line is no row
-                        yield (
-                            number,
-                            (
-                                'wrong number of cells',
-                                f'{len(cells)} cells, but {len(header)} columns',
-                            ),
-                        )
+                        detail = f'{len(cells)} cells, but {len(header)} columns'
+                        yield number, ('wrong number of cells', detail)
                     number = reader.line_num + 1
             except csv.Error as error:
                 raise ValueError(
                     f'{self.path}, line {reader.line_num}: {error}; is a quote left '
                     'open, or the delimiter another?'
                 ) from error
-
-    def _check_columns(self, found: Sequence[str]) -> None:
-        """Raise a ValueError if a column is missing from a header."""
-        for field in self.format.missing(found):
-            raise ValueError(
-                f'{self.path} has no column {self.format.column(field)!r}, but '
-                f'{list(found)}; name the right one with --{field}_column'
-            )
 
     def _read_json_lines(self) -> Iterator[_Cells]:
         """Read a JSON object per line."""
@@ -183,28 +176,31 @@ class QuestionFile:
                 else:
                     yield number, self._of_json(element)
 
-    def _read_json(self) -> Iterator[_Cells]:
-        """Read a JSON list: of lists as in OSVQA's release, or of objects."""
-        for number, (_, element) in enumerate(stream(self.path, self.format.encoding)):
-            yield number, self._of_json(element)
-
     def _of_json(self, element: Any) -> Mapping[str, Any] | tuple[str, str]:
         """Return the cells of an object, or of a list in the order of OSVQA's release."""
         if isinstance(element, list) and len(element) == len(_FIELDS) - 1:
             return dict(zip(_FIELDS, element, strict=False))
         if isinstance(element, dict):
             if missing := self.format.missing(element):
-                column = self.format.column(missing[0])
+                column = self.format.column(missing)
                 return 'missing key', f'no key {column!r} among {sorted(element)}'
             return {field: element.get(self.format.column(field)) for field in _FIELDS}
-        return (
-            'malformed row',
-            f'must be an object, or a list of four, got {json.dumps(element)[:80]}',
-        )
+        got = json.dumps(element)[:80]
+        return 'malformed row', f'must be an object, or a list of four, got {got}'
 
     def _read_rsvqa(self) -> Iterator[_Cells]:
         """Read RSVQA's three files, of which this is the one of the questions."""
-        files = RSVQAFiles(self.path, self._beside('answers'), self._beside('images'))
+        head, found, tail = self.path.name.rpartition('questions')
+        beside = [
+            self.path.with_name(f'{head}{x}{tail}') for x in ('answers', 'images')
+        ]
+        if not found or not all(path.exists() for path in beside):
+            raise ValueError(
+                f'{self.path} is a JSON object. A list is expected, or the questions of '
+                'RSVQA, <name>_questions.json, with <name>_images.json and '
+                '<name>_answers.json beside it'
+            )
+        files = RSVQAFiles(self.path, *beside)
         key, encoding = self.format.image_column or 'id', self.format.encoding
         image = next(entries(files.images, 'images', encoding), None)
         if image is not None and key not in image:
@@ -214,20 +210,6 @@ class QuestionFile:
             )
         for row in files.rows(key, encoding):
             yield row.number, row.problem or {f: getattr(row, f) for f in _FIELDS[:-1]}
-
-    def _beside(self, noun: str) -> Path:
-        """Return the path of the images or answers that belong to RSVQA's questions."""
-        head, found, tail = self.path.name.rpartition('questions')
-        path = self.path.with_name(f'{head}{noun}{tail}')
-        if not found or not path.exists():
-            raise ValueError(
-                f'{self.path} is a JSON object. A list is expected, or the questions of '
-                'RSVQA, <name>_questions.json, with <name>_images.json and '
-                '<name>_answers.json beside it'
-            )
-        return path
-
-    # --- rows -------------------------------------------------------------------------
 
     def _check(
         self, number: int, cells: Mapping[str, Any] | tuple[str, str]
@@ -244,9 +226,8 @@ class QuestionFile:
                 detail = f'{field} must be text, got {json.dumps(cells[field])[:80]}'
                 return RejectedRow(file, number, image, 'not text', detail)
             if not text and field in _NEEDED:
-                return RejectedRow(
-                    file, number, image, f'empty {field}', f'{field} is empty'
-                )
+                reason, detail = f'empty {field}', f'{field} is empty'
+                return RejectedRow(file, number, image, reason, detail)
             if not is_unicode(text):
                 detail = f'{field} holds half a character: {ascii(text)[:80]}'
                 # The report could not be written either
@@ -255,24 +236,15 @@ class QuestionFile:
         if not is_inside(image):
             detail = f'an image is named by a path below its folder, got {image!r}'
             return RejectedRow(file, number, image, 'unsafe image name', detail)
-        split = SPLIT_NAMES.get(texts['split'].lower())
-        return Row(
-            file,
-            number,
-            image,
-            texts['question_type'] or self.format.question_type,
-            texts['question'],
-            texts['answer'],
-            split or texts['split'] or None,
-        )
+        texts['question_type'] = texts['question_type'] or self.format.question_type
+        texts['split'] = SPLIT_NAMES.get(texts['split'].lower(), texts['split'])
+        return Row(file, number, **texts)
 
 
 def _text(cell: Any) -> str | None:
     """Return the text of a cell, '' if it is empty, None if it is neither text nor a number."""
-    if cell is None:
-        return ''
-    if isinstance(cell, str):
-        return cell.strip()
+    if isinstance(cell, str | None):
+        return (cell or '').strip()
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return json.dumps(cell)
     return None

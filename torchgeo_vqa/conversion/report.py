@@ -10,10 +10,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..sample import SPLITS
 from ..storage import whole_file
-from .row import RejectedRow
+
+
+class RejectedRow(NamedTuple):
+    """A row that cannot be taken, and why."""
+
+    #: File that holds it.
+    file: str
+    #: Line in the file, counted from 1; in a JSON list, position counted from 0.
+    number: int
+    #: Name of its image, if it has one.
+    image: str
+    #: What is wrong, the same words for all such rows.
+    reason: str
+    #: What is wrong with this row.
+    detail: str
 
 
 @dataclass
@@ -44,26 +59,17 @@ class Report:
         return self.num_questions.total()
 
     def reject(self, row: RejectedRow) -> None:
-        """Count a row that cannot be taken.
-
-        Args:
-            row: The row.
-        """
+        """Count a row that cannot be taken."""
         self.rejected[row.reason] += 1
         self.examples.setdefault(row.reason, row)
 
     def reasons(self) -> str:
-        """Describe the reasons.
-
-        Returns:
-            A line per reason, the most frequent first.
-        """
-        lines = []
-        for reason, count in self.rejected.most_common():
-            first = self.examples[reason]
-            at = f'{first.file}:{first.number}'
-            lines.append(f'  {reason}: {count}, first at {at}: {first.detail}')
-        return '\n'.join(lines)
+        """Describe the reasons, a line for each, the most frequent first."""
+        return '\n'.join(
+            f'  {reason}: {count}, first at {first.file}:{first.number}: {first.detail}'
+            for reason, count in self.rejected.most_common()
+            for first in [self.examples[reason]]
+        )
 
     def __str__(self) -> str:
         """Describe the report in several lines."""
@@ -80,11 +86,7 @@ class Report:
         return '\n'.join([*lines, *self.notes])
 
     def summary(self) -> dict[str, object]:
-        """Return the numbers.
-
-        Returns:
-            An object to be written as JSON.
-        """
+        """Return the numbers, an object to be written as JSON."""
         return {
             'rows': self.num_rows,
             'taken': self.num_taken,
@@ -108,7 +110,6 @@ def written(
     if path is None:
         yield report.reject
         return
-    verify(path)
     with (
         whole_file(path) as temporary,
         temporary.open('w', encoding='utf-8', newline='') as file,
@@ -131,11 +132,3 @@ def written(
         if path.suffix == '.json':
             summary = json.dumps(report.summary(), ensure_ascii=False, indent=1)
             file.write(f'\n],\n"summary": {summary}}}\n')
-
-
-def verify(path: Path) -> None:
-    """Raise an error if a report cannot be written there: it exists, or has another ending."""
-    if path.suffix not in ('.csv', '.json'):
-        raise ValueError(f'a report must end in .csv or .json, got {path}')
-    if path.exists():
-        raise FileExistsError(f'{path} exists; remove it or name another report')

@@ -7,15 +7,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from ..annotations.rsvqa_file import INACTIVE
 from ..annotations.split_draw import verify_fractions
 from ..sample import SPLITS, TITLES
 from .image_folder import ImageFolder, target_name
-from .question_file import QuestionFile
-from .report import Report
-from .row import RejectedRow, Row
+from .question_file import QuestionFile, Row
+from .report import RejectedRow, Report
 
 #: Why an image cannot be taken: reason and detail.
 Problem = tuple[str, str]
@@ -72,22 +72,17 @@ class SplitRule:
 
 @dataclass
 class Selection:
-    """Takes or rejects rows, one after the other.
+    """Takes or rejects rows, one after the other."""
 
-    Attributes:
-        folders: Folder of the images of each modality.
-        problems: Names of images that cannot be taken, and why.
-        source: Where splits come from: 'column', 'file' or 'draw'.
-        drawn: Split of each image, if they are drawn.
-        keep_duplicates: Whether to take a row as often as it occurs.
-        split_of: Split of each image with a row taken.
-    """
-
+    #: Folder of the images of each modality.
     folders: Mapping[str, ImageFolder]
+    #: Images that cannot be taken, and why.
     problems: Mapping[str, Problem]
+    #: Where splits come from: 'column', 'file' or 'draw'; if drawn, the split of each image.
     source: str
     drawn: Mapping[str, str]
     keep_duplicates: bool
+    #: Split of each image with a row taken.
     split_of: dict[str, str] = field(default_factory=dict)
     # Digests, since a million rows of text would not be small
     _seen: set[bytes] = field(default_factory=set)
@@ -110,29 +105,23 @@ class Selection:
                     stubs += 1
                     continue
                 report.num_rows += 1
-                accepted = (
-                    row if isinstance(row, RejectedRow) else self._accept(row, file)
-                )
-                if isinstance(accepted, RejectedRow):
-                    reject(accepted)
+                if isinstance(row, Row):
+                    row = self._accept(row, file)
+                if isinstance(row, RejectedRow):
+                    reject(row)
                     continue
-                assert isinstance(row, Row)
-                split, name = accepted
-                report.num_questions[split] += 1
+                report.num_questions[row.split] += 1
                 report.question_types[row.question_type] += 1
                 # With an extension: a name may hold another
-                image = target_name(first.path(name).relative_to(first.root))
-                yield split, [image, row.question_type, row.question, row.answer]
+                image = target_name(first.path(row.image).relative_to(first.root))
+                yield row.split, [image, row.question_type, row.question, row.answer]
         if stubs:
             report.notes.append(f'{stubs} inactive stubs are no questions')
         self._complete(report)
 
-    def _accept(self, row: Row, file: QuestionFile) -> tuple[str, str] | RejectedRow:
-        """Return the split of a row and the name of its image, or why it is rejected."""
-
-        def rejected(reason: str, detail: str) -> RejectedRow:
-            return RejectedRow(row.file, row.number, row.image, reason, detail)
-
+    def _accept(self, row: Row, file: QuestionFile) -> Row | RejectedRow:
+        """Return a row with its split and the name of its image, or why it is rejected."""
+        rejected = partial(RejectedRow, row.file, row.number, row.image)
         name = find_image(row.image, self.folders)
         if name is None:
             roots = ' or '.join(str(folder.root) for folder in self.folders.values())
@@ -142,37 +131,34 @@ class Selection:
         splits = {'draw': self.drawn.get(name), 'file': file.split, 'column': row.split}
         split = splits[self.source]
         if split not in SPLITS:
-            return rejected(
-                'unknown split', f'split must be one of {SPLITS}, got {split or ""!r}'
-            )
+            detail = f'split must be one of {SPLITS}, got {split or ""!r}'
+            return rejected('unknown split', detail)
         other = self.split_of.get(name, split)
         if other != split:
-            return rejected(
-                'image in two splits', f'{name} is in {other}, and here in {split}'
-            )
+            detail = f'{name} is in {other}, and here in {split}'
+            return rejected('image in two splits', detail)
         text = json.dumps([name, row.question_type, row.question, row.answer])
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
         if digest in self._seen and not self.keep_duplicates:
             return rejected('duplicate', f'{row.question!r} occurs before')
         self._seen.add(digest)
         self.split_of[name] = split
-        return split, name
+        return row._replace(image=name, split=split)
 
     def _complete(self, report: Report) -> None:
         """Add the images and the notes to a report."""
         report.num_images.update(self.split_of.values())
         report.notes.append(f'splits: {_SOURCES[self.source]}')
-        for split in SPLITS:
-            if split not in report.num_images:
-                report.notes.append(
-                    f'{split} has no questions, so there is no file of it'
-                )
-        for modality, folder in self.folders.items():
-            unused = len(folder.files) - len(self.split_of)
-            if unused:
-                report.notes.append(
-                    f'{unused} {noun(modality)} images without a question stay behind'
-                )
+        report.notes += [
+            f'{split} has no questions, so there is no file of it'
+            for split in SPLITS
+            if split not in report.num_images
+        ]
+        report.notes += [
+            f'{unused} {noun(modality)} images without a question stay behind'
+            for modality, folder in self.folders.items()
+            if (unused := len(folder.files) - len(self.split_of))
+        ]
 
 
 def find_image(name: str, folders: Mapping[str, ImageFolder]) -> str | None:

@@ -3,15 +3,13 @@
 
 """Data modules."""
 
-from .bigearthnettext import BigEarthNetTextDataModule
+from .bigearthnet import BigEarthNetTextDataModule, RSVQAxBENDataModule
 from .mapvqa import MapVQADataModule
 from .osvqa import OSVQADataModule
 from .osvqamini import OSVQAMiniDataModule
 from .pair import PairDataModule
 from .pair_vqa import PairVQADataModule, VQADataModule
-from .rsvqahr import RSVQAHRDataModule
-from .rsvqalr import RSVQALRDataModule
-from .rsvqaxben import RSVQAxBENDataModule
+from .rsvqa import RSVQAHRDataModule, RSVQALRDataModule
 from .worker import start_worker
 
 __all__ = (

@@ -6,7 +6,7 @@
 import abc
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, override
+from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, get_args, override
 
 import torch
 from torch.utils.data import DataLoader
@@ -145,18 +145,14 @@ class PairDataModule(GeoDataModule, abc.ABC):
         if statistics is not None:
             self.statistics = statistics
 
-    # --- datasets and samplers --------------------------------------------------------
-
     @abc.abstractmethod
     def _make_dataset(self, stage: Stage) -> Any:
         """Build the dataset of a stage."""
 
     def dataset_for(self, stage: Stage) -> Any:
         """Return the dataset of 'train', 'val', 'test' or 'predict', opened on first use."""
-        if stage not in ('train', 'val', 'test', 'predict'):
-            raise ValueError(
-                f"stage must be 'train', 'val', 'test' or 'predict', got {stage!r}"
-            )
+        if stage not in get_args(Stage):
+            raise ValueError(f'stage must be one of {get_args(Stage)}, got {stage!r}')
         if stage not in self._datasets:
             self._datasets[stage] = self._make_dataset(stage)
         return self._datasets[stage]
@@ -170,17 +166,15 @@ class PairDataModule(GeoDataModule, abc.ABC):
 
     def _sampler(self, dataset: Any, stage: Stage) -> GeoSampler:
         """Make the sampler of a stage: random in training, else in order."""
+        size = self.patch_size
         if stage != 'train':
-            if self.patch_size:
-                size = self.patch_size
+            if size:
                 return GriddedPatchSampler(dataset, size=size, stride=size)
             return _sample_tiles(dataset)
-        seed = self._sampler_seed()
-        if self.patch_size:
-            return RandomPatchSampler(
-                dataset, size=self.patch_size, length=self.length, generator=seed
-            )
-        return _sample_tiles(dataset, shuffle=True, length=self.length, generator=seed)
+        order: Any = {'length': self.length, 'generator': self._sampler_seed()}
+        if size:
+            return RandomPatchSampler(dataset, size=size, **order)
+        return _sample_tiles(dataset, shuffle=True, **order)
 
     def _sampler_seed(self) -> int:
         """Draw the seed of a random sampler.
@@ -219,8 +213,6 @@ class PairDataModule(GeoDataModule, abc.ABC):
     def _overview(self, dataset: Any) -> list[GeoSlice]:
         """List queries of the training split that statistics are computed from."""
         return list(_sample_tiles(dataset))
-
-    # --- on the device ----------------------------------------------------------------
 
     @property
     def statistics(self) -> Statistics:

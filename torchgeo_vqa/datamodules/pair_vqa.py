@@ -50,11 +50,7 @@ class VQADataModule(PairDataModule):
         return int(self._any_dataset().num_bands.get('sar', 0))
 
     def set_answers(self, answers: Sequence[str]) -> None:
-        """Use another vocabulary, such as a checkpoint's. Call it before loaders are made.
-
-        Args:
-            answers: The answers, in the order of the labels.
-        """
+        """Use another vocabulary, such as a checkpoint's, before loaders are made."""
         for dataset in self._datasets.values():
             dataset.set_answers(answers)
         self.train_aug = None
@@ -106,9 +102,6 @@ class PairVQADataModule(VQADataModule):
             test_split: Split that test evaluates.
             predict_split: Split that predict answers.
             **kwargs: Other arguments of :class:`.PairDataModule`.
-
-        Raises:
-            ValueError: If an argument is out of its range.
         """
         own = {
             'modalities': tuple(modalities),
@@ -126,11 +119,10 @@ class PairVQADataModule(VQADataModule):
 
     @override
     def _make_dataset(self, stage: Stage) -> PairVQA:
+        drawn = self.questions_per_sample if stage == 'train' else None
         dataset: PairVQA = self.dataset_class(  # type: ignore[call-arg,assignment]
             split=self._splits.get(stage, stage),
-            questions_per_sample=self.questions_per_sample
-            if stage == 'train'
-            else None,
+            questions_per_sample=drawn,
             answers=self._answers,
             **self.kwargs,
         )

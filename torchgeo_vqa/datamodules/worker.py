@@ -19,9 +19,6 @@ def start_worker(worker_id: int) -> None:
 
     For ``DataLoader(..., worker_init_fn=start_worker)``; our data modules do so. Workers
     are seeded as Lightning seeds them, if `seed_everything(workers=True)` asks for it.
-
-    Args:
-        worker_id: Number of the worker.
     """
     gc.freeze()
     if int(os.environ.get('PL_SEED_WORKERS', '0')):

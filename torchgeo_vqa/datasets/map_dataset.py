@@ -70,21 +70,9 @@ class MapDataset(GeoDataset):
     ) -> None:
         """Initialize a new MapDataset instance.
 
-        Args:
-            optical: Optical images of three bands, or None.
-            sar: SAR images, or None.
-            labels: Map of classes.
-            objects: Objects on the map.
-            quality: State of the optical image.
-            urban_classes: Names of the classes that make an area urban.
-            spatial_only: Whether to combine what was taken at different times: a query's
-                time is then that of the first dataset.
-
-        Raises:
-            RuntimeError: If the datasets have no location or time in common.
-            TypeError: If a dataset is not a GeoDataset.
-            ValueError: If there are no images, a dataset has no CRS or one that leads
-                nowhere near the others, a class is unknown, or the map knows nothing.
+        Options are those of :class:`MapVQA`. Raise a RuntimeError if the datasets have no
+        location or time in common, a TypeError for what is no GeoDataset, a ValueError if there
+        are no images, a CRS is missing or wrong, a class is unknown, or the map knows nothing.
         """
         images = zip(MODALITIES, (optical, sar), strict=True)
         self._images = {m: dataset for m, dataset in images if dataset is not None}

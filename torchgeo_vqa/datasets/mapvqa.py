@@ -45,27 +45,10 @@ class MapVQA(VQADataset, MapDataset):
 
     :class:`~torchgeo_vqa.datamodules.MapVQADataModule` trains on it.
 
-    Samples are those of :class:`OSVQA`, with one entry more:
-
-    =================  ===============  ==============================================
-    key                shape            meaning
-    =================  ===============  ==============================================
-    ``image_optical``  (3, H, W)        optical image, in the units of its dataset
-    ``image_sar``      (C, H, W)        SAR image, in the units of its dataset
-    ``question``       (K, 77)          token ids, padded by 0
-    ``question_type``  (K,)             index into :attr:`question_types`
-    ``question_id``    (K,)             number that gives back the texts, and the patch's
-                                        upper left corner, in any process
-    ``label``          (K,)             index into :attr:`answers`, or ``len(answers)``
-                                        if the answer is not among them
-    ``nodata``         ()               share of the pixels that the map does not know or
-                                        an image lacks
-    ``bounds``         (9,)             the query
-    ``transform``      (9,)             from pixels to coordinates
-    =================  ===============  ==============================================
-
-    Padding is -1 in all but ``question``. The same *seed* and query give the same
-    questions, in any process.
+    Samples are those of :class:`PairVQA`, without groups. One entry more is ``nodata``, of
+    shape (): the share of the pixels that the map does not know or an image lacks. From
+    ``question_id`` texts and the patch's upper left corner are found again, in any process.
+    The same *seed* and query give the same questions, in any process.
 
     The datasets are brought to the CRS and the resolution of the first of them, as
     :class:`~torchgeo.datasets.IntersectionDataset` does: codes by nearest neighbour,
@@ -171,8 +154,6 @@ class MapVQA(VQADataset, MapDataset):
             self._possible.table, self._possible.question_types, self._possible.answers
         )
 
-    # --- questions --------------------------------------------------------------------
-
     def candidates(self, index: GeoSlice) -> list[Question]:
         """Return every question about a patch whose answer is clear, in canonical wording.
 
@@ -247,8 +228,6 @@ class MapVQA(VQADataset, MapDataset):
         asked = slice(None) if self._asked is None else self._asked
         labels = self._label_of[self.table.codes['answer'][asked]]
         return float((labels < len(self.answers)).mean()) if len(labels) else 0.0
-
-    # --- samples ----------------------------------------------------------------------
 
     @override
     def __getitem__(self, index: GeoSlice) -> Sample:

@@ -78,12 +78,6 @@ class OSVQA(PairVQA):
                 ``/vsizip/rgb.zip``.
             sar_dir: The same for the SAR images.
             **kwargs: Further arguments of :class:`PairVQA`.
-
-        Raises:
-            DatasetNotFoundError: If dataset is not found.
-            FileNotFoundError: If an image is missing.
-            OSError: If an image cannot be read.
-            ValueError: If an argument is invalid, or a row is malformed.
         """
         self._folders = {'optical': optical_dir, 'sar': sar_dir}
         super().__init__(root, split, **kwargs)

@@ -58,15 +58,11 @@ class PairDataset(TileDataset):
             tiles: Tile of each pair by its name.
             num_bands: Number of bands of each modality.
             groups: Group of each pair by its name, where it is known.
-            times: Text with the time of acquisition of each pair, as
-                :func:`.acquisition_time` reads it (defaults to its name).
+            times: Text with the time of acquisition of each pair (defaults to its name).
             crs: CRS of the index and of what is warped (defaults to that of the first tile).
             res: Resolution in units of *crs* (defaults to that of the first tile).
             transforms: Function that takes a sample and returns a transformed version.
             cache: Whether to keep decoded images in memory.
-
-        Raises:
-            ValueError: If *crs* is given for images without one.
         """
         self.transforms = transforms
         self.cache = cache
@@ -116,8 +112,6 @@ class PairDataset(TileDataset):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of a pickle what is quickly made again."""
         return self.__dict__ | {'_footprint_index': None}
-
-    # --- where the tiles are ----------------------------------------------------------
 
     @property
     def crs(self) -> CRS:
@@ -184,8 +178,6 @@ class PairDataset(TileDataset):
                 RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
             )
         return tree
-
-    # --- samples ----------------------------------------------------------------------
 
     def __getitem__(self, index: GeoSlice) -> Sample:
         """Retrieve images and what is known of them, indexed by spatiotemporal slice.

@@ -203,8 +203,6 @@ class PairVQA(VQADataset, PairDataset):
         self._read_split = release.read_questions
         self._train_annotation = release.annotation('train')
 
-    # --- files ------------------------------------------------------------------------
-
     @abc.abstractmethod
     def _open(self) -> Release:
         """Find the files of :attr:`split` and :attr:`modalities`, or download them.
@@ -261,8 +259,6 @@ class PairVQA(VQADataset, PairDataset):
         if not tiles:
             raise self._not_found('None of the pairs can be used.')
         return tiles, num_bands
-
-    # --- questions --------------------------------------------------------------------
 
     @override
     def _training_questions(self) -> QuestionTable:

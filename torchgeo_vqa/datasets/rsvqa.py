@@ -66,13 +66,6 @@ class RSVQA(PairVQA):
             checksum: Whether to check what is downloaded against the MD5 sums that Zenodo
                 publishes.
             **kwargs: Further arguments of :class:`PairVQA`.
-
-        Raises:
-            DatasetNotFoundError: If dataset is not found and *download* is False.
-            FileNotFoundError: If an image is missing.
-            OSError: If an image cannot be read.
-            RuntimeError: If a checksum does not match.
-            ValueError: If an argument is invalid, or a question is malformed.
         """
         self.download = download
         self.checksum = checksum

@@ -93,11 +93,6 @@ class RSVQAxBEN(PatchVQA):
             checksum: Whether to check what is downloaded against MD5 sums: those that
                 Zenodo publishes, and TorchGeo's.
             **kwargs: Further arguments of :class:`.PatchVQA`.
-
-        Raises:
-            DatasetNotFoundError: If dataset is not found and *download* is False.
-            RuntimeError: If a checksum does not match.
-            ValueError: If an argument is invalid, or a question is malformed.
         """
         self.download = download
         self.checksum = checksum

@@ -68,8 +68,6 @@ class VQADataset(GeoDataset):
         self._type_of = vocabulary.codes_in(types, self.question_types, -1)
         self.set_answers(answers)
 
-    # --- answers ----------------------------------------------------------------------
-
     def set_answers(self, answers: Sequence[str]) -> None:
         """Use another vocabulary, such as that of a checkpoint, in the order of labels.
 
@@ -115,8 +113,6 @@ class VQADataset(GeoDataset):
         """
         return vocabulary.usual_answers(self.table, self.question_types, self.answers)
 
-    # --- texts of questions -----------------------------------------------------------
-
     def _rows(self, ids: Ids) -> NDArray[np.int64]:
         """Return the row of :attr:`table` for each ``question_id``."""
         return np.asarray(ids, dtype=np.int64).reshape(-1)
@@ -140,8 +136,6 @@ class VQADataset(GeoDataset):
     @abc.abstractmethod
     def footprint(self, ids: Ids) -> GeoSeries:
         """Return the outlines, in :attr:`crs`, of the locations of values of ``question_id``."""
-
-    # --- samples ----------------------------------------------------------------------
 
     def _encode(
         self, rows: NDArray[np.int64], size: int, **columns: NDArray[np.int64]

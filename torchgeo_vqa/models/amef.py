@@ -39,15 +39,10 @@ class RegionalQualityAwareFusion(nn.Module):
     def forward(
         self, patches: dict[str, Tensor], summary: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Fuse the modalities.
+        """Fuse patches (Q, N, D) of the modalities that are there, by summaries (Q, D).
 
-        Args:
-            patches: Patches of each modality that is there, shape (Q, N, D) each.
-            summary: Question summaries, shape (Q, D).
-
-        Returns:
-            Fused patches, shape (Q, N, D), and the weight of every modality at every
-            patch (the quality map), averaged over the heads, shape (Q, N, M).
+        Return fused patches (Q, N, D), and the quality map: the weight of every modality at
+        every patch, averaged over the heads, (Q, N, M).
         """
         views = [self.linears[m](self.norm(x)) for m, x in patches.items()]
         query = self._per_head(self.query(summary))
@@ -112,15 +107,10 @@ class GuidedPooling(nn.Module):
         self.pool = nn.Linear(2 * size + 3 * num_heads, width)
 
     def forward(self, patches: Tensor, guide: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Pool the patches.
+        """Pool patches (Q, N, D) by what to look for, a guide (Q, D).
 
-        Args:
-            patches: Patches, shape (Q, N, D).
-            guide: What to look for, shape (Q, D).
-
-        Returns:
-            Pooled features, shape (Q, D), and the attention, mean of focus and gates
-            over the heads, which adds up to 1, shape (Q, N).
+        Return features (Q, D), and the attention, mean of focus and gates over the heads, which
+        adds up to 1, (Q, N).
         """
         what = self.norm(patches)
         where = position_encoding(what.shape[1], POSITION_WIDTH, what.device)
@@ -173,14 +163,7 @@ class Expert(nn.Module):
     def __init__(
         self, pooling: nn.Module, width: int, num_answers: int, dropout: float
     ) -> None:
-        """Initialize a new Expert instance.
-
-        Args:
-            pooling: A :class:`GuidedPooling` or :class:`MeanPooling` of the patches.
-            width: Width D.
-            num_answers: Number of answers A.
-            dropout: Dropout rate before the answers.
-        """
+        """Initialize an expert of width D that pools by GuidedPooling or MeanPooling."""
         super().__init__()
         self.pooling = pooling
         self.hidden = nn.Sequential(
@@ -194,16 +177,10 @@ class Expert(nn.Module):
     def forward(
         self, patches: Tensor, guide: Tensor, summary: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Answer the questions.
+        """Answer the questions from patches (Q, N, D).
 
-        Args:
-            patches: Patches, shape (Q, N, D).
-            guide: What the expert looks for, shape (Q, D).
-            summary: Question summaries, shape (Q, D).
-
-        Returns:
-            Logits, shape (Q, A), and the output of the pooling: features, shape (Q, D),
-            and attention, shape (Q, N) or None.
+        *guide* (Q, D) is what the expert looks for, *summary* (Q, D) that of the question. Return
+        logits (Q, A), pooled features (Q, D) and attention (Q, N) or None.
         """
         pooled, attention = self.pooling(patches, guide)
         logits = self.classifier(self.hidden(torch.cat([pooled, summary], dim=-1)))
@@ -225,14 +202,9 @@ class AdaptiveFusion(nn.Module):
         )
 
     def forward(self, pooled: Tensor, summary: Tensor) -> Tensor:
-        """Weigh the experts.
+        """Return the weights of the experts (Q, E), which add up to 1.
 
-        Args:
-            pooled: Pooled features of each expert, shape (Q, E, D).
-            summary: Question summaries, shape (Q, D).
-
-        Returns:
-            Weights of the experts, which add up to 1, shape (Q, E).
+        They come from the experts' pooled features (Q, E, D) and question summaries (Q, D).
         """
         scores: Tensor = self.gate(torch.cat([pooled.flatten(1), summary], -1))
         return scores.softmax(-1)

@@ -52,14 +52,9 @@ def builder_options(name: str) -> tuple[str, ...]:
 def register_model(name: str, builder: Callable[..., nn.Module]) -> None:
     """Add a model of your own to those that tasks and ``get_model`` know by name.
 
-    Args:
-        name: Name of the model.
-        builder: Builder of a :class:`~torchgeo_vqa.models.VQAModel`. It takes
-            ``num_answers``, ``pretrained``, ``modalities``, ``sar_channels`` and
-            ``image_size`` by keyword, and its own options.
-
-    Raises:
-        ValueError: If another model has that name.
+    Its builder makes a :class:`~torchgeo_vqa.models.VQAModel` of ``num_answers``,
+    ``pretrained``, ``modalities``, ``sar_channels`` and ``image_size`` by keyword, and its
+    own options. A name that another model has is a ValueError.
     """
     taken = name in torchgeo.models.api.list_models()
     if taken and _BUILDERS.get(name) is not builder:

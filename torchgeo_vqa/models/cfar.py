@@ -110,18 +110,10 @@ class KeyRegionRouting(nn.Module):
         pair_index: Tensor | None,
         inside: Tensor | None = None,
     ) -> Routing:
-        """Route each question to its key regions.
+        """Route each question, of summary (Q, D), to its key regions.
 
-        Args:
-            patches: Patches of each image, shape (B, N, D), or of each question,
-                shape (Q, N, D).
-            summary: Question summaries, shape (Q, D).
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-            inside: Mask of the patches to choose from, shape (Q, N), bool. A region can
-                be chosen if it lies inside.
-
-        Returns:
-            The kept regions, their weights and their patches.
+        *patches* are those of each image (B, N, D), if *pair_index* (Q,) is given, or of
+        each question (Q, N, D). A region can be chosen if it lies *inside*, a mask (Q, N).
         """
         members = self.patches_of_regions(patches.shape[1], patches.device)
         alone = len(members) == patches.shape[1]  # each patch is a region
@@ -256,14 +248,10 @@ class RefinementStage(nn.Module):
     def __init__(
         self, width: int, num_heads: int, mlp_ratio: float, grid: int, keep: int | None
     ) -> None:
-        """Initialize a new RefinementStage instance.
+        """Initialize a stage of width D and h heads on grid x grid regions.
 
-        Args:
-            width: Width D.
-            num_heads: Number of heads h.
-            mlp_ratio: Width of the MLPs' hidden layers as a multiple of *width*.
-            grid: Regions per side.
-            keep: Number of regions to keep (None: all of them, no routing).
+        *mlp_ratio* is the width of the MLPs' hidden layers as a multiple of *width*, *keep*
+        the number of regions to keep (None: all of them, no routing).
         """
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -279,19 +267,13 @@ class RefinementStage(nn.Module):
         inside: Tensor | None,
         explain: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor, Routing | None, Tensor | None]:
-        """Refine patches and tokens.
+        """Refine patches and tokens of Q questions.
 
-        Args:
-            patches: Patches, shape (B, N, D) or (Q, N, D).
-            questions: The Q questions.
-            pair_index: Image of each question, shape (Q,), if *patches* are per image.
-            inside: Mask of the patches to route to, shape (Q, N), bool.
-            explain: Whether to return the attention.
-
-        Returns:
-            Enhanced patches (Q, N, D), refined tokens (Q, L, D), their mean (Q, D), the
-            routing and, with *explain*, the attention as a map over all patches,
-            averaged over heads and tokens (Q, N).
+        *patches* are those of each image (B, N, D), if *pair_index* (Q,) is given, or of
+        each question (Q, N, D); *inside* (Q, N) is a mask of those to route to. Return
+        enhanced patches (Q, N, D), refined tokens (Q, L, D), their mean (Q, D), the routing
+        and, with *explain*, the attention as a map over all patches, averaged over heads
+        and tokens (Q, N).
         """
         tokens, summary, mask = questions
         normalised = self.norm(patches)
@@ -313,12 +295,7 @@ class CFAR(nn.Module):
     """Coarse-to-fine attention refinement of one modality."""
 
     def __init__(self, stages: Iterable[RefinementStage] = ()) -> None:
-        """Initialize a new CFAR instance.
-
-        Args:
-            stages: Stages, coarse first. Without any, patches stay as they are, and
-                nothing is read in them.
-        """
+        """Initialize CFAR of stages, coarse first; without any, patches stay as they are."""
         super().__init__()
         self.stages = nn.ModuleList(stages)
 
@@ -345,14 +322,8 @@ class CFAR(nn.Module):
     ) -> Refinement:
         """Lead the attention from broad areas to finer details.
 
-        Args:
-            patches: Patches of each image, shape (B, N, D).
-            questions: The Q questions.
-            pair_index: Image of each question, shape (Q,).
-            explain: Whether to return the attention.
-
-        Returns:
-            Refined patches and what was read in them.
+        Refine the patches of each image (B, N, D) for Q questions, *pair_index* (Q,) tells
+        about which image; *explain* keeps the attention.
         """
         index: Tensor | None = pair_index
         read = torch.zeros_like(questions.summary)

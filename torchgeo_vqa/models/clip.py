@@ -56,9 +56,8 @@ def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
         act_layer='relu',
     )
     # timm asks every trunk for the configuration that open_clip's adapter reads
-    kwargs.pop('pretrained_cfg', None)
-    kwargs.pop('pretrained_cfg_overlay', None)
-    kwargs.pop('cache_dir', None)
+    for name in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir'):
+        kwargs.pop(name, None)
     model = ByobNet(cfg, **kwargs)
     model.default_cfg = {'pool_size': None}  # type: ignore[assignment]
     return model
@@ -74,13 +73,10 @@ class PairCLIP(nn.Module):
         logit_scale: Tensor,
         config: dict[str, Any],
     ) -> None:
-        """Initialize a new PairCLIP instance.
+        """Initialize a CLIP of an encoder per modality and one of texts.
 
-        Args:
-            image_encoders: Encoder of each modality's image.
-            text_encoder: Encoder of the texts.
-            logit_scale: Logarithm of the initial factor of similarities.
-            config: Arguments of :func:`pair_clip` that build the same model.
+        *logit_scale* is the logarithm of the first factor of similarities, *config* the
+        arguments of :func:`pair_clip` that build the same model.
         """
         super().__init__()
         self.config = config
@@ -98,14 +94,10 @@ class PairCLIP(nn.Module):
     def forward(
         self, images: Mapping[str, Tensor], tokens: Tensor
     ) -> dict[str, Tensor]:
-        """Compare images with texts.
+        """Return the scaled cosine similarities (B, U) of images (B, C, H, W) and texts.
 
-        Args:
-            images: Normalised images of each modality, shape (B, C, H, W) each.
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Scaled cosine similarities of each modality, shape (B, U) each.
+        Images of each modality are normalised, tokens (U, L) 0-padded, L up to the context
+        length.
         """
         texts = self.text_encoder.embed(tokens)
         # CLIP's own bound, beyond which its training is unstable
@@ -129,15 +121,7 @@ class PairCLIP(nn.Module):
 
 
 def load_clip(*args: Any, **kwargs: Any) -> tuple[dict[str, ImageEncoder], TextEncoder]:
-    """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
-
-    Args:
-        *args: Arguments of :func:`pair_clip`.
-        **kwargs: Its keyword arguments.
-
-    Returns:
-        One image encoder per modality, and the text encoder.
-    """
+    """Build the image towers and the text tower of :func:`pair_clip`, heads frozen."""
     clip = pair_clip(*args, **kwargs)
     clip.set_heads_trainable(False)
     images = {m: cast(ImageEncoder, e) for m, e in clip.image_encoders.items()}

@@ -31,8 +31,7 @@ class CLIPCheckpoint(NamedTuple):
 def read_clip_checkpoint(path: str | os.PathLike[str]) -> CLIPCheckpoint | None:
     """Read a checkpoint of CLIPTask, without running code that the file may hold.
 
-    Return None if *path* is a tag or a file that open_clip reads; raise a ValueError if it is
-    a checkpoint of another task, or no checkpoint.
+    None is a tag or a file that open_clip reads, any other file a ValueError.
     """
     path = Path(path)
     if not path.is_file() or path.suffix in OTHER_FORMATS:

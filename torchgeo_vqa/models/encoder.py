@@ -34,16 +34,11 @@ class ImageEncoder(nn.Module):
     cache: ImageFeatureCache | None = None
 
     def __init__(self, visual: nn.Module, in_channels: int = 3) -> None:
-        """Initialize a new ImageEncoder instance.
+        """Initialize an encoder on an image tower of an open_clip model.
 
-        Args:
-            visual: Image tower of an open_clip model.
-            in_channels: Number of input channels. If it is not what the tower was built
-                for, its first convolution is adapted: the weights are repeated over the
-                channels and scaled so that the output keeps its size.
-
-        Raises:
-            ValueError: If *in_channels* is less than 1.
+        If *in_channels* is not what the tower was built for, its first convolution is
+        adapted: the weights are repeated over the channels and scaled so that the output
+        keeps its size. Fewer than 1 is a ValueError.
         """
         super().__init__()
         if in_channels < 1:
@@ -82,14 +77,7 @@ class ImageEncoder(nn.Module):
         self.visual.set_submodule(name, new)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode images.
-
-        Args:
-            image: Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Patch features in row-major order, shape (B, N, D).
-        """
+        """Encode normalised images (B, C, H, W) as patch features in row-major order (B, N, D)."""
         if self.cache is not None and not self.training:
             return self.cache.get(image, self._patches, 'patches')
         return self._patches(image)
@@ -111,14 +99,7 @@ class ImageEncoder(nn.Module):
         self._patches = torch.compile(self._patches, *args, **kwargs)  # type: ignore[method-assign]
 
     def embed(self, image: Tensor) -> Tensor:
-        """Compute CLIP's embeddings of whole images.
-
-        Args:
-            image: Normalised images, shape (B, C, H, W).
-
-        Returns:
-            Embeddings of length 1, shape (B, E).
-        """
+        """Compute CLIP's embeddings of images (B, C, H, W), of length 1, (B, E)."""
         if self.cache is not None and not self.training:
             return F.normalize(self.cache.get(image, self.visual, 'embedding'), dim=-1)
         return F.normalize(self.visual(image), dim=-1)
@@ -131,13 +112,9 @@ class TextEncoder(nn.Module):
     cache: TextFeatureCache | None = None
 
     def __init__(self, text: nn.Module) -> None:
-        """Initialize a new TextEncoder instance.
+        """Initialize an encoder on a text tower of open_clip.
 
-        Args:
-            text: Text tower of an open_clip model (its ``TextTransformer``).
-
-        Raises:
-            TypeError: If the tower is not open_clip's own ``TextTransformer``.
+        Raise a TypeError unless it is open_clip's own ``TextTransformer``.
         """
         super().__init__()
         if not isinstance(text, open_clip.transformer.TextTransformer):
@@ -153,17 +130,11 @@ class TextEncoder(nn.Module):
         self.context_length: int = text.context_length
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tokenised texts.
+        """Encode token ids (U, L), 0-padded, L up to the context length.
 
-        The tower runs on the given length only: tokens after the end of text never
-        reach those before it, so trimming the padding changes nothing.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Features of every token, shape (U, L, D), and of the whole text (those of
-            its end token), shape (U, D).
+        The tower runs on the given length only: tokens after the end of text never reach those
+        before it, so trimming the padding changes nothing. Return features of tokens (U, L, D)
+        and of the whole text, those of its end token, (U, D).
         """
         if self.cache is not None and not self.training:
             x = self.cache.get(tokens, self._features)
@@ -181,14 +152,7 @@ class TextEncoder(nn.Module):
         return features
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Compute CLIP's embeddings of whole texts.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L), L up to the context length.
-
-        Returns:
-            Embeddings of length 1, shape (U, E).
-        """
+        """Compute CLIP's embeddings of token ids (U, L), 0-padded, of length 1, (U, E)."""
         _, summary = self(tokens)
         projection = self.text.text_projection
         if isinstance(projection, nn.Linear):

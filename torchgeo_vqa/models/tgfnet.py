@@ -100,19 +100,13 @@ class TGFNet(VQAModel):
         experts: Mapping[str, Expert],
         adaptive_fusion: AdaptiveFusion | UniformGate,
     ) -> None:
-        """Initialize a new TGFNet instance.
+        """Initialize TGFNet of its parts.
 
-        Args:
-            image_encoders: Encoder of each modality's image.
-            text_encoder: Encoder of the question.
-            image_projections: Map each modality's patches to width D.
-            token_projection: Maps the question's tokens to width D.
-            summary_projection: Maps the end token and the mean of the words to width D.
-            guidance: What guides refinement, fusion and the experts' pooling.
-            cfar: Refinement of each modality.
-            rqaf: Fusion of the modalities, None without an expert for it.
-            experts: The experts, by the modality that each looks at, or 'fusion'.
-            adaptive_fusion: Gives the weights of the experts.
+        For each modality there are an encoder of the image, a projection of its patches to
+        width D, and a refinement; *summary_projection* maps the end token and the mean of
+        the words to width D. *rqaf* fuses the modalities (None without an expert for it),
+        *experts* are named after the modality that each looks at, or 'fusion', and
+        *adaptive_fusion* gives their weights.
         """
         super().__init__()
         self.modalities = tuple(image_encoders)
@@ -399,14 +393,9 @@ def tgfnet_tiny(
 ) -> TGFNet:
     """TGFNet on a small CLIP that trains from scratch on a CPU, for 64 px images.
 
-    Args:
-        num_answers: Number of answers (defaults to that of the *weights*).
-        weights: Trained weights. If *num_answers* differs from theirs, the layers that
-            give the answers start anew, to be trained on another vocabulary.
-        **options: Options of :func:`tgfnet`.
-
-    Returns:
-        The model.
+    Trained *weights* tell the number of answers; if *num_answers* differs from theirs, the
+    layers that give the answers start anew, to be trained on another vocabulary. *options*
+    are those of :func:`tgfnet`.
 
     Raises:
         TypeError: If neither *num_answers* nor *weights* are given.

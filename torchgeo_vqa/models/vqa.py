@@ -67,26 +67,11 @@ class VQAModel(nn.Module, ABC):
     def encode_images(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> Any:
-        """Encode pairs of images.
-
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Input of :meth:`answer`.
-        """
+        """Encode normalised images (B, 3, H, W) and (B, C, H, W) for :meth:`answer`."""
 
     @abstractmethod
     def encode_questions(self, tokens: Tensor) -> Any:
-        """Encode unique questions.
-
-        Args:
-            tokens: Token ids, 0-padded, shape (U, L).
-
-        Returns:
-            Input of :meth:`answer`.
-        """
+        """Encode unique questions, token ids (U, L), 0-padded, for :meth:`answer`."""
 
     @abstractmethod
     def answer(
@@ -99,16 +84,12 @@ class VQAModel(nn.Module, ABC):
     ) -> Any:
         """Answer questions about pairs.
 
-        Args:
-            images: Output of :meth:`encode_images` for B pairs.
-            questions: Output of :meth:`encode_questions` for U unique questions.
-            pair_index: Pair each question is about, shape (Q,), int64.
-            question_index: Which of the unique questions it is, shape (Q,), int64.
-            explain: Whether to return what explains the answers, where the model can.
+        *images* and *questions* come from :meth:`encode_images` for B pairs and from
+        :meth:`encode_questions` for U unique questions; *pair_index* and *question_index*,
+        (Q,) int64, tell which of them a question is about, and which it is. *explain* adds
+        what explains the answers, where the model can.
 
-        Returns:
-            A :class:`VQAOutput`, or one of the model's own that starts with the same
-            fields.
+        Return a :class:`VQAOutput`, or a tuple that starts with the same fields.
         """
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

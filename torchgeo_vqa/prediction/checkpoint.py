@@ -37,16 +37,11 @@ def verify_model_args(name: str, model_args: Mapping[str, Any] | None) -> None:
 def build_model(
     arguments: Mapping[str, Any], metadata: Metadata, to_load: bool = False
 ) -> tuple[VQAModel, Metadata]:
-    """Build a model for its data.
+    """Build a model for its data; return it and its metadata, which get the image size.
 
-    Args:
-        arguments: ``model``, its name; ``model_args`` of its builder, which override those
-            of the data; and ``pretrained``, weights that CLIP starts from.
-        metadata: What the model is to know of its data.
-        to_load: Whether all weights are loaded next: then none are looked for before.
-
-    Returns:
-        The model, and its metadata with the image size.
+    *arguments* are ``model``, its name; ``model_args`` of its builder, which override those
+    of the data; and ``pretrained``, weights that CLIP starts from, unless all weights are
+    loaded next (*to_load*).
     """
     name, model_args = arguments['model'], arguments.get('model_args')
     verify_model_args(name, model_args)

@@ -29,14 +29,9 @@ def ask_pair(
 ) -> list[Answer]:
     """Ask about one pair of image files as a whole.
 
-    Args:
-        predictor: Trained model.
-        questions: The questions.
-        optical: Optical image, or None if there is none.
-        sar: SAR image, or None if there is none. It is warped onto the grid of the
-            optical image where the two differ.
-        optical_bands: Red, green and blue among the bands of the optical image, counted
-            from 1 (defaults to all bands).
+    *optical* and *sar* are files, None if there is none. The SAR image is warped onto the
+    grid of the optical one where the two differ. *optical_bands* are red, green and blue
+    among the optical bands, counted from 1 (defaults to all).
 
     Returns:
         One answer per question.
@@ -53,13 +48,10 @@ def ask_pair(
 def read_pair(
     paths: Mapping[str, Paths], optical_bands: Sequence[int] | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Read a pair of image files.
+    """Read a pair of image files, *paths* by modality.
 
-    Args:
-        paths: File of each modality; the second is warped onto the grid of the first
-            where the two differ.
-        optical_bands: Red, green and blue among the bands of the optical image, counted
-            from 1 (defaults to all bands).
+    The second is warped onto the grid of the first where the two differ. *optical_bands*
+    are red, green and blue among the optical bands, counted from 1 (defaults to all).
 
     Returns:
         Image of each modality, shape (C, H, W), NaN where there is no data.

@@ -43,13 +43,10 @@ class Predictor:
         metadata: Metadata,
         chunk_size: int | Literal['auto'] = 'auto',
     ) -> None:
-        """Initialize a new Predictor instance.
+        """Initialize a predictor of a trained model, which stays on its device.
 
-        Args:
-            model: Trained model. It stays on its device.
-            metadata: What it knows of its data.
-            chunk_size: Number of questions answered at once, bounds the memory. 'auto':
-                as many as suit the device.
+        *chunk_size* is the number of questions answered at once, which bounds the memory;
+        'auto' answers as many as suit the device.
         """
         self.model = model
         self.metadata = metadata
@@ -61,13 +58,8 @@ class Predictor:
     ) -> Self:
         """Load a checkpoint of :class:`~torchgeo_vqa.trainers.VQATask`.
 
-        Args:
-            path: The checkpoint. Code that it may hold is never run.
-            device: Where the model goes (defaults to the machine's accelerator if it has
-                one).
-
-        Returns:
-            The predictor.
+        Code that it may hold is never run. The model goes to a *device* (defaults to the
+        machine's accelerator if it has one).
 
         Raises:
             OSError: If the file cannot be read.
@@ -94,18 +86,10 @@ class Predictor:
         weights: TGFNet_Weights | str = TGFNet_Weights.TINY_OSVQA_MINI,
         device: Device | None = None,
     ) -> Self:
-        """Load weights that come with the package.
+        """Load weights that come with the package, onto a *device* as :meth:`from_checkpoint`.
 
-        Args:
-            weights: The weights or their name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'.
-            device: Where the model goes (defaults to the machine's accelerator if it has
-                one).
-
-        Returns:
-            The predictor.
-
-        Raises:
-            KeyError: If there are no such weights.
+        *weights* may be a name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'; an unknown one is a
+        KeyError.
         """
         own: TGFNet_Weights = TGFNet_Weights.verify(weights)
         arguments = {'model': own.meta['model']}
@@ -123,8 +107,7 @@ class Predictor:
         Args:
             optical: Optical images in the units of the training files, shape (3, H, W),
                 or (B, 3, H, W) of B pairs, or None if there are none.
-            sar: SAR images in the units of the training files, shape (C, H, W), or
-                (B, C, H, W) of B pairs, or None if there are none.
+            sar: SAR images likewise, shape (C, H, W) or (B, C, H, W).
             questions: The questions.
 
         Returns:
@@ -149,21 +132,11 @@ class Predictor:
     def explain(
         self, optical: Image | None, sar: Image | None, question: str
     ) -> Explanation:
-        """Answer a question and tell what the model looked at.
+        """Answer a question about images as for :meth:`ask`, and tell what the model looked at.
 
-        :func:`~torchgeo_vqa.prediction.plot_explanation` draws it.
-
-        Args:
-            optical: Optical image as for :meth:`ask`.
-            sar: SAR image as for :meth:`ask`.
-            question: The question.
-
-        Returns:
-            The answer, what each expert answers, and maps.
-
-        Raises:
-            TypeError: If *question* is not a single string.
-            ValueError: If there is no image, or one has the wrong number of channels.
+        :func:`~torchgeo_vqa.prediction.plot_explanation` draws what is returned: the answer,
+        what each expert answers, and maps. Raise a TypeError if *question* is not a single
+        string, a ValueError if there is no image, or one has the wrong number of channels.
         """
         if not isinstance(question, str):
             raise TypeError(f'question must be a single string, got {question!r}')

@@ -37,12 +37,11 @@ def draw_balanced(
             where[q.question_type, q.canonical][q.answer].append(i)
     keep: list[set[tuple[str, str]]] = [set() for _ in pools]
     least = max(1, len(pools) // 400)
-    for key, places in sorted(where.items()):
-        counts = sorted((len(scenes) for scenes in places.values()), reverse=True)
-        if len(counts) < 2 or counts[1] < least:
+    for key, scenes_of in sorted(where.items()):
+        limit = _runner_up(map(len, scenes_of.values()))
+        if limit < least:
             continue
-        limit = counts[1]
-        for _, scenes in sorted(places.items()):
+        for _, scenes in sorted(scenes_of.items()):
             chosen = rng.permutation(scenes)[:limit] if len(scenes) > limit else scenes
             for i in chosen:
                 keep[i].add(key)
@@ -53,10 +52,11 @@ def draw_balanced(
         for j, q in enumerate(pool):
             if (q.question_type, q.canonical) in kept:
                 by_type[q.question_type].append(j)
-        order: list[int] = []
-        for name, positions in by_type.items():
-            shuffled = rng.permutation(positions).tolist()
-            order += shuffled[: QUESTION_TYPES[name].per_scene]
+        order = [
+            j
+            for name, positions in by_type.items()
+            for j in rng.permutation(positions)[: QUESTION_TYPES[name].per_scene]
+        ]
         drawn.append([pool[j] for j in sorted(order)])
     return drawn
 
@@ -88,11 +88,10 @@ def draw_even(
         by_type[q.question_type][q.answer].append(q)
     turns = []
     for by_answer in by_type.values():
-        counts = sorted(map(len, by_answer.values()), reverse=True)
-        limit = counts[1] if len(counts) > 1 else 1
+        limit = _runner_up(map(len, by_answer.values())) or 1
         shuffled = [_shuffle(same, rng)[:limit] for same in by_answer.values()]
-        turns.append(_interleave(_shuffle(shuffled, rng)))
-    return _interleave(_shuffle(turns, rng))[:num]
+        turns.append(_take_turns(shuffled, rng))
+    return _take_turns(turns, rng)[:num]
 
 
 class Balance:
@@ -114,16 +113,10 @@ class Balance:
             for q in pool:
                 counts[q.question_type, q.canonical][q.answer] += 1
         self._chances: dict[tuple[str, str, str], float] = {}
-        for (question_type, text), answers in counts.items():
-            _, *others = sorted(answers.values(), reverse=True)
-            limit = others[0] if others else 0
+        for key, answers in counts.items():
+            limit = _runner_up(answers.values())
             for answer, count in answers.items():
-                self._chances[question_type, text, answer] = min(1.0, limit / count)
-
-    def chance(self, question: Question) -> float:
-        """Return the probability that a candidate is kept, 0 if no scene was asked the like."""
-        key = question.question_type, question.canonical, question.answer
-        return self._chances.get(key, 0.0)
+                self._chances[*key, answer] = min(1.0, limit / count)
 
     def draw(
         self, pool: Sequence[Question], num: int, rng: np.random.Generator
@@ -132,16 +125,21 @@ class Balance:
 
         Of each type there are at most ``QuestionType.per_scene``.
         """
-        drawn = rng.random(len(pool))
         by_type: dict[str, list[Question]] = defaultdict(list)
-        for q, number in zip(pool, drawn, strict=True):
-            if number < self.chance(q):
+        for q, number in zip(pool, rng.random(len(pool)), strict=True):
+            key = q.question_type, q.canonical, q.answer
+            if number < self._chances.get(key, 0.0):
                 by_type[q.question_type].append(q)
         turns = [
             _shuffle(same, rng)[: QUESTION_TYPES[name].per_scene]
             for name, same in by_type.items()
         ]
-        return _interleave(_shuffle(turns, rng))[:num]
+        return _take_turns(turns, rng)[:num]
+
+
+def _runner_up(counts: Iterable[int]) -> int:
+    """Return the second largest of some counts, 0 if there is but one."""
+    return sorted([0, *counts])[-2]
 
 
 def _shuffle[T](items: Sequence[T], rng: np.random.Generator) -> list[T]:
@@ -149,6 +147,9 @@ def _shuffle[T](items: Sequence[T], rng: np.random.Generator) -> list[T]:
     return [items[i] for i in rng.permutation(len(items))]
 
 
-def _interleave(lists: Sequence[Sequence[Question]]) -> list[Question]:
-    """First of each list, then the second of each, ..."""
-    return [q for row in zip_longest(*lists) for q in row if q is not None]
+def _take_turns(
+    lists: Sequence[Sequence[Question]], rng: np.random.Generator
+) -> list[Question]:
+    """First of each list, the lists in a random order, then the second of each, ..."""
+    rows = zip_longest(*_shuffle(lists, rng))
+    return [q for row in rows for q in row if q is not None]

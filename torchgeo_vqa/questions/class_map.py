@@ -15,11 +15,7 @@ from .scene import NO_DATA
 
 
 class ClassMap:
-    """A dataset of codes with a name for each.
-
-    Attributes:
-        class_names: Names of the classes, each once, in the order of *classes*.
-    """
+    """A dataset of codes; *class_names* holds the name of each class once, in their order."""
 
     def __init__(
         self,
@@ -28,19 +24,11 @@ class ClassMap:
         ignore: Sequence[int] = (),
         name: str = 'labels',
     ) -> None:
-        """Initialize a new ClassMap instance.
+        """Name the codes of a dataset, which errors call *name*.
 
-        Args:
-            dataset: Dataset of codes, with ``is_image = False``.
-            classes: Name of each code; a sequence names the codes 0, 1, ... Codes of the
-                same name are one class.
-            ignore: Codes that mean that nothing is known.
-            name: What the dataset is called in errors.
-
-        Raises:
-            TypeError: If *classes* is a string, or a code is not a whole number.
-            ValueError: If a class has no name, there are none or too many, a code is both
-                named and ignored, or the dataset interpolates between codes.
+        A sequence names the codes 0, 1, ...; codes of the same name are one class. Those in
+        *ignore* mean that nothing is known. Raise a TypeError or ValueError for names, codes
+        or a dataset that cannot be such.
         """
         self.dataset = dataset
         self.name = name
@@ -91,25 +79,17 @@ class ClassMap:
                 'cannot be a class; leave it out of `classes` (a dictionary of the '
                 'others), or give the dataset another `nodata`'
             )
-        codes, where = np.unique(mask, return_inverse=True)
-        labels = np.full(len(codes), NO_DATA, np.uint8)
-        unnamed = []
-        for i, code in enumerate(codes.tolist()):
+        label = np.full(mask.shape, NO_DATA, np.uint8)
+        for code in np.unique(mask[~outside]):
+            found = (mask == code) & ~outside
             if code in self._labels:
-                labels[i] = self._labels[code]
+                label[found] = self._labels[code]
             elif not (code in nodata or code in self._ignore or np.isnan(code)):
-                unnamed.append(i)
-        where = where.reshape(mask.shape)
-        label = labels[where]
-        for i in unnamed:
-            num = int(np.count_nonzero((where == i) & ~outside))
-            if num:
                 x, y, _ = query
                 raise ValueError(
-                    f'{self.name}: {num} pixels of the patch x {x.start} to {x.stop}, y '
-                    f'{y.start} to {y.stop} have the code {codes[i]}, which has no name; '
-                    'name it in `classes`, or list it in `ignore` if it means that '
-                    'nothing is known'
+                    f'{self.name}: {np.count_nonzero(found)} pixels of the patch x '
+                    f'{x.start} to {x.stop}, y {y.start} to {y.stop} have the code {code}, '
+                    'which has no name; name it in `classes`, or list it in `ignore` if it '
+                    'means that nothing is known'
                 )
-        label[outside] = NO_DATA
         return label

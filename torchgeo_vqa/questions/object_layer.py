@@ -15,10 +15,11 @@ import pandas as pd
 import shapely
 from geopandas import GeoDataFrame
 from pyproj import CRS
-from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import VectorDataset
 
 from .scene import SceneObject
+
+type Source = GeoDataFrame | VectorDataset | str | os.PathLike[str]
 
 # Pixels by which an outline may miss the edge by rounding
 _SLACK = 1e-6
@@ -33,7 +34,7 @@ class ObjectLayer:
 
     def __init__(
         self,
-        source: GeoDataFrame | VectorDataset | str | os.PathLike[str],
+        source: Source,
         column: str = 'class',
         categories: Sequence[str] | None = None,
     ) -> None:
@@ -55,23 +56,19 @@ class ObjectLayer:
         if column not in layer:
             known = sorted(set(layer.columns) - {layer.geometry.name})
             raise ValueError(f'object_column must be one of {known}, got {column!r}')
-        names = layer[column].astype(str)
+        names, shapes = layer[column].astype(str), layer.geometry
         unnamed = layer[column].isna() | (names.str.strip() == '')
-        empty = layer.geometry.isna() | layer.geometry.is_empty
+        empty = shapes.isna() | shapes.is_empty
         for what, bad in {'category': unnamed, 'geometry': empty}.items():
             if bad.any():
-                raise ValueError(
-                    f'{int(bad.sum())} of {len(layer)} objects have no {what}'
-                )
+                raise ValueError(f'{bad.sum()} of {len(layer)} objects have no {what}')
         self.categories = tuple(
             sorted(set(names)) if categories is None else categories
         )
-        self._layer = GeoDataFrame(
-            {'category': names.to_numpy()},
-            geometry=layer.geometry.to_numpy(),
-            crs=layer.crs,
+        every = GeoDataFrame(
+            {'category': names.to_numpy()}, geometry=shapes.to_numpy(), crs=layer.crs
         )
-        self._layer = self._layer[self._layer['category'].isin(self.categories)]
+        self._layer = every[every['category'].isin(self.categories)]
 
     def to_crs(self, crs: CRS) -> Self:
         """Return the objects, of the same categories, in another CRS."""
@@ -95,49 +92,30 @@ class ObjectLayer:
             left, bottom, right, top = geometry.bounds
             left, right = (left - x.start) / x.step, (right - x.start) / x.step
             top, bottom = (y.stop - top) / y.step, (y.stop - bottom) / y.step
-            if _is_point(geometry):
+            if geometry.geom_type == 'Point':
                 # The pixel that holds it
                 top, left = math.floor(top), math.floor(left)
                 if 0 <= top < height and 0 <= left < width:
                     whole.append(SceneObject(category, top, left, top + 1, left + 1))
-            elif (
-                min(top, left) >= -_SLACK
-                and bottom <= height + _SLACK
-                and right <= width + _SLACK
-            ):
-                box = (
-                    max(top, 0.0),
-                    max(left, 0.0),
-                    min(bottom, height),
-                    min(right, width),
-                )
-                whole.append(SceneObject(category, *box))
+            elif max(-top, -left, bottom - height, right - width) <= _SLACK:
+                top, left = max(top, 0.0), max(left, 0.0)
+                bottom, right = min(bottom, height), min(right, width)
+                whole.append(SceneObject(category, top, left, bottom, right))
             elif geometry.intersects(patch) and not geometry.touches(patch):
                 partial.add(category)
         return tuple(whole), frozenset(partial)
 
 
-def _is_point(geometry: BaseGeometry) -> bool:
-    """Whether a geometry has no extent."""
-    return geometry.geom_type == 'Point'
-
-
-def _load(
-    source: GeoDataFrame | VectorDataset | str | os.PathLike[str],
-) -> GeoDataFrame:
+def _load(source: Source) -> GeoDataFrame:
     """Read a layer of objects."""
     if isinstance(source, GeoDataFrame):
         return source
-    if isinstance(source, VectorDataset):
-        files = [Path(path) for path in source.index['filepath']]
-        layers = [_read(path, source.layer) for path in files]
-        crs = source.crs
-        layers = [
-            layer.set_crs(crs) if layer.crs is None else layer.to_crs(crs)
-            for layer in layers
-        ]
-        return GeoDataFrame(pd.concat(layers, ignore_index=True), crs=crs)
-    return _read(Path(source))
+    if not isinstance(source, VectorDataset):
+        return _read(Path(source))
+    crs = source.crs
+    layers = [_read(Path(path), source.layer) for path in source.index['filepath']]
+    layers = [x.set_crs(crs) if x.crs is None else x.to_crs(crs) for x in layers]
+    return GeoDataFrame(pd.concat(layers, ignore_index=True), crs=crs)
 
 
 def _read(path: Path, layer: str | int | None = None) -> GeoDataFrame:

@@ -6,14 +6,11 @@
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from .scene import Legend, Scene, Window
-
-if TYPE_CHECKING:
-    import inflect
 
 type Questions = Iterator['Question']
 
@@ -73,9 +70,7 @@ class QuestionType(ABC):
         """Register the type."""
         super().__init_subclass__()
         if 'name' in cls.__dict__:
-            if isinstance(cls.templates, str) or any(
-                isinstance(wordings, str) or not wordings for wordings in cls.templates
-            ):
+            if any(isinstance(words, str) or not words for words in cls.templates):
                 raise TypeError(
                     f'{cls.__name__}.templates must be a tuple of tuples of wordings, got '
                     f'{cls.templates!r}'
@@ -92,11 +87,7 @@ class QuestionType(ABC):
 
     @abstractmethod
     def candidates(self, scene: Scene) -> Questions:
-        """Yield every question of this type whose answer is clear, with the answer.
-
-        Args:
-            scene: What is asked about.
-        """
+        """Yield every question about a scene whose answer is clear, with the answer."""
 
     def ask(
         self,
@@ -114,8 +105,8 @@ class QuestionType(ABC):
 
 
 @functools.cache
-def _english() -> 'inflect.engine':
-    """Return the library that knows English nouns; it takes a second to import."""
+def _english() -> Any:
+    """Return the engine of inflect, which knows English nouns; it takes a second to import."""
     import inflect
 
     return inflect.engine()
@@ -128,13 +119,13 @@ def plural(noun: str) -> str:
     # inflect turns an abbreviation into capitals as a whole, such as 'SUVS'
     if last == last.upper():
         return f'{noun}s'
-    return _english().plural_noun(noun)
+    return str(_english().plural_noun(noun))
 
 
 @functools.cache
 def with_article(noun: str) -> str:
     """Return a noun with its indefinite article, such as ``'an airport'``."""
-    return _english().a(noun)
+    return str(_english().a(noun))
 
 
 def yes_no(truth: bool) -> str:
@@ -142,10 +133,9 @@ def yes_no(truth: bool) -> str:
     return 'yes' if truth else 'no'
 
 
-def select(names: Sequence[str] | None) -> list[QuestionType]:
+def _select(names: Sequence[str] | None) -> list[QuestionType]:
     """Look question types up by name (defaults to all); raise a ValueError for unknown ones."""
-    if names is None:
-        return list(QUESTION_TYPES.values())
+    names = list(QUESTION_TYPES) if names is None else names
     if unknown := sorted(set(names) - set(QUESTION_TYPES)):
         raise ValueError(
             f'question types must be among {sorted(QUESTION_TYPES)}, got {unknown}'
@@ -158,7 +148,7 @@ def candidates(scene: Scene, names: Sequence[str] | None = None) -> list[Questio
 
     Raise a ValueError if one of the types (defaults to all) is unknown.
     """
-    return [q for t in select(names) for q in t.candidates(scene)]
+    return [q for t in _select(names) for q in t.candidates(scene)]
 
 
 def possible(legend: Legend, names: Sequence[str] | None = None) -> list[Question]:
@@ -167,7 +157,7 @@ def possible(legend: Legend, names: Sequence[str] | None = None) -> list[Questio
     They are in canonical wording and have no footprint. Raise a ValueError if one of the
     types (defaults to all) is unknown.
     """
-    return [q for t in select(names) for q in t.possible(legend)]
+    return [q for t in _select(names) for q in t.possible(legend)]
 
 
 def answer(question_type: str, question: str, scene: Scene) -> str:
@@ -175,11 +165,7 @@ def answer(question_type: str, question: str, scene: Scene) -> str:
 
     Raise a ValueError if the type is unknown or the question has no clear answer here.
     """
-    if question_type not in QUESTION_TYPES:
-        raise ValueError(
-            f'question_type must be one of {sorted(QUESTION_TYPES)}, got {question_type!r}'
-        )
-    for candidate in QUESTION_TYPES[question_type].candidates(scene):
+    for candidate in candidates(scene, [question_type]):
         if question in candidate.wordings:
             return candidate.answer
     raise ValueError(f'{question!r} has no clear {question_type} answer in this scene')

@@ -15,16 +15,21 @@ register it. Rules every type keeps:
 * What is asked of a scene is asked, in rewritten words, of the rotated or flipped scene.
 """
 
-from collections.abc import Mapping
-from itertools import combinations
+from itertools import combinations, product
 from typing import ClassVar, override
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .dilation import dilate
-from .question import Questions, QuestionType, plural, with_article, yes_no
-from .scene import MIN_SHARE, QUADRANTS, QUALITIES, Legend, Scene, SceneObject, Window
+from .question import (
+    QUESTION_TYPES,
+    Questions,
+    QuestionType,
+    plural,
+    with_article,
+    yes_no,
+)
+from .scene import MIN_SHARE, QUADRANTS, Legend, Scene, SceneObject, Window, dilate
 
 YES_NO = ('yes', 'no')
 
@@ -44,9 +49,8 @@ class LandCoverPresence(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for c in legend.class_names:
-            for truth in YES_NO:
-                yield self.ask(truth, land_cover=c)
+        for c, truth in product(legend.class_names, YES_NO):
+            yield self.ask(truth, land_cover=c)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -93,19 +97,13 @@ class AreaShare(QuestionType):
     )
     per_scene = 4
     edges: ClassVar[tuple[float, ...]] = (0.25, 0.5, 0.75)
-    bins: ClassVar[tuple[str, ...]] = (
-        'under 25%',
-        '25% to 50%',
-        '50% to 75%',
-        'over 75%',
-    )
+    bins: ClassVar = ('under 25%', '25% to 50%', '50% to 75%', 'over 75%')
     margin: ClassVar[float] = 0.035
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for c in legend.class_names:
-            for share in ('none', *self.bins):
-                yield self.ask(share, land_cover=c)
+        for c, share in product(legend.class_names, ('none', *self.bins)):
+            yield self.ask(share, land_cover=c)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -146,9 +144,9 @@ class LargerArea(QuestionType):
         for a, b in combinations(scene.present, 2):
             difference = scene.shares[a] - scene.shares[b]
             if abs(difference) - scene.unknown >= self.margin:
-                names = scene.class_names[a], scene.class_names[b]
-                larger = names[int(difference < 0)]
-                yield self.ask(larger, scene.whole, first=names[0], second=names[1])
+                first, second = scene.class_names[a], scene.class_names[b]
+                larger = second if difference < 0 else first
+                yield self.ask(larger, scene.whole, first=first, second=second)
 
 
 class LandCoverCount(QuestionType):
@@ -198,12 +196,10 @@ class RuralUrban(QuestionType):
     def candidates(self, scene: Scene) -> Questions:
         if not scene.urban_classes:
             return
-        share = sum(
-            scene.shares[scene.class_names.index(c)] for c in scene.urban_classes
-        )
+        share_of = dict(zip(scene.class_names, scene.shares, strict=True))
+        share = sum(share_of[c] for c in scene.urban_classes)
         if share + scene.unknown <= self.rural or share >= self.urban:
-            category = 'urban' if share >= self.urban else 'rural'
-            yield self.ask(category, scene.whole)
+            yield self.ask('urban' if share >= self.urban else 'rural', scene.whole)
 
 
 class QuadrantLandCover(QuestionType):
@@ -222,9 +218,8 @@ class QuadrantLandCover(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for quadrant in QUADRANTS:
-            for c in legend.class_names:
-                yield self.ask(c, quadrant=quadrant)
+        for quadrant, c in product(QUADRANTS, legend.class_names):
+            yield self.ask(c, quadrant=quadrant)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -233,9 +228,8 @@ class QuadrantLandCover(QuestionType):
             total = max(int(counts.sum()) + unknown, 1)
             main = _main(counts / total, unknown / total, self.margin)
             if main is not None:
-                yield self.ask(
-                    scene.class_names[main], _window(part), quadrant=quadrant
-                )
+                name = scene.class_names[main]
+                yield self.ask(name, _window(part), quadrant=quadrant)
 
 
 class ObjectQuadrant(QuestionType):
@@ -254,26 +248,18 @@ class ObjectQuadrant(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for category in legend.categories:
-            for quadrant in QUADRANTS:
-                yield self.ask(quadrant, category=category)
+        for category, quadrant in product(legend.categories, QUADRANTS):
+            yield self.ask(quadrant, category=category)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
-        height, width = scene.shape
+        row, column = scene.shape[0] / 2, scene.shape[1] / 2
         for obj in _only_objects(scene):
-            upper, lower = (
-                obj.bottom + self.margin <= height / 2,
-                obj.top - self.margin >= height / 2,
-            )
-            left, right = (
-                obj.right + self.margin <= width / 2,
-                obj.left - self.margin >= width / 2,
-            )
+            upper, lower = obj.bottom + self.margin <= row, obj.top - self.margin >= row
+            left = obj.right + self.margin <= column
+            right = obj.left - self.margin >= column
             if (upper or lower) and (left or right):
-                quadrant = (
-                    f'{"upper" if upper else "lower"} {"left" if left else "right"}'
-                )
+                quadrant = QUADRANTS[2 * lower + right]
                 yield self.ask(quadrant, scene.whole, category=obj.category)
 
 
@@ -302,9 +288,9 @@ class ObjectRelation(QuestionType):
     @override
     def possible(self, legend: Legend) -> Questions:
         for a, b in combinations(legend.categories, 2):
-            for relation in ('left of', 'right of', 'above', 'below'):
-                for truth in YES_NO:
-                    yield self.ask(truth, first=a, second=b, relation=relation)
+            relations = ('left of', 'right of', 'above', 'below')
+            for relation, truth in product(relations, YES_NO):
+                yield self.ask(truth, first=a, second=b, relation=relation)
             for side in ('left', 'right', 'above', 'below'):
                 yield self.ask(side, template=1, first=a, second=b)
 
@@ -312,28 +298,20 @@ class ObjectRelation(QuestionType):
     def candidates(self, scene: Scene) -> Questions:
         for a, b in combinations(_only_objects(scene), 2):
             down, right = a.center[0] - b.center[0], a.center[1] - b.center[1]
+            slots = {'first': a.category, 'second': b.category}
             relations: dict[str, bool] = {}
             if abs(right) >= self.margin:
                 relations |= {'left of': right < 0, 'right of': right > 0}
             if abs(down) >= self.margin:
                 relations |= {'above': down < 0, 'below': down > 0}
             for relation, truth in relations.items():
-                yield self.ask(
-                    yes_no(truth),
-                    scene.whole,
-                    relation=relation,
-                    first=a.category,
-                    second=b.category,
-                )
-            sides: list[str] = []
+                yield self.ask(yes_no(truth), scene.whole, relation=relation, **slots)
             if abs(right) >= max(self.margin, self.dominance * abs(down)):
-                sides.append('left' if right < 0 else 'right')
+                side = 'left' if right < 0 else 'right'
+                yield self.ask(side, scene.whole, template=1, **slots)
             if abs(down) >= max(self.margin, self.dominance * abs(right)):
-                sides.append('above' if down < 0 else 'below')
-            for side in sides:
-                yield self.ask(
-                    side, scene.whole, template=1, first=a.category, second=b.category
-                )
+                side = 'above' if down < 0 else 'below'
+                yield self.ask(side, scene.whole, template=1, **slots)
 
 
 class ObjectSurroundings(QuestionType):
@@ -352,26 +330,20 @@ class ObjectSurroundings(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for category in legend.categories:
-            for c in legend.class_names:
-                yield self.ask(c, category=category)
+        for category, c in product(legend.categories, legend.class_names):
+            yield self.ask(c, category=category)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
         for obj in _only_objects(scene):
-            outer, inner = (
-                obj.window(self.radius, scene.shape),
-                obj.window(0, scene.shape),
-            )
+            outer = obj.window(self.radius, scene.shape)
             counts, unknown = scene.count(*outer)
-            inner_counts, inner_unknown = scene.count(*inner)
+            inner_counts, inner_unknown = scene.count(*obj.window(0, scene.shape))
             ring = counts - inner_counts
             total = ring.sum() + unknown - inner_unknown
-            best = int(ring.argmax())
-            if ring[best] >= self.majority * total > 0:
-                yield self.ask(
-                    scene.class_names[best], _window(outer), category=obj.category
-                )
+            if ring.max() >= self.majority * total > 0:
+                name = scene.class_names[int(ring.argmax())]
+                yield self.ask(name, _window(outer), category=obj.category)
 
 
 class ObjectPresence(QuestionType):
@@ -389,9 +361,8 @@ class ObjectPresence(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for category in legend.categories:
-            for truth in YES_NO:
-                yield self.ask(truth, a_category=with_article(category))
+        for category, truth in product(legend.categories, YES_NO):
+            yield self.ask(truth, a_category=with_article(category))
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -417,17 +388,15 @@ class ObjectCount(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for category in legend.categories:
-            for number in range(self.maximum + 1):
-                yield self.ask(str(number), categories=plural(category))
+        for category, number in product(legend.categories, range(self.maximum + 1)):
+            yield self.ask(str(number), categories=plural(category))
 
     @override
     def candidates(self, scene: Scene) -> Questions:
         for category, objects in scene.by_category.items():
             if len(objects) <= self.maximum and category not in scene.partial:
-                yield self.ask(
-                    str(len(objects)), scene.whole, categories=plural(category)
-                )
+                number = str(len(objects))
+                yield self.ask(number, scene.whole, categories=plural(category))
 
 
 class MoreFrequent(QuestionType):
@@ -477,30 +446,27 @@ class Adjacency(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for a, b in combinations(legend.class_names, 2):
-            for truth in YES_NO:
-                yield self.ask(truth, first=a, second=b)
+        pairs = combinations(legend.class_names, 2)
+        for (a, b), truth in product(pairs, YES_NO):
+            yield self.ask(truth, first=a, second=b)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
         num = len(scene.class_names)
         # unknown pixels count as one more class
-        label = np.minimum(scene.label, num).astype(np.intp)
-        pairs = [(label[1:], label[:-1]), (label[:, 1:], label[:, :-1])]
-        codes = np.concatenate([(a * (num + 1) + b).ravel() for a, b in pairs])
-        edges = np.bincount(codes, minlength=(num + 1) ** 2)
-        counts = edges.reshape(num + 1, num + 1)
-        border = counts + counts.T
+        label = np.minimum(scene.label, num)
+        edges = np.zeros((num + 1, num + 1), np.intp)
+        np.add.at(edges, (label[1:], label[:-1]), 1)
+        np.add.at(edges, (label[:, 1:], label[:, :-1]), 1)
+        border = edges + edges.T
         masks = {c: label == c for c in scene.present}
         grown = {c: dilate(mask, self.gap) for c, mask in masks.items()}
         for a, b in combinations(scene.present, 2):
             near = bool((grown[a] & masks[b]).any())
             # they might meet where the map knows nothing
             if border[a, b] >= self.contact or not (near or scene.unknown):
-                names = scene.class_names[a], scene.class_names[b]
-                yield self.ask(
-                    yes_no(near), scene.whole, first=names[0], second=names[1]
-                )
+                first, second = scene.class_names[a], scene.class_names[b]
+                yield self.ask(yes_no(near), scene.whole, first=first, second=second)
 
 
 class ObjectsNearLandCover(QuestionType):
@@ -521,35 +487,31 @@ class ObjectsNearLandCover(QuestionType):
 
     @override
     def possible(self, legend: Legend) -> Questions:
-        for category in legend.categories:
-            for c in legend.class_names:
-                for truth in YES_NO:
-                    yield self.ask(
-                        truth, a_category=with_article(category), land_cover=c
-                    )
+        slots = product(legend.categories, legend.class_names, YES_NO)
+        for category, c, truth in slots:
+            yield self.ask(truth, a_category=with_article(category), land_cover=c)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
-        def within(obj: SceneObject, margin: int) -> tuple[NDArray[np.bool_], int]:
-            counts, unknown = scene.count(*obj.window(margin, scene.shape))
-            return counts > 0, unknown
-
         for category, objects in scene.by_category.items():
             if not objects:
                 continue
-            near = np.any([within(o, self.near)[0] for o in objects], axis=0)
-            around = [within(o, self.far) for o in objects]
-            far = ~np.any([classes for classes, _ in around], axis=0)
+            near, around = (
+                [scene.count(*o.window(margin, scene.shape)) for o in objects]
+                for margin in (self.near, self.far)
+            )
+            is_near = np.any([counts for counts, _ in near], axis=0)
+            is_far = ~np.any([counts for counts, _ in around], axis=0)
             if category in scene.partial or any(unknown for _, unknown in around):
-                far[:] = False
+                is_far[:] = False
+            a_category = with_article(category)
             for c in scene.present:
-                if near[c] or far[c]:
-                    yield self.ask(
-                        yes_no(bool(near[c])),
-                        scene.whole,
-                        a_category=with_article(category),
-                        land_cover=scene.class_names[c],
-                    )
+                if is_near[c] or is_far[c]:
+                    slots = {
+                        'a_category': a_category,
+                        'land_cover': scene.class_names[c],
+                    }
+                    yield self.ask(yes_no(is_near[c]), scene.whole, **slots)
 
 
 class ModalityQuality(QuestionType):
@@ -572,9 +534,7 @@ class ModalityQuality(QuestionType):
     # share of unusable optical pixels below and above which the answer is clear
     little: ClassVar[float] = 0.1
     much: ClassVar[float] = 0.6
-    causes: ClassVar[Mapping[str, str]] = dict(
-        zip(QUALITIES, ('nothing', 'clouds', 'darkness'), strict=True)
-    )
+    causes: ClassVar = {'clear': 'nothing', 'cloudy': 'clouds', 'dark': 'darkness'}
 
     @override
     def possible(self, legend: Legend) -> Questions:
@@ -582,9 +542,8 @@ class ModalityQuality(QuestionType):
             return
         for cause in self.causes.values():
             yield self.ask(cause)
-        for quadrant in QUADRANTS:
-            for image in ('optical', 'SAR'):
-                yield self.ask(image, template=1, quadrant=quadrant)
+        for quadrant, image in product(QUADRANTS, ('optical', 'SAR')):
+            yield self.ask(image, template=1, quadrant=quadrant)
 
     @override
     def candidates(self, scene: Scene) -> Questions:
@@ -602,13 +561,16 @@ class ModalityQuality(QuestionType):
                 yield self.ask(image, _window(part), template=1, quadrant=quadrant)
 
 
+#: Names of the sixteen types, whatever else is registered later.
+TYPES = tuple(sorted(QUESTION_TYPES))
+
+
 def _main(shares: NDArray[np.float64], unknown: float, margin: float) -> int | None:
     """Class that covers most, by a margin, whatever the unknown pixels are; None if none does."""
-    order = np.argsort(-shares, kind='stable')
-    second = shares[order[1]] if len(order) > 1 else 0.0
+    first = int(shares.argmax())
+    second = np.delete(shares, first).max(initial=0.0)
     # subtracted one after the other, as it always was: rounding decides ties
-    clear = shares[order[0]] - second - unknown >= margin
-    return int(order[0]) if clear else None
+    return first if shares[first] - second - unknown >= margin else None
 
 
 def _window(part: tuple[slice, slice]) -> Window:

@@ -3,9 +3,11 @@
 
 """What questions are asked of: a label map, a list of objects and an image quality mask."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from itertools import product
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,16 +78,11 @@ class SceneObject:
 
     def window(self, margin: int, shape: tuple[int, int]) -> tuple[slice, slice]:
         """Return slices of the box grown by a margin and clipped to a shape (H, W)."""
-        return (
-            slice(
-                max(int(np.floor(self.top)) - margin, 0),
-                min(int(np.ceil(self.bottom)) + margin, shape[0]),
-            ),
-            slice(
-                max(int(np.floor(self.left)) - margin, 0),
-                min(int(np.ceil(self.right)) + margin, shape[1]),
-            ),
+        rows, columns = (
+            slice(max(math.floor(low) - margin, 0), min(math.ceil(high) + margin, size))
+            for low, high, size in zip(self.box[:2], self.box[2:], shape, strict=True)
         )
+        return rows, columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +131,8 @@ class Scene:
     @property
     def legend(self) -> Legend:
         """What the map of the scene can tell."""
-        return Legend(
-            self.class_names,
-            self.categories,
-            self.urban_classes,
-            quality=self.quality is not None,
-        )
+        known = self.quality is not None
+        return Legend(self.class_names, self.categories, self.urban_classes, known)
 
     def count(
         self, rows: slice = slice(None), columns: slice = slice(None)
@@ -183,16 +176,14 @@ class Scene:
         height, width = self.shape
         rows = slice(0, height // 2), slice((height + 1) // 2, height)
         columns = slice(0, width // 2), slice((width + 1) // 2, width)
-        return {
-            name: (rows[i // 2], columns[i % 2]) for i, name in enumerate(QUADRANTS)
-        }
+        return dict(zip(QUADRANTS, product(rows, columns), strict=True))
 
     @cached_property
     def condition(self) -> str | None:
         """Worst thing that happens to the optical image: one of :data:`QUALITIES`, None if not known."""
         return None if self.quality is None else QUALITIES[int(self.quality.max())]
 
-    def dihedral(self, k: int) -> 'Scene':
+    def dihedral(self, k: int) -> Self:
         """Return the scene turned by one of the eight symmetries of the square.
 
         These are ``k % 4`` quarter turns counter-clockwise (as :func:`numpy.rot90`), followed by
@@ -200,15 +191,24 @@ class Scene:
         """
         if k not in ELEMENTS:
             raise ValueError(f'k must be in 0..7, got {k!r}')
-
         rasters: dict[str, Any] = {
             name: turn_array(getattr(self, name), k)
             for name in ('label', 'quality', 'instances', 'cloud')
             if getattr(self, name) is not None
         }
-        boxes = [turn_box(o.box, self.shape, k) for o in self.objects]
-        objects = [
-            SceneObject(o.category, *box)
-            for o, box in zip(self.objects, boxes, strict=True)
-        ]
-        return replace(self, objects=tuple(objects), **rasters)
+        objects = tuple(
+            SceneObject(o.category, *turn_box(o.box, self.shape, k))
+            for o in self.objects
+        )
+        return replace(self, objects=objects, **rasters)
+
+
+def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Grow masks (..., H, W) by a radius in pixels, diagonals included."""
+    grown = mask.copy()
+    for view in (grown, np.swapaxes(grown, -1, -2)):
+        for _ in range(radius):
+            before = view.copy()
+            view[..., 1:] |= before[..., :-1]
+            view[..., :-1] |= before[..., 1:]
+    return grown

@@ -152,7 +152,5 @@ def _outline(file: ImageFile, crs: str) -> shapely.Polygon:
 
 def _footprint(file: ImageFile, crs: RIO_CRS | None) -> shapely.Polygon:
     """Return the bounds of a file as TorchGeo warps it to a CRS."""
-    grid = file.grid
-    if crs is not None and (grid.crs != crs or not grid.is_north_up):
-        grid = grid.to_crs(crs)
+    grid = file.grid if crs is None or crs == file.grid.crs else file.grid.to_crs(crs)
     return shapely.box(*grid.bounds)

@@ -17,8 +17,7 @@ from .landscape import CLASSES, make_area
 from .optical import render_optical
 from .sar import render_sar
 
-#: Synthetic images have this CRS, and pixels of this many metres.
-EPSG = 32633
+#: Pixels of synthetic images have this many metres.
 RESOLUTION = 10.0
 
 _CORNER = 400_000.0, 5_100_000.0
@@ -39,7 +38,7 @@ def write_image(
         height=image.shape[1],
         width=image.shape[2],
         dtype=image.dtype,
-        crs=CRS.from_epsg(EPSG),
+        crs=CRS.from_epsg(32633),
         transform=from_origin(*corner, RESOLUTION, RESOLUTION),
         compress='deflate',
         zlevel=1,

@@ -3,13 +3,11 @@
 
 """Synthetic scenes: land cover with natural borders, objects, clouds and night."""
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..questions import MIN_SHARE, QUALITIES, Scene, SceneObject
-from ..questions.dilation import dilate
+from ..questions.scene import dilate
 from .noise import smooth_noise
 
 #: Land-cover classes, as named in questions.
@@ -35,6 +33,7 @@ _MIN_SHARE = 2 * MIN_SHARE
 _NUM_OBJECTS = (0.18, 0.52, 0.12, 0.10, 0.08)
 # Ground on which objects stand, and how often.
 _GROUND = {
+    'ship': ((WATER, 1.0),),
     'building': ((BUILT_UP, 0.6), (CROPLAND, 0.2), (GRASSLAND, 0.2)),
     'storage tank': ((BUILT_UP, 0.6), (BARE, 0.4)),
 }
@@ -53,7 +52,10 @@ def make_scene(rng: np.random.Generator, size: int = 64) -> Scene:
     objects = tuple(
         _box(category, instances == i) for i, category in enumerate(categories, start=1)
     )
-    cloud, quality = _draw_quality(rng, size)
+    condition = rng.choice(len(QUALITIES), p=CONDITION_CHANCES)
+    cloud, quality = np.zeros((size, size)), np.full((size, size), condition, np.uint8)
+    if QUALITIES[condition] == 'cloudy':
+        cloud, quality = _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
     return Scene(
         label=label,
         class_names=CLASSES,
@@ -102,10 +104,6 @@ class _River:
         self.across = across - meander - offset
         self.half_width = rng.uniform(3.0, 6.0)
 
-    @property
-    def water(self) -> Mask:
-        return np.abs(self.across) <= self.half_width
-
 
 def _draw_land_cover(
     rng: np.random.Generator, size: int
@@ -134,8 +132,7 @@ def _draw_land_cover(
             # each class keeps to its bank; at least one on either side
             bank = np.where(rng.permutation(num) % 2 == 0, 1, -1)
             field[bank[:, None, None] * river.across < 0] -= 50
-    order = classes.astype(np.uint8)
-    return _remove_small(field, order, river), river
+    return _remove_small(field, classes.astype(np.uint8), river), river
 
 
 def _remove_small(
@@ -156,7 +153,7 @@ def _remove_small(
     while True:
         label = order[alive][field[alive].argmax(axis=0)]
         if river is not None:
-            label[river.water] = WATER
+            label[np.abs(river.across) <= river.half_width] = WATER
         shares = [np.mean(label == order[i]) for i in alive]
         smallest = int(np.argmin(shares))
         if shares[smallest] >= _MIN_SHARE or len(alive) == 1:
@@ -183,54 +180,35 @@ def _build_bridges(
         ends = mask & (np.abs(river.across) > river.half_width + 1)
         whole = mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
         sides = ends & (river.across > 0), ends & (river.across < 0)
-        if whole or not all(
-            side.any() and (label[side] != WATER).all() for side in sides
-        ):
+        on_land = all(side.any() and WATER not in label[side] for side in sides)
+        if whole or not on_land:
             continue
         built.append(position)
         instances[mask] = len(built)
     return ['bridge'] * len(built)
 
 
-@lru_cache(maxsize=512)
-def _stamp(
-    category: str, length: int, width: int, angle: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return row and column offsets of an object's pixels."""
+def _draw_stamp(rng: np.random.Generator, category: str) -> NDArray[np.intp]:
+    """Draw an object's size and direction; return its pixels' row and column offsets, (2, N)."""
     rows, columns = np.mgrid[-8:9, -8:9]
-    along = columns * np.cos(np.radians(angle)) + rows * np.sin(np.radians(angle))
-    across = rows * np.cos(np.radians(angle)) - columns * np.sin(np.radians(angle))
     match category:
         case 'ship':
+            angle = np.radians(rng.integers(8) * 45 // 2)
+            length = rng.integers(11, 14)
+            along = columns * np.cos(angle) + rows * np.sin(angle)
+            across = rows * np.cos(angle) - columns * np.sin(angle)
             # pointed at both ends
-            mask = (
-                np.abs(across)
-                <= width / 2 * np.sqrt(np.clip(1 - (2 * along / length) ** 2, 0, 1))
-                + 1e-9
-            )
+            half_width = 2 * np.sqrt(np.clip(1 - (2 * along / length) ** 2, 0, 1))
+            mask = np.abs(across) <= half_width + 1e-9
             mask &= np.abs(along) <= length / 2
         case 'storage tank':
             # a little more than the radius, or the circle gets four pointed ends
-            mask = rows**2 + columns**2 <= (length / 2 + 0.2) ** 2
+            mask = rows**2 + columns**2 <= (rng.integers(7, 9) / 2 + 0.2) ** 2
         case _:
-            mask = (rows >= 0) & (rows < length) & (columns >= 0) & (columns < width)
-    found = np.nonzero(mask)
-    return found[0] - 8, found[1] - 8
-
-
-def _draw_stamp(
-    rng: np.random.Generator, category: str
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw the size and direction of an object."""
-    match category:
-        case 'ship':
-            angle = int(rng.integers(8)) * 45 // 2
-            return _stamp(category, int(rng.integers(11, 14)), 4, angle)
-        case 'storage tank':
-            return _stamp(category, int(rng.integers(7, 9)), 0, 0)
-        case _:
-            length = int(rng.integers(6, 10))
-            return _stamp(category, length, 15 - length, 0)
+            length = rng.integers(6, 10)
+            mask = (rows >= 0) & (rows < length) & (columns >= 0)
+            mask &= columns < 15 - length
+    return np.argwhere(mask).T - 8
 
 
 def _place_objects(
@@ -248,34 +226,30 @@ def _place_objects(
         jobs += [category] * int(rng.choice(len(_NUM_OBJECTS), p=_NUM_OBJECTS))
     rng.shuffle(jobs)
     for category in jobs:
-        if category == 'ship':
-            grounds, chances = [WATER], [1.0]
-        else:
-            options = [(c, p) for c, p in _GROUND[category] if c in ground_of]
-            if not options:
-                continue
-            grounds = [c for c, _ in options]
-            weights = np.array([p for _, p in options])
-            chances = list(weights / weights.sum())
-        ground = int(rng.choice(grounds, p=chances))
-        if ground not in ground_of:
+        # a ship's ground is drawn even where there is none: that is part of the sample
+        options = [
+            (c, p) for c, p in _GROUND[category] if c in ground_of or category == 'ship'
+        ]
+        if not options:
             continue
-        allowed = ground_of[ground] & free
+        grounds, weights = zip(*options, strict=True)
+        ground = int(rng.choice(grounds, p=np.divide(weights, np.sum(weights))))
+        allowed = ground_of.get(ground, np.False_) & free
         spots = np.argwhere(allowed)
         if not len(spots):
             continue
         rows, columns = _draw_stamp(rng, category)
         tries = spots[rng.integers(len(spots), size=40)]
         r, c = tries[:, :1] + rows, tries[:, 1:] + columns
-        inside = ((r >= 1) & (r < size - 1) & (c >= 1) & (c < size - 1)).all(axis=1)
-        clipped = np.clip(r, 0, size - 1), np.clip(c, 0, size - 1)
-        fits = inside & allowed[clipped].all(axis=1)
+        inside = (np.minimum(r, c) >= 1) & (np.maximum(r, c) < size - 1)
+        fits = (inside & allowed[r % size, c % size]).all(axis=1)
         if not fits.any():
             continue
         best = int(fits.argmax())
         placed.append(category)
-        instances[r[best], c[best]] = offset + len(placed)
-        free &= ~dilate(instances == offset + len(placed), _GAP)
+        number = offset + len(placed)
+        instances[r[best], c[best]] = number
+        free &= ~dilate(instances == number, _GAP)
     return placed
 
 
@@ -284,17 +258,6 @@ def _box(category: str, mask: Mask) -> SceneObject:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     edges = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
     return SceneObject(category, *map(float, edges))
-
-
-def _draw_quality(
-    rng: np.random.Generator, size: int
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Draw the clouds, and which pixels of the optical image they or the dark hide."""
-    condition = QUALITIES[rng.choice(3, p=CONDITION_CHANCES)]
-    if condition == 'cloudy':
-        return _draw_clouds(rng, size, rng.uniform(0.25, 0.95), size / 64)
-    quality = np.full((size, size), QUALITIES.index(condition), np.uint8)
-    return np.zeros((size, size)), quality
 
 
 def _draw_clouds(

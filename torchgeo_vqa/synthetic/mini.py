@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..questions import Question, Scene, candidates, draw_balanced
+from ..questions import Question, Scene, candidates, draw_balanced, question_types
 from ..sample import SPLITS
-from ..storage import whole_folder
+from ..storage import verify_free, whole_folder
 from .area import RESOLUTION, write_image
 from .landscape import make_scene
 from .optical import render_optical
@@ -32,24 +32,7 @@ VERSION = 1
 NUM_SCENES: Mapping[str, int] = {'train': 2400, 'val': 200, 'test': 400}
 
 #: Question types of the sample, whatever else is registered.
-TYPES = (
-    'adjacency',
-    'area_share',
-    'land_cover_count',
-    'land_cover_presence',
-    'larger_area',
-    'main_land_cover',
-    'modality_quality',
-    'more_frequent',
-    'object_count',
-    'object_presence',
-    'object_quadrant',
-    'object_relation',
-    'object_surroundings',
-    'objects_near_land_cover',
-    'quadrant_land_cover',
-    'rural_urban',
-)
+TYPES = question_types.TYPES
 
 # Scenes of a split lie on rows of 100, splits 200 km apart
 _WEST, _SOUTH, _COLUMNS, _SPLIT_DISTANCE = 400_000.0, 5_000_000.0, 100, 200_000.0
@@ -59,18 +42,16 @@ _GAP = 16
 
 def scene_of(name: str, seed: int = 0, size: int = 64) -> Scene:
     """Make the scene behind an image such as ``'train_00012'``, from the seed."""
-    split, index = _parse(name)
-    return make_scene(_rng(seed, split, index, 0), size)
+    return make_scene(_rng(seed, name, 0), size)
 
 
 def draw_scene(
     name: str, seed: int = 0, size: int = 64
 ) -> tuple[Scene, NDArray[np.uint8], NDArray[np.float32]]:
     """Make a scene, its (3, H, W) optical image and its (2, H, W) SAR image in dB."""
-    split, index = _parse(name)
     scene = scene_of(name, seed, size)
-    optical = render_optical(scene, _rng(seed, split, index, 1))
-    return scene, optical, render_sar(scene, _rng(seed, split, index, 2))
+    optical = render_optical(scene, _rng(seed, name, 1))
+    return scene, optical, render_sar(scene, _rng(seed, name, 2))
 
 
 def generate(
@@ -81,27 +62,15 @@ def generate(
     num_workers: int | None = None,
     progress: bool = True,
 ) -> None:
-    """Write the sample: images, questions and image groups of every split.
+    """Write the sample: images of *size* pixels, questions and image groups of every split.
 
-    The same arguments give the same bytes, whatever the number of workers. The folder
-    appears when it is complete. If another process is faster, its folder stays.
-
-    Args:
-        root: Folder to create.
-        seed: Seed of everything that is random.
-        size: Side of the images in pixels.
-        num_scenes: Number of scenes of each split.
-        num_workers: Number of processes (defaults to one per core); 0 and 1 stay in this
-            process.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        FileExistsError: If *root* exists.
-        ValueError: If a split, a number of scenes or the size is impossible.
+    The same arguments give the same bytes, whatever the number of workers (defaults to one
+    per core). The folder appears when it is complete. If another process is faster, its
+    folder stays. Raise a FileExistsError if *root* exists before, a ValueError if a split,
+    a number of scenes or the size is impossible.
     """
     root = Path(root)
-    if root.exists():
-        raise FileExistsError(f'{root} exists; remove it or choose another folder')
+    verify_free(root)
     _verify(num_scenes, size)
     made_with = manifest(seed, size, num_scenes)
     try:
@@ -117,18 +86,19 @@ def generate(
             scenes = [name for split in names.values() for name in split]
             results = _map(job, scenes, num_workers, progress)
             written = dict(zip(scenes, results, strict=True))
+            groups = {name: group for name, (_, group) in written.items()}
+            files = {'annotations/image_groups': groups, 'manifest': made_with}
             for split, of_split in names.items():
                 rng = np.random.default_rng([seed, SPLITS.index(split)])
                 drawn = draw_balanced([written[name][0] for name in of_split], rng)
-                rows = [
+                files[f'annotations/all_{split}_annotation'] = [
                     [name, *question[:3]]
                     for name, questions in zip(of_split, drawn, strict=True)
                     for question in questions
                 ]
-                _write_json(folder / f'annotations/all_{split}_annotation.json', rows)
-            groups = {name: group for name, (_, group) in written.items()}
-            _write_json(folder / 'annotations/image_groups.json', groups)
-            _write_json(folder / 'manifest.json', made_with)
+            for file, content in files.items():
+                path = folder / f'{file}.json'
+                path.write_text(json.dumps(content), encoding='utf-8')
     except FileExistsError:
         if not holds(root, made_with):
             raise
@@ -141,9 +111,7 @@ def manifest(seed: int, size: int, num_scenes: Mapping[str, int]) -> dict[str, o
         'version': VERSION,
         'seed': seed,
         'size': size,
-        'num_scenes': {
-            split: num_scenes[split] for split in SPLITS if split in num_scenes
-        },
+        'num_scenes': {s: num_scenes[s] for s in SPLITS if s in num_scenes},
     }
 
 
@@ -204,28 +172,21 @@ def _write_scene(
     scene, optical, sar = draw_scene(name, seed, size)
     row, column = divmod(index, _COLUMNS)
     pitch = (size + _GAP) * RESOLUTION
-    north = (
-        _SOUTH + SPLITS.index(split) * _SPLIT_DISTANCE + row * pitch + size * RESOLUTION
-    )
+    north = _SOUTH + split * _SPLIT_DISTANCE + row * pitch + size * RESOLUTION
     corner = _WEST + column * pitch, north
     write_image(f'{root}/images/rgb/{name}.tif', optical, corner)
     write_image(f'{root}/images/sar/{name}.tif', sar, corner)
     return candidates(scene, TYPES), str(scene.condition)
 
 
-def _write_json(path: Path, content: object) -> None:
-    """Write a JSON file."""
-    path.write_text(json.dumps(content), encoding='utf-8')
-
-
-def _parse(name: str) -> tuple[str, int]:
-    """Parse split and number from an image name."""
+def _parse(name: str) -> tuple[int, int]:
+    """Parse the numbers of the split and of the scene from an image name."""
     split, _, number = name.partition('_')
     if split not in SPLITS or not number.isdigit():
         raise ValueError(f'an OSVQAMini image is named like train_00012, got {name!r}')
-    return split, int(number)
+    return SPLITS.index(split), int(number)
 
 
-def _rng(seed: int, split: str, index: int, stream: int) -> np.random.Generator:
+def _rng(seed: int, name: str, stream: int) -> np.random.Generator:
     """Make a generator that depends on nothing but the scene and what is drawn."""
-    return np.random.default_rng([seed, SPLITS.index(split), index, stream])
+    return np.random.default_rng([seed, *_parse(name), stream])

@@ -76,14 +76,10 @@ def _ground(label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.fl
     fine = smooth_noise(rng, 2, size, 1.0)
     white = rng.standard_normal((size, size))
     palette = np.array([_COLORS[c] for c in range(len(CLASSES))], np.float64)
-    palette *= (
-        1
-        + 0.06 * rng.standard_normal((len(CLASSES), 1))
-        + 0.02 * rng.standard_normal(palette.shape)
-    )
-    image = palette[label]
+    lightness = 1 + 0.06 * rng.standard_normal((len(CLASSES), 1))
+    palette *= lightness + 0.02 * rng.standard_normal(palette.shape)
     # borders a pixel or two wide, as real ones are mixed
-    image = blur(image, 0.2)
+    image = blur(palette[label], 0.2)
 
     # brightness texture of each class: broad, fine and pixel noise
     amplitude = np.zeros((len(CLASSES), 3))
@@ -95,10 +91,8 @@ def _ground(label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.fl
         (0.04, 0.05, 0.06),
         (0.08, 0.06, 0.02),
     ]
-    a = amplitude[label]
-    image *= (1 + a[..., 0] * broad[0] + a[..., 1] * fine[0] + a[..., 2] * white)[
-        ..., None
-    ]
+    a = np.moveaxis(amplitude[label], -1, 0)
+    image *= (1 + a[0] * broad[0] + a[1] * fine[0] + a[2] * white)[..., None]
     image += 3 * broad[1][..., None] * np.array([1.0, 0.2, -0.8])
 
     crop = label == CROPLAND
@@ -128,33 +122,30 @@ def _draw_object(
     rng: np.random.Generator,
 ) -> None:
     """Draw an object and its shadow into (H, W, 3)."""
+    # objects keep off the edge, so nothing wraps around
+    shadow = np.roll(mask, (-1, -1), (0, 1)) & ~mask
     match obj.category:
         case 'ship':
             _draw_wake(image, mask, water, rng)
             image[mask] = np.array([222, 220, 212]) * rng.uniform(0.92, 1.08)
         case 'bridge':
-            image[_shift(mask, 1, 0) & ~mask] *= 0.8
+            image[np.roll(mask, 1, 0) & ~mask] *= 0.8
             image[mask] = np.array([168, 164, 160]) * rng.uniform(0.92, 1.08)
         case 'storage tank':
             row, column = obj.center
             rows, columns = np.mgrid[: len(mask), : len(mask)]
             distance = np.hypot(rows + 0.5 - row, columns + 0.5 - column)
-            image[_shift(mask, -1, -1) & ~mask] *= 0.6
+            image[shadow] *= 0.6
             image[mask] = np.array([246, 246, 242])
             image[mask & (distance > (obj.bottom - obj.top) / 2 - 0.9)] = (86, 86, 90)
         case _:
-            image[_shift(mask, -1, -1) & ~mask] *= 0.45
+            image[shadow] *= 0.45
             roof = np.array(_ROOFS[rng.integers(len(_ROOFS))])
             image[mask] = roof * rng.uniform(0.92, 1.08)
             # the two sides of a ridged roof catch the sun differently
             sunny = mask.copy()
             sunny[: int(obj.center[0])] = False
             image[sunny] *= 1.22
-
-
-def _shift(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.bool_]:
-    """Shift a mask; objects keep off the edge, so nothing wraps around."""
-    return np.roll(mask, (rows, columns), (0, 1))
 
 
 def _draw_wake(
@@ -188,11 +179,9 @@ def _clouds(
     shadow[:-rows, :-columns] = cloud[rows:, columns:]
     image = image * (1 - 0.45 * shadow * (1 - cloud))[..., None]
     relief = smooth_noise(rng, 1, len(cloud), 2.5)[0]
-    top = np.clip(236 + 7 * relief + 12 * (cloud - 1), 0, 255)[..., None] * np.array(
-        [0.985, 0.99, 1.0]
-    )
-    alpha = cloud[..., None]
-    return (1 - alpha) * image + alpha * top
+    top = np.clip(236 + 7 * relief + 12 * (cloud - 1), 0, 255)
+    alpha, tint = cloud[..., None], np.array([0.985, 0.99, 1.0])
+    return (1 - alpha) * image + alpha * (top[..., None] * tint)
 
 
 def _darkness(
@@ -200,12 +189,10 @@ def _darkness(
 ) -> NDArray[np.float64]:
     """Darken, and add what a sensor adds: pattern, stripes, glow and read noise."""
     size = len(image)
-    gain = rng.uniform(0.04, 0.15)
-    dark = gain * image
+    dark = rng.uniform(0.04, 0.15) * image
     dark += 4.0 * smooth_noise(rng, 3, size, 10.0).transpose(1, 2, 0)
     dark += 2.5 * smooth_noise(rng, 3, size, 3.0).transpose(1, 2, 0)
-    dark += 2.0 * rng.standard_normal((1, size, 1)) + 1.0 * rng.standard_normal(
-        (size, 1, 1)
-    )
+    columns, rows = rng.standard_normal((1, size, 1)), rng.standard_normal((size, 1, 1))
+    dark += 2.0 * columns + rows
     dark += 5.0 * rng.standard_normal(image.shape)
     return dark + 6

@@ -11,23 +11,27 @@ from .landscape import BARE, BUILT_UP, CLASSES, CROPLAND, FOREST, GRASSLAND, WAT
 from .noise import blur, smooth_noise
 from .optical import parcels
 
-# Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence.
+# Backscatter in dB, VV and VH, as C-band sees these covers at mid incidence, and how much
+# it differs from scene to scene (soil moisture, wind, crop), in dB.
 _BACKSCATTER = {
-    WATER: (-20.0, -27.5),
-    FOREST: (-8.3, -13.8),
-    CROPLAND: (-11.2, -18.0),
-    GRASSLAND: (-13.0, -20.0),
-    BUILT_UP: (-5.5, -13.0),
-    BARE: (-14.6, -23.0),
+    WATER: (-20.0, -27.5, 1.5),
+    FOREST: (-8.3, -13.8, 0.5),
+    CROPLAND: (-11.2, -18.0, 0.7),
+    GRASSLAND: (-13.0, -20.0, 0.7),
+    BUILT_UP: (-5.5, -13.0, 0.6),
+    BARE: (-14.6, -23.0, 0.8),
 }
-# How much each differs from scene to scene (soil moisture, wind, crop), in dB.
-_SPREAD = {
-    WATER: 1.5,
-    FOREST: 0.5,
-    CROPLAND: 0.7,
-    GRASSLAND: 0.7,
-    BUILT_UP: 0.6,
-    BARE: 0.8,
+
+# What an object sends back, VV and VH in dB: all of its pixels, and then those that far from
+# its edge that faces the radar.
+_ECHOES = {
+    'ship': ((0, 5, -4),),
+    # smooth: little of the wave is depolarised
+    'bridge': ((0, 0, -16),),
+    # a flat roof mirrors the beam away; the wall facing the radar is a bright arc
+    'storage tank': ((0, -10, -24), (2, 10, -12)),
+    # wall and ground together send the beam straight back
+    'building': ((0, 3, -2), (1, 9, 2)),
 }
 
 #: Equivalent number of looks of Sentinel-1's ground-range product in IW mode.
@@ -44,11 +48,11 @@ def render_sar(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
             'only scenes of make_scene can be drawn, got one without instances'
         )
     size = len(scene.label)
-    mean = np.array([_BACKSCATTER[c] for c in range(len(CLASSES))])
-    spread = np.array([_SPREAD[c] for c in range(len(CLASSES))])
+    table = np.array([_BACKSCATTER[c] for c in range(len(CLASSES))])
+    mean, spread = table[:, :2], table[:, 2:]
     # both polarisations mostly move together
-    mean = mean + spread[:, None] * (0.9 * rng.standard_normal((len(CLASSES), 1)))
-    mean += spread[:, None] * 0.4 * rng.standard_normal(mean.shape)
+    mean += spread * (0.9 * rng.standard_normal((len(CLASSES), 1)))
+    mean += spread * 0.4 * rng.standard_normal(mean.shape)
     decibel = mean[scene.label]
 
     broad, fine = smooth_noise(rng, 1, size, 8.0)[0], smooth_noise(rng, 1, size, 1.5)[0]
@@ -78,27 +82,9 @@ def _draw_object(
 ) -> None:
     """Draw an object into (H, W, 2) linear power; the radar looks from the left."""
     bright = rng.normal(0, 0.8)
-    match category:
-        case 'ship':
-            _set(power, mask, 5 + bright, -4 + bright)
-        case 'bridge':
-            # smooth: little of the wave is depolarised
-            _set(power, mask, 0 + bright, -16 + bright)
-        case 'storage tank':
-            # a flat roof mirrors the beam away; the wall facing the radar is a bright arc
-            wall = mask & ~np.roll(mask, 2, axis=1)
-            _set(power, mask, -10 + bright, -24 + bright)
-            _set(power, wall, 10 + bright, -12 + bright)
-        case _:
-            # wall and ground together send the beam straight back; behind it is shadow
-            wall = mask & ~np.roll(mask, 1, axis=1)
-            _set(power, mask, 3 + bright, -2 + bright)
-            _set(power, wall, 9 + bright, 2 + bright)
-            power[np.roll(mask, 1, axis=1) & ~mask] *= 0.25
-
-
-def _set(
-    power: NDArray[np.float64], mask: NDArray[np.bool_], vv: float, vh: float
-) -> None:
-    """Set the backscatter of pixels, in dB."""
-    power[mask] = 10 ** (np.array([vv, vh]) / 10)
+    for depth, *echo in _ECHOES[category]:
+        part = mask & ~np.roll(mask, depth, axis=1) if depth else mask
+        power[part] = 10 ** ((np.array(echo) + bright) / 10)
+    if category == 'building':
+        # behind it is shadow
+        power[np.roll(mask, 1, axis=1) & ~mask] *= 0.25

@@ -17,7 +17,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
-from torchgeo.tasks import BaseTask
 from torchmetrics import MeanMetric
 
 from ..callbacks.data import adapt_images, data_module
@@ -26,12 +25,12 @@ from ..callbacks.report import print_checkpoint
 from ..models import pair_clip
 from ..models.clip_checkpoint import KEY
 from ..sample import MODALITIES
-from .optimizer import adamw_with_cosine
 from .quiet import hide_notes
 from .statement_loss import contrastive_loss, hits, make_statements
+from .task import PairTask
 
 
-class CLIPTask(BaseTask):
+class CLIPTask(PairTask):
     r"""Fine-tuning of CLIP on pairs of images and statements made of their questions.
 
     TGFNet's first stage: an optical tower, a SAR tower and a text tower learn to tell
@@ -48,9 +47,7 @@ class CLIPTask(BaseTask):
     devices, raise ``batch_size``.
     """
 
-    ignore = None
     monitor = 'val_recall'
-    mode = 'max'
 
     def __init__(
         self,
@@ -79,17 +76,11 @@ class CLIPTask(BaseTask):
         super().__init__()
 
     @override
-    def configure_models(self) -> None:
-        """Wait for the data: the model is built once its modalities are known."""
-        self.model: Any = None
-
-    @override
     def setup(self, stage: str) -> None:
         """Build the model for the data at hand, and adapt the data module to it.
 
-        Raises:
-            ValueError: If there is no data module for questions, or its SAR images have
-                other channels than the model takes.
+        Raise a ValueError if there is no data module for questions, or its SAR images have
+        other channels than the model takes.
         """
         dm = data_module(self.trainer)
         if self.model is None and self.trainer.ckpt_path is None:
@@ -128,11 +119,7 @@ class CLIPTask(BaseTask):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build the model of a checkpoint.
-
-        Raises:
-            ValueError: If the checkpoint is not one of this task.
-        """
+        """Build the model of a checkpoint; a ValueError if it is one of another task."""
         if KEY not in checkpoint:
             raise ValueError(
                 'the checkpoint holds no CLIP: it was not saved by CLIPTask'
@@ -144,8 +131,8 @@ class CLIPTask(BaseTask):
         if self._trainer is not None:
             self._adapt()
 
+    @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages."""
         statements = make_statements(batch, data_module(self.trainer).answers)
         images = {m: batch[f'image_{m}'] for m in MODALITIES if f'image_{m}' in batch}
         similarities: dict[str, Tensor] = self(images, statements.tokens)
@@ -155,15 +142,8 @@ class CLIPTask(BaseTask):
                 for similarity in similarities.values()
             ]
         ).mean()
-        training = stage == 'train'
-        self.log(
-            f'{stage}_loss',
-            loss,
-            batch_size=len(batch['question']),
-            prog_bar=training,
-            sync_dist=not training,
-        )
-        if training:
+        self._log_loss(stage, loss, len(batch['question']))
+        if stage == 'train':
             return loss
         pair = torch.stack(list(similarities.values())).mean(0)
         for modality, similarity in {'': pair, **similarities}.items():
@@ -172,21 +152,6 @@ class CLIPTask(BaseTask):
             metric.update(hits(similarity, statements).float())
             self.log(name, metric, prog_bar=name == self.monitor, batch_size=1)
         return loss
-
-    @override
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Compute the training loss."""
-        return self._shared_step(batch, 'train')
-
-    @override
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the validation loss and recall."""
-        self._shared_step(batch, 'val')
-
-    @override
-    def test_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the test loss and recall."""
-        self._shared_step(batch, 'test')
 
     @override
     def teardown(self, stage: str) -> None:
@@ -200,14 +165,3 @@ class CLIPTask(BaseTask):
     def configure_callbacks(self) -> list[Callback]:
         """Return callbacks that guard the run."""
         return default_callbacks(self.trainer)
-
-    @override
-    def configure_optimizers(self) -> Any:
-        """Initialize AdamW with warm-up and cosine decay."""
-        return adamw_with_cosine(
-            self.model,
-            lambda name: self.hparams['lr'],
-            self.hparams['weight_decay'],
-            self.hparams['warmup'],
-            self.trainer,
-        )

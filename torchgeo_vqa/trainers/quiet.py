@@ -29,10 +29,8 @@ def hide_notes(frozen: bool = False) -> None:
     """Hide these notes, and nothing else, for the rest of the process.
 
     Our tasks call it when they are made, which the command line does before it makes the
-    trainer. Runs of other tasks show what they always show.
-
-    Args:
-        frozen: Whether towers are frozen, which Lightning warns of.
+    trainer. Runs of other tasks show what they always show. *frozen* tells whether towers
+    are frozen, which Lightning warns of.
     """
     for message in (*WARNINGS, *([FROZEN] if frozen else [])):
         warnings.filterwarnings('ignore', message, module=r'lightning\.')

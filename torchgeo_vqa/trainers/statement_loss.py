@@ -44,15 +44,8 @@ def make_statements(batch: Sample, answers: Sequence[str]) -> Statements:
     not mean that it has none. One statement can be true of many pairs.
 
     They are made from the batch's own tokens and labels, since augmentation may have
-    rewritten what the dataset says.
-
-    Args:
-        batch: Output of the data module: ``question`` (B, K, L), ``question_id`` and
-            ``label`` (B, K).
-        answers: Vocabulary that labels index. Answers outside it make no statement.
-
-    Returns:
-        The statements.
+    rewritten what the dataset says: ``question`` (B, K, L), ``question_id`` and ``label``
+    (B, K). Labels outside the vocabulary *answers* make no statement.
     """
     question, label = batch['question'], batch['label']
     pair, slot = (batch['question_id'] >= 0).nonzero(as_tuple=True)

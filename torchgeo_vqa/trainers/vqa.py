@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
-from torchgeo.tasks import BaseTask
 
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
 from ..callbacks.data import adapt_images, data_module
@@ -30,13 +29,13 @@ from ..prediction.checkpoint import (
     read_metadata,
     verify_model_args,
 )
-from .optimizer import adamw_with_cosine
 from .quiet import hide_notes
+from .task import PairTask
 
 # Q questions, E experts, A answers
 
 
-class VQATask(BaseTask):
+class VQATask(PairTask):
     """Visual question answering on optical and SAR images.
 
     The number of answers, the question types, the modalities and the normalisation come
@@ -49,9 +48,7 @@ class VQATask(BaseTask):
        predictor.ask(optical, sar, ['How many ships are there?'])
     """
 
-    ignore = None
     monitor = 'val_OA'
-    mode = 'max'
 
     def __init__(
         self,
@@ -119,16 +116,10 @@ class VQATask(BaseTask):
 
     @classmethod
     def from_weights(cls, weights: TGFNet_Weights | str) -> Self:
-        """Make a task that starts with weights that come with the package.
+        """Make a task, in evaluation mode, that starts with weights of the package.
 
-        Args:
-            weights: The weights or their name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'.
-
-        Returns:
-            The task, in evaluation mode.
-
-        Raises:
-            KeyError: If there are no such weights.
+        *weights* may be a name, such as 'TGFNet_Weights.TINY_OSVQA_MINI'; an unknown one is a
+        KeyError.
         """
         task = cls(TGFNet_Weights.verify(weights).meta['model'])
         predictor = Predictor.from_weights(weights, 'cpu')
@@ -136,13 +127,9 @@ class VQATask(BaseTask):
         return task.eval()
 
     def predictor(self) -> Predictor:
-        """Return what answers questions with the model of this task.
+        """Return a predictor that shares the model of this task.
 
-        Returns:
-            A predictor that shares the model.
-
-        Raises:
-            RuntimeError: If the task has seen neither data nor a checkpoint.
+        Raise a RuntimeError if the task has seen neither data nor a checkpoint.
         """
         if self.model is None or self.metadata is None:
             raise RuntimeError(
@@ -152,17 +139,11 @@ class VQATask(BaseTask):
         return Predictor(self.model, self.metadata, self.hparams['chunk_size'])
 
     @override
-    def configure_models(self) -> None:
-        """Wait for the data: the model is built once the answers are known."""
-        self.model: Any = None
-
-    @override
     def setup(self, stage: str) -> None:
         """Build the model for the data at hand, and adapt the data module to it.
 
-        Raises:
-            ValueError: If there is no data module for questions, or its SAR images have
-                other channels than the model takes.
+        Raise a ValueError if there is no data module for questions, or its SAR images have
+        other channels than the model takes.
         """
         dm = data_module(self.trainer)
         if self.metadata is None:
@@ -197,9 +178,7 @@ class VQATask(BaseTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build the model of a checkpoint.
 
-        Raises:
-            RuntimeError: If its weights do not fit the model of this task.
-            ValueError: If the checkpoint is not one of this task.
+        Raise a RuntimeError if its weights do not fit, a ValueError if it is of another task.
         """
         metadata = read_metadata(checkpoint)
         if self.model is None or self.metadata != metadata:
@@ -210,8 +189,8 @@ class VQATask(BaseTask):
         if self._trainer is not None:
             _adapt(data_module(self.trainer), metadata)
 
+    @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages."""
         training = stage == 'train'
         real = batch['question_id'] >= 0
         label = batch['label'][real]
@@ -226,13 +205,7 @@ class VQATask(BaseTask):
             self.hparams['routing_loss_weight'],
         )
         size = max(1, len(label))
-        self.log(
-            f'{stage}_loss',
-            loss,
-            batch_size=size,
-            prog_bar=training,
-            sync_dist=not training,
-        )
+        self._log_loss(stage, loss, size)
         preds = output.logits.argmax(-1)
         if training:
             accuracy = (preds == label).float().mean()
@@ -249,21 +222,6 @@ class VQATask(BaseTask):
         return loss
 
     @override
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Compute the training loss."""
-        return self._shared_step(batch, 'train')
-
-    @override
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the validation loss and metrics."""
-        self._shared_step(batch, 'val')
-
-    @override
-    def test_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the test loss and metrics."""
-        self._shared_step(batch, 'test')
-
-    @override
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics."""
         _log_accuracy(self, 'val')
@@ -275,11 +233,7 @@ class VQATask(BaseTask):
 
     @override
     def predict_step(self, batch: Sample, batch_idx: int) -> dict[str, Any]:
-        """Answer the questions of a batch.
-
-        Returns:
-            Columns of :class:`~torchgeo_vqa.callbacks.PredictionWriter`'s file.
-        """
+        """Answer a batch: columns of :class:`~torchgeo_vqa.callbacks.PredictionWriter`."""
         assert self.metadata is not None
         output = self(batch, chunk_size=self.hparams['chunk_size'])
         ids = batch['question_id'][batch['question_id'] >= 0].cpu()
@@ -297,16 +251,9 @@ class VQATask(BaseTask):
         return default_callbacks(self.trainer, *further)
 
     @override
-    def configure_optimizers(self) -> Any:
-        """Initialize AdamW with two learning rates, warm-up and cosine decay."""
-        clip = ('image_encoders.', 'text_encoder.')
-        return adamw_with_cosine(
-            self.model,
-            lambda name: self.hparams['clip_lr' if name.startswith(clip) else 'lr'],
-            self.hparams['weight_decay'],
-            self.hparams['warmup'],
-            self.trainer,
-        )
+    def _lr(self, name: str) -> float:
+        clip = name.startswith(('image_encoders.', 'text_encoder.'))
+        return float(self.hparams['clip_lr' if clip else 'lr'])
 
 
 class tgfnet(VQATask):

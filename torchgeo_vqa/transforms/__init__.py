@@ -8,11 +8,10 @@ from .cloud import RandomCloud
 from .degradation import Degradation, ImageShuffle
 from .dihedral import RandomDihedral
 from .directions import rewrite
-from .low_light import RandomLowLight
 from .missing import RandomMissing
+from .noise import RandomLowLight, RandomSpeckle
 from .paired import PairedAugmentation
 from .preprocessing import Preprocess, normalize, resize
-from .speckle import RandomSpeckle
 
 __all__ = (
     'Augmentation',

@@ -12,10 +12,9 @@ import kornia.augmentation as K
 from .cloud import RandomCloud
 from .degradation import QUALITY_TYPES
 from .dihedral import RandomDihedral
-from .low_light import RandomLowLight
 from .missing import RandomMissing
+from .noise import RandomLowLight, RandomSpeckle
 from .paired import PairedAugmentation
-from .speckle import RandomSpeckle
 
 PROBABILITIES = (
     *('color_jitter', 'cloud', 'low_light', 'speckle'),
@@ -98,17 +97,7 @@ class Augmentation:
         question_types: Sequence[str],
         optical_max: float,
     ) -> PairedAugmentation:
-        """Make the module that augments batches of a dataset.
-
-        Args:
-            answers: The vocabulary that labels index.
-            usual_answers: For each question type, the indices of the answers it has.
-            question_types: Names of the question types.
-            optical_max: Value of the dataset's optical images that stands for 1.
-
-        Returns:
-            The module.
-        """
+        """Make the module that augments batches of a dataset, whose answers it has to know."""
         optical = [
             K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=self.color_jitter),
             RandomCloud(p=self.cloud),

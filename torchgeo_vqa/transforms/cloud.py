@@ -61,7 +61,6 @@ class RandomCloud(IntensityAugmentationBase2D):
             (cover, 'cover', 0.5, (0.0, 1.0)),
             (brightness, 'brightness', 0.5, (0.0, 1.0)),
         )
-        self.flags = {'octaves': OCTAVES, 'edge': EDGE}
 
     @override
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
@@ -74,22 +73,17 @@ class RandomCloud(IntensityAugmentationBase2D):
         params = super().generate_parameters(batch_shape)
         batch = batch_shape[0]
         drawn = 1 if self.same_on_batch else batch
-        for g in self.flags['octaves']:
+        for g in OCTAVES:
             cells = torch.randn(drawn, 1, g + 3, g + 3, device=self.device)
             params[f'cells_{g}'] = cells.expand(batch, -1, -1, -1)
         return params
 
     @override
     def apply_transform(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
+        self, input: Tensor, params: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
-        field = _field(input, params, flags['octaves'])
-        height = _cut(field, params['cover'].to(field))
-        depth = (field - height) / flags['edge']
+        field = _field(input, params)
+        depth = (field - _cut(field, params['cover'].to(field))) / EDGE
         opacity = depth.sigmoid()
         # Thick clouds are brighter than their veils: up to a tenth.
         brightness = params['brightness'].to(input).view(-1, 1, 1, 1)
@@ -97,25 +91,18 @@ class RandomCloud(IntensityAugmentationBase2D):
         return input + opacity * (colour - input)
 
 
-def _field(like: Tensor, params: dict[str, Tensor], octaves: tuple[int, ...]) -> Tensor:
+def _field(like: Tensor, params: dict[str, Tensor]) -> Tensor:
     """Sum the octaves into a field of unit variance, (B, 1, H, W)."""
     height, width = like.shape[-2:]
     field = like.new_zeros(like.shape[0], 1, height, width)
-    for level, g in enumerate(octaves):
-        cells = params[f'cells_{g}'].to(like)
+    for level, g in enumerate(OCTAVES):
         # The margin of cells keeps the flat rim of an interpolation out of the image.
-        zoom = (g + 3) / g
-        smooth = F.interpolate(
-            cells,
-            size=(max(round(height * zoom), 1), max(round(width * zoom), 1)),
-            mode='bicubic',
-            align_corners=False,
-        )
+        size = [max(round(side * ((g + 3) / g)), 1) for side in (height, width)]
+        smooth = F.interpolate(params[f'cells_{g}'].to(like), size, mode='bicubic')
         top, left = (smooth.shape[-2] - height) // 2, (smooth.shape[-1] - width) // 2
         field += 0.5**level * smooth[..., top : top + height, left : left + width]
-    return (field - field.mean((-2, -1), True)) / field.std(
-        (-2, -1), keepdim=True
-    ).clamp(min=1e-6)
+    std = field.std((-2, -1), keepdim=True).clamp(min=1e-6)
+    return (field - field.mean((-2, -1), keepdim=True)) / std
 
 
 def _cut(field: Tensor, cover: Tensor) -> Tensor:

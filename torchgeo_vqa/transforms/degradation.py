@@ -17,8 +17,7 @@ from torchgeo.datasets.utils import Sample
 
 from ..sample import MODALITIES
 from .cloud import RandomCloud
-from .low_light import RandomLowLight
-from .speckle import RandomSpeckle
+from .noise import RandomLowLight, RandomSpeckle
 
 # B pairs, C channels
 
@@ -27,10 +26,15 @@ QUALITY_TYPES = ('modality_quality',)
 
 # Standard deviation of a sensor's noise in low light, of the brightest value: 5 of 255.
 # Without noise, darkness would take nothing away that a gain does not bring back.
-LOW_LIGHT_NOISE = 0.02
+NOISE = 0.02
 
-# Beyond, there is no speckle to see.
-MAX_LOOKS = 1e6
+# Least and greatest severity of a kind, the one that changes nothing, and the modality;
+# beyond a million looks, there is no speckle to see.
+_SEVERITIES: dict[str, tuple[float, float, float | None, str]] = {
+    'cloud': (0, 1, 0, 'optical'),
+    'low_light': (0, 1, 1, 'optical'),
+    'speckle': (1, 1e6, None, 'sar'),
+}
 
 # Images between a sample and the one whose images it gets: neighbours in a dataset often
 # show neighbouring ground, which would answer the same.
@@ -80,72 +84,41 @@ class Degradation:
         seed: int = 0,
         optical_max: float = 255.0,
     ) -> None:
-        """Initialize a new Degradation instance.
+        """Initialize a degradation; *optical_max* is the optical value that stands for 1.
 
-        Args:
-            kind: 'cloud', 'low_light', 'speckle' or 'blank'.
-            severity: How much of it, see above.
-            seed: Seed of clouds and noise, at least 0.
-            optical_max: Value of the optical images that stands for 1.
-
-        Raises:
-            ValueError: If *kind* is unknown or *severity* is out of its range.
+        Raise a ValueError if *kind* is unknown, or *severity*, see above, out of its range.
         """
-        self.kind = kind
-        self.severity = severity
         self.seed = seed
         self._scale = 1.0 if kind == 'speckle' else optical_max
         self._augmentation: K.IntensityAugmentationBase2D | None = None
         #: Modalities it changes: none where the severity is no degradation at all.
-        self.modalities: tuple[str, ...] = ('optical',)
-        nothing = False
-        match kind:
-            case 'cloud':
-                share = self._number(0, 1)
-                self._augmentation = RandomCloud((share, share), p=1.0)
-                nothing = share == 0
-            case 'low_light':
-                light = self._number(0, 1)
-                noise = LOW_LIGHT_NOISE, LOW_LIGHT_NOISE
-                self._augmentation = RandomLowLight((light, light), noise, p=1.0)
-                nothing = light == 1
-            case 'speckle':
-                looks = self._number(1, MAX_LOOKS)
-                self._augmentation = RandomSpeckle((looks, looks), p=1.0)
-                self.modalities = ('sar',)
-            case 'blank':
-                self.modalities = _modalities(severity)
-            case _:
+        self.modalities: tuple[str, ...]
+        if kind == 'blank':
+            self.modalities = _modalities(severity)
+        elif kind in _SEVERITIES:
+            least, most, harmless, modality = _SEVERITIES[kind]
+            if isinstance(severity, str) or not least <= severity <= most:
                 raise ValueError(
-                    "kind must be 'cloud', 'low_light', 'speckle' or 'blank', got "
-                    f'{kind!r}'
+                    f'severity of {kind} must be in [{least:g}, {most:g}], got '
+                    f'{severity!r}'
                 )
-        if nothing:
-            self.modalities = ()
-
-    def _number(self, least: float, most: float) -> float:
-        """Return the severity if it is a number in its range."""
-        severity = self.severity
-        if isinstance(severity, str) or not least <= severity <= most:
+            self.modalities = () if severity == harmless else (modality,)
+            known = float(severity), float(severity)
+            self._augmentation = {
+                'cloud': lambda: RandomCloud(known, p=1.0),
+                'low_light': lambda: RandomLowLight(known, (NOISE, NOISE), p=1.0),
+                'speckle': lambda: RandomSpeckle(known, p=1.0),
+            }[kind]()
+        else:
             raise ValueError(
-                f'severity of {self.kind} must be in [{least:g}, {most:g}], got '
-                f'{severity!r}'
+                f"kind must be 'cloud', 'low_light', 'speckle' or 'blank', got {kind!r}"
             )
-        return float(severity)
 
     def __call__(self, batch: Sample, index: Tensor) -> Sample:
-        """Degrade a batch.
+        """Degrade the images of a batch, in the units of the files, before normalization.
 
-        Args:
-            batch: Images in the units of the files, before normalization, whatever else
-                is in the batch.
-            index: Number of each image among those evaluated, int64 of shape (B,).
-
-        Returns:
-            A new batch of the same shapes; the old one is left as it is.
-
-        Raises:
-            KeyError: If there is no image of a modality to degrade.
+        *index* is the number of each image among those evaluated, (B,) int64. Return a new
+        batch of the same shapes; a missing image is a KeyError.
         """
         batch = dict(batch)
         for modality in self.modalities:
@@ -196,14 +169,10 @@ class ImageShuffle:
     def __init__(
         self, modality: Literal['optical', 'sar', 'both'], distance: int = DISTANCE
     ) -> None:
-        """Initialize a new ImageShuffle instance.
+        """Initialize a shuffle of 'optical', 'sar' or 'both' images.
 
-        Args:
-            modality: 'optical', 'sar' or 'both'.
-            distance: Number of samples from one to that whose images it gets.
-
-        Raises:
-            ValueError: If *modality* is unknown or *distance* is not positive.
+        *distance* is the number of samples from one to that whose images it gets, at least
+        1. Raise a ValueError if one of both is out of its range.
         """
         #: Modalities it changes.
         self.modalities = _modalities(modality)
@@ -216,13 +185,9 @@ class ImageShuffle:
         self._images: dict[str, Tensor] = {}
 
     def __call__(self, batch: Sample) -> Sample:
-        """Take the next batch of an evaluation.
+        """Take the next batch of an evaluation, whose images have one size.
 
-        Args:
-            batch: B samples; all batches have images of the same size.
-
-        Returns:
-            At most B samples of the batch, with the images of others.
+        Return at most as many samples of the batch, with the images of others.
         """
         images = dict(self._images)
         for modality in self.modalities:
@@ -240,13 +205,9 @@ class ImageShuffle:
         return ready | {k: v[:num_ready] for k, v in images.items()}
 
     def rest(self) -> list[Sample]:
-        """Return the samples that are still waiting, after the last batch.
+        """Return batches of the samples that are still waiting, after the last batch.
 
-        Returns:
-            Batches, with the images of others.
-
-        Raises:
-            ValueError: If there was a single sample in all.
+        Raise a ValueError if there was a single sample in all.
         """
         if self._num_samples == 1:
             raise ValueError(

@@ -55,25 +55,22 @@ class RandomDihedral(GeometricAugmentationBase2D):
             raise ValueError(
                 f'elements must be a non-empty selection of {ELEMENTS}, got {elements!r}'
             )
-        self.flags = {'elements': tuple(elements)}
+        self.elements = tuple(elements)
 
     @override
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> dict[str, Tensor]:
         """Draw one element per sample: ``dihedral``, int64 of shape (B,)."""
         batch, height, width = batch_shape[0], batch_shape[-2], batch_shape[-1]
-        elements = [k for k in self.flags['elements'] if height == width or k % 2 == 0]
+        elements = [k for k in self.elements if height == width or k % 2 == 0]
         if not elements:
             raise ValueError(
-                f'elements {self.flags["elements"]} all swap height and width, which a '
-                f'batch of {height} x {width} images cannot hold: add an even element or '
-                'use square images'
+                f'elements {self.elements} all swap height and width, got images of '
+                f'{height} x {width}: add an even element or use square images'
             )
-        drawn = torch.randint(
-            len(elements), (1 if self.same_on_batch else batch,), device=self.device
-        )
-        return {
-            'dihedral': torch.tensor(elements, device=self.device)[drawn].expand(batch)
-        }
+        num = 1 if self.same_on_batch else batch
+        drawn = torch.randint(len(elements), (num,), device=self.device)
+        chosen = torch.tensor(elements, device=self.device)[drawn]
+        return {'dihedral': chosen.expand(batch)}
 
     @override
     def compute_transformation(
@@ -91,11 +88,7 @@ class RandomDihedral(GeometricAugmentationBase2D):
 
     @override
     def apply_transform(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
+        self, input: Tensor, params: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
         return _apply(input, params['dihedral'])
 
@@ -137,8 +130,6 @@ def _apply(images: Tensor, elements: Tensor) -> Tensor:
         return dihedral(images, drawn[0])
     output = torch.empty_like(images)
     for element in set(drawn):
-        index = torch.tensor(
-            [i for i, k in enumerate(drawn) if k == element], device=images.device
-        )
+        index = (elements == element).to(images.device)
         output[index] = dihedral(images[index], element)
     return output

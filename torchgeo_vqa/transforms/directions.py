@@ -207,13 +207,9 @@ def has_direction(text: str) -> bool:
 def rewrite(text: str, element: int) -> str:
     """Rewrite the direction words of a text as its image is flipped or turned.
 
-    Args:
-        text: A question or an answer.
-        element: What is done to the image, an element of D4 as in
-            :class:`~torchgeo_vqa.transforms.RandomDihedral`.
-
-    Returns:
-        The text that is true of the new image. Unchanged if it names no direction.
+    *element* is what is done to the image, an element of D4 as in
+    :class:`~torchgeo_vqa.transforms.RandomDihedral`. A question or an answer that names no
+    direction stays unchanged.
 
     Example:
         >>> rewrite('Is the ship in the upper left, left of the bridge?', 1)

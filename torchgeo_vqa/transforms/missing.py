@@ -34,10 +34,6 @@ class RandomMissing(IntensityAugmentationBase2D):
 
     @override
     def apply_transform(
-        self,
-        input: Tensor,
-        params: dict[str, Tensor],
-        flags: dict[str, Any],
-        transform: Tensor | None = None,
+        self, input: Tensor, params: dict[str, Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
         return torch.full_like(input, torch.nan)

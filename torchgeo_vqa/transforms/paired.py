@@ -93,14 +93,9 @@ class PairedAugmentation(nn.Module):
         self.sar = K.AugmentationSequential(*sar, data_keys=None)
 
     def forward(self, batch: Sample) -> Sample:
-        """Augment a batch.
+        """Augment a batch before normalization, as our data modules collate it.
 
-        Args:
-            batch: A batch as :class:`~torchgeo_vqa.datamodules.OSVQADataModule` collates
-                it, before normalization.
-
-        Returns:
-            A new batch of the same shapes; the old one is left as it is.
+        Return a new batch of the same shapes; the old one is left as it is.
         """
         batch = dict(batch)
         images = {k: batch[k] for k in ('image_optical', 'image_sar') if k in batch}
@@ -141,33 +136,26 @@ class PairedAugmentation(nn.Module):
 
         Return the elements drawn, (B,), with 0 where a pair has to keep its geometry.
         """
-        question = batch['question']
-        device = question.device
-        drawn = elements.to(device)
+        question, label = batch['question'], batch.get('label')
+        drawn = elements.to(question.device)
         possible = torch.ones_like(drawn, dtype=torch.bool)
-        label = batch.get('label')
         if label is not None:
-            self._table = self._table.to(device)
+            self._table = self._table.to(question.device)
             types = batch.get('question_type', torch.full_like(label, -1))
             types = torch.where(types < self._table.shape[1] - 1, types, -1)
             new_label = self._table[drawn[:, None], types, label]
             possible &= (new_label != IMPOSSIBLE).all(dim=1)
         rows = self._rewriter.suspects(question) & (possible & (drawn > 0))[:, None]
-        pairs, slots = rows.nonzero(as_tuple=True)
-        texts = question[pairs, slots].cpu()
-        turned = [
-            self._rewriter(text, element)
-            for text, element in zip(texts, drawn[pairs].tolist(), strict=True)
-        ]
-        failed = [i for i, text in enumerate(turned) if text is None]
-        possible[pairs[failed]] = False
-        new_question = question.clone()
-        if turned:
-            new = [
-                t if t is not None else q for t, q in zip(turned, texts, strict=True)
-            ]
-            new_question[pairs, slots] = torch.stack(new).to(device)
-        batch['question'] = torch.where(possible[:, None, None], new_question, question)
+        texts, turns, failed = question.to('cpu', copy=True), drawn.tolist(), []
+        for pair, slot in rows.nonzero().tolist():
+            text = self._rewriter(texts[pair, slot], turns[pair])
+            if text is None:
+                failed.append(pair)
+            else:
+                texts[pair, slot] = text
+        possible[failed] = False
+        texts = texts.to(question.device)
+        batch['question'] = torch.where(possible[:, None, None], texts, question)
         if label is not None:
             batch['label'] = torch.where(possible[:, None], new_label, label)
         return torch.where(possible, drawn, 0).to(elements.device)

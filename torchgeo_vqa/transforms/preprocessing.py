@@ -17,15 +17,7 @@ Statistics = dict[str, dict[str, list[float]]]
 
 
 def resize(image: Tensor, size: int | None) -> Tensor:
-    """Resize images, bilinearly and, when they shrink, without aliasing.
-
-    Args:
-        image: Images of shape (..., C, H, W).
-        size: Side to resize to, None leaves them as they are.
-
-    Returns:
-        Images of shape (..., C, size, size).
-    """
+    """Resize images (..., C, H, W) to a side, bilinearly and without aliasing."""
     if size is None or image.shape[-2:] == (size, size):
         return image
     batch = image.reshape(-1, *image.shape[-3:])
@@ -36,17 +28,10 @@ def resize(image: Tensor, size: int | None) -> Tensor:
 
 
 def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
-    """Bring each band to mean 0 and standard deviation 1.
+    """Bring each of C bands of images (..., C, H, W) to mean 0 and standard deviation 1.
 
-    Args:
-        image: Images of shape (..., C, H, W).
-        statistics: 'mean' and 'std' of each of the C bands.
-
-    Returns:
-        Images of shape (..., C, H, W). Pixels that are not finite become 0, the mean.
-
-    Raises:
-        ValueError: If the images have another number of bands.
+    Pixels that are not finite become 0, the mean. Raise a ValueError if there are not as many
+    statistics as bands.
     """
     if image.shape[-3] != len(statistics['mean']):
         raise ValueError(
@@ -71,27 +56,15 @@ class Preprocess(nn.Module):
     def __init__(
         self, statistics: Mapping[str, Mapping[str, Sequence[float]]], image_size: int
     ) -> None:
-        """Initialize a new Preprocess instance.
-
-        Args:
-            statistics: 'mean' and 'std' of each band of each modality.
-            image_size: Side in pixels.
-        """
+        """Initialize with 'mean' and 'std' of each band of each modality, and a side in pixels."""
         super().__init__()
         self.statistics = statistics
         self.image_size = image_size
 
     def forward(self, sample: Sample) -> Sample:
-        """Preprocess a sample or a batch.
+        """Preprocess the images of a sample or a batch; whatever else it holds stays.
 
-        Args:
-            sample: ``image_optical``, ``image_sar`` or both, and whatever else.
-
-        Returns:
-            The same with other images.
-
-        Raises:
-            ValueError: If images have another number of bands.
+        Raise a ValueError if images have another number of bands.
         """
         sample = dict(sample)
         for modality, statistics in self.statistics.items():

@@ -31,12 +31,8 @@ class Blind(SingleHeadModel):
     ) -> None:
         """Initialize a new Blind instance.
 
-        Args:
-            question_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-            image_size: Side in pixels of the images, which are not used.
-            hidden_width: Width of the classifier's hidden layer.
-            dropout: Dropout rate before the answers.
+        *image_size* is the side in pixels of the images, which are not used, *hidden_width*
+        that of the classifier's hidden layer, *dropout* a rate before the answers.
         """
         super().__init__(num_answers, (), image_size, question_encoder.context_length)
         self.question_encoder = question_encoder
@@ -62,14 +58,10 @@ class Blind(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: None,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: None, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits of each question, whatever the pair."""
-        return questions[question_index]
+        return questions[question]
 
 
 @options_of(Blind)
@@ -85,22 +77,10 @@ def blind(
 ) -> Blind:
     """A model that sees the question only.
 
-    Args:
-        num_answers: Number of answers.
-        pretrained: None: there are no pretrained weights.
-        modalities: Not used.
-        sar_channels: Not used.
-        image_size: Side in pixels of the images it is given (defaults to 64: they are
-            not used, and small ones are prepared faster).
-        word_width: Width of the word embeddings.
-        question_width: Width of the recurrent question encoder.
-        **options: Options of :class:`Blind`.
-
-    Returns:
-        The model.
-
-    Raises:
-        ValueError: If *pretrained* is not None.
+    *modalities* and *sar_channels* are not used, and *image_size* only tells which images it
+    is given (defaults to 64 pixels: small ones are prepared faster). *word_width* is that of
+    the word embeddings, *question_width* that of the recurrent encoder; *options* are those
+    of :class:`Blind`. There are no *pretrained* weights: anything but None is a ValueError.
     """
     if pretrained is not None:
         raise ValueError(

@@ -42,15 +42,7 @@ class CLIPConcat(SingleHeadModel):
         hidden_width: int = 512,
         dropout: float = 0.1,
     ) -> None:
-        """Initialize a new CLIPConcat instance.
-
-        Args:
-            image_encoders: Encoder of each modality's image.
-            text_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-            hidden_width: Width of the MLP's hidden layers.
-            dropout: Dropout rate of the hidden layers.
-        """
+        """Initialize an MLP with two hidden layers on encoders of the images and the question."""
         super().__init__(
             num_answers,
             image_encoders,
@@ -91,14 +83,10 @@ class CLIPConcat(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        x = torch.cat([images[pair_index], questions[question_index]], dim=-1)
+        x = torch.cat([images[pair], questions[question]], dim=-1)
         return cast(Tensor, self.classifier(x))
 
 
@@ -114,17 +102,8 @@ def clip_concat(
 ) -> CLIPConcat:
     """An MLP on the concatenated embeddings of any CLIP of open_clip.
 
-    Args:
-        num_answers: Number of answers.
-        pretrained: Tag or local file of open_clip weights, None for random weights.
-        modalities: Modalities to use, of 'optical' and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the architecture's own).
-        clip: Architecture, any of ``open_clip.list_models()``.
-        **options: Options of :class:`CLIPConcat`.
-
-    Returns:
-        The model.
+    Options are those of :func:`~torchgeo_vqa.models.pair_clip`, ``clip`` being its
+    architecture, and of :class:`CLIPConcat`.
     """
     towers = pair_clip(
         clip, pretrained, channels_of(modalities, sar_channels), image_size

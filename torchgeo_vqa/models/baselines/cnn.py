@@ -39,12 +39,9 @@ class CNNEncoder(nn.Module):
     def __init__(
         self, cnn: nn.Module, channels: Mapping[str, int], image_size: int
     ) -> None:
-        """Initialize a new CNNEncoder instance.
+        """Initialize an encoder on a network of timm, for images of a size in pixels.
 
-        Args:
-            cnn: Network of timm.
-            channels: Channels of each modality's image, in the order the CNN takes them.
-            image_size: Side of the images in pixels.
+        *channels* are those of each modality's image, in the order the CNN takes them.
         """
         super().__init__()
         self.cnn = cnn
@@ -66,17 +63,9 @@ class CNNEncoder(nn.Module):
     def forward(
         self, image_optical: Tensor | None = None, image_sar: Tensor | None = None
     ) -> Tensor:
-        """Encode pairs of images.
+        """Encode pairs of normalised images (B, C, H, W) as a feature map (B, D, h, w).
 
-        Args:
-            image_optical: Normalised optical images, shape (B, 3, H, W).
-            image_sar: Normalised SAR images, shape (B, C, H, W).
-
-        Returns:
-            Features, shape (B, D, h, w).
-
-        Raises:
-            ValueError: If there is no image that the model uses.
+        Raise a ValueError if there is no image that the model uses.
         """
         images = fill_absent(image_optical, image_sar, self.channels)
         return self._features(torch.cat(list(images.values()), dim=1))
@@ -89,26 +78,16 @@ def cnn_encoder(
     sar_channels: int = 2,
     image_size: int | None = None,
 ) -> CNNEncoder:
-    """Build a CNN encoder on any network of timm.
+    """Build a CNN encoder on any network of timm, *backbone* of ``timm.list_models()``.
 
-    Args:
-        backbone: Network, any of ``timm.list_models()``.
-        pretrained: 'timm' for the weights timm downloads, a local file of timm weights,
-            or None for random weights. The first layer's weights are repeated over the
-            channels.
-        modalities: Modalities to use, of 'optical' and 'sar'.
-        sar_channels: Number of channels of the SAR image.
-        image_size: Image size in pixels (defaults to the network's own).
-
-    Returns:
-        The encoder.
+    *pretrained* is 'timm' for the weights that timm downloads, a local file of timm weights,
+    or None for random weights, which a UserWarning tells. The first layer's weights are
+    repeated over the channels of the *modalities*, of 'optical' and 'sar'. The *image_size*
+    in pixels defaults to the network's own.
 
     Raises:
         ValueError: If *backbone* is unknown, *pretrained* is neither 'timm' nor a file
             that fits, or *modalities* holds anything but 'optical' and 'sar'.
-
-    Warns:
-        UserWarning: If the network starts from random weights.
     """
     if not timm.is_model(backbone):
         raise ValueError(

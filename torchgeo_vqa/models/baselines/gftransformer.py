@@ -196,18 +196,9 @@ class GFTransformer(CNNModel):
     ) -> None:
         """Initialize a new GFTransformer instance.
 
-        Args:
-            image_encoder: Encoder of the images.
-            question_encoder: Encoder of the question. Its width is the transformer's.
-            num_answers: Number of answers A.
-            num_heads: Number of attention heads.
-            num_layers: Number of layers that read the question, and of those that look
-                at the image.
-            fusion_width: Width F of the mutual fusion.
-            dropout: Dropout rate.
-
-        Raises:
-            ValueError: If the question encoder's width does not suit *num_heads*.
+        The transformer has the width of the question encoder (a ValueError if that is no
+        multiple of *num_heads*), *num_layers* that read the question and as many that look
+        at the image; *fusion_width* is the width F of the mutual fusion.
         """
         super().__init__(image_encoder, question_encoder, num_answers)
         width = question_encoder.width
@@ -254,12 +245,12 @@ class GFTransformer(CNNModel):
         self,
         images: EncodedPatches,
         questions: EncodedQuestions,
-        pair_index: Tensor,
-        question_index: Tensor,
+        pair: Tensor,
+        question: Tensor,
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        words, summary, mask = (x[question_index] for x in questions)
-        patches = images.patches[pair_index]
+        words, summary, mask = (x[question] for x in questions)
+        patches = images.patches[pair]
         first, *others = (cast(DecoderLayer, layer) for layer in self.decoder)
         patches = first.read(patches, words, mask)
         for layer in others:
@@ -287,17 +278,10 @@ def offsets_between(rows: int, columns: int) -> Tensor:
 def gftransformer(
     num_answers: int, word_width: int = 300, width: int = 512, **options: Any
 ) -> GFTransformer:
-    """GFTransformer on any CNN of timm.
+    """GFTransformer of a *width* on any CNN of timm, with word embeddings of *word_width*.
 
-    Args:
-        num_answers: Number of answers.
-        word_width: Width of the word embeddings.
-        width: Width of the transformer.
-        **options: Options of :class:`GFTransformer` and of
-            :func:`~torchgeo_vqa.models.cnn_encoder`.
-
-    Returns:
-        The model.
+    Options are those of :class:`GFTransformer` and of
+    :func:`~torchgeo_vqa.models.cnn_encoder`.
     """
     cnn = cnn_encoder(**take_options(options, cnn_encoder))
     rnn = RecurrentEncoder(nn.LSTM(word_width, width, batch_first=True))

@@ -112,16 +112,7 @@ class MAIN(CNNModel):
         kernel_sizes: Sequence[int] = (1, 3, 5),
         dropout: float = 0.1,
     ) -> None:
-        """Initialize a new MAIN instance.
-
-        Args:
-            image_encoder: Encoder of the images.
-            question_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-            width: Width D of attention and fusion.
-            kernel_sizes: Widths of the kernels.
-            dropout: Dropout rate before the answers.
-        """
+        """Initialize a network of attention and fusion width D, *width*, and kernels of odd sizes."""
         super().__init__(image_encoder, question_encoder, num_answers)
         self.image_projection = nn.Linear(image_encoder.width, width)
         self.word_projection = nn.Linear(question_encoder.width, width)
@@ -155,13 +146,13 @@ class MAIN(CNNModel):
         self,
         images: EncodedMaps,
         questions: EncodedWords,
-        pair_index: Tensor,
-        question_index: Tensor,
+        pair: Tensor,
+        question: Tensor,
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        words, mask = (x[question_index] for x in questions)
+        words, mask = (x[question] for x in questions)
         positions, words = self.attention(
-            images.positions[pair_index], images.keys[pair_index], words, mask
+            images.positions[pair], images.keys[pair], words, mask
         )
         positions = rearrange(positions, 'q (h w) d -> q d h w', h=images.grid[0])
         seen = self.image_inception(positions, torch.ones_like(positions[:, :1]))
@@ -173,12 +164,7 @@ class MAIN(CNNModel):
 def main_vqa(num_answers: int, **options: Any) -> MAIN:
     """A network like MAIN on any CNN of timm; its name in the zoo is 'main'.
 
-    Args:
-        num_answers: Number of answers.
-        **options: Options of :class:`MAIN`, of its :meth:`~MAIN.build`, and of
-            :func:`~torchgeo_vqa.models.cnn_encoder`.
-
-    Returns:
-        The model.
+    Options are those of :class:`MAIN`, of its :meth:`~MAIN.build`, and of
+    :func:`~torchgeo_vqa.models.cnn_encoder`.
     """
     return MAIN.build(num_answers, **options)

@@ -45,15 +45,9 @@ class RSVQAModel(CNNModel):
     ) -> None:
         """Initialize a new RSVQAModel instance.
 
-        Args:
-            image_encoder: Encoder of the images.
-            question_encoder: Encoder of the question.
-            num_answers: Number of answers A.
-            image_width: Width of the image vector, shared out among the positions of
-                the feature map.
-            width: Width D of the product.
-            hidden_width: Width of the classifier's hidden layer.
-            dropout: Dropout rate before each linear layer.
+        *image_width* is that of the image vector, shared out among the positions of the
+        feature map, *width* the width D of the product, *hidden_width* that of the
+        classifier's hidden layer, *dropout* the rate before each linear layer.
         """
         super().__init__(image_encoder, question_encoder, num_answers)
         rows, columns = image_encoder.grid
@@ -103,14 +97,10 @@ class RSVQAModel(CNNModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        product = images[pair_index] * questions[question_index]
+        product = images[pair] * questions[question]
         return cast(Tensor, self.classifier(product))
 
 
@@ -118,12 +108,7 @@ class RSVQAModel(CNNModel):
 def rsvqa(num_answers: int, **options: Any) -> RSVQAModel:
     """RSVQA on any CNN of timm.
 
-    Args:
-        num_answers: Number of answers.
-        **options: Options of :class:`RSVQAModel`, of its :meth:`~RSVQAModel.build`, and of
-            :func:`~torchgeo_vqa.models.cnn_encoder`.
-
-    Returns:
-        The model.
+    Options are those of :class:`RSVQAModel`, of its :meth:`~RSVQAModel.build`, and of
+    :func:`~torchgeo_vqa.models.cnn_encoder`.
     """
     return RSVQAModel.build(num_answers, **options)

@@ -39,7 +39,7 @@ class SingleHeadModel(VQAModel):
 
     @abstractmethod
     def classify(
-        self, images: Any, questions: Any, pair_index: Tensor, question_index: Tensor
+        self, images: Any, questions: Any, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Compute logits, shape (Q, A), from the arguments of :meth:`answer`."""
 
@@ -88,18 +88,7 @@ class CNNModel(SingleHeadModel):
         question_width: int = 256,
         **options: Any,
     ) -> Self:
-        """Build the model with a GRU.
-
-        Args:
-            num_answers: Number of answers A.
-            word_width: Width of the word embeddings.
-            question_width: Width of the GRU.
-            **options: Options of :func:`~torchgeo_vqa.models.cnn_encoder` and of the
-                model.
-
-        Returns:
-            The model.
-        """
+        """Build the model with a GRU; options are those of ``cnn_encoder`` and of the model."""
         cnn = cnn_encoder(**take_options(options, cnn_encoder))
         rnn = nn.GRU(word_width, question_width, batch_first=True)
         return cls(cnn, RecurrentEncoder(rnn), num_answers, **options)

@@ -11,7 +11,7 @@ import pytest
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from torch import nn
 
-from torchgeo_vqa.trainers.optimizer import adamw_with_cosine
+from torchgeo_vqa.trainers.task import adamw_with_cosine
 
 
 def make(num_steps: int, warmup: float, plugin: Any = None) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""RSVQALR is read by its convention, and downloaded on demand."""
+"""Conventions, downloads and splits of RSVQALR and RSVQAHR."""
 
 from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datamodules import RSVQALRDataModule
+from torchgeo_vqa.datamodules import RSVQAHRDataModule, RSVQALRDataModule
 
 
 def test_conventions_differ(rsvqalr_root: Path) -> None:
@@ -29,3 +29,12 @@ def test_download_is_passed_on(
     with pytest.raises(FileNotFoundError):
         RSVQALRDataModule(root=str(empty), download=True).prepare_data()
     assert asked == [str(empty)]
+
+
+def test_second_test_split(rsvqahr_root: Path) -> None:
+    dm = RSVQAHRDataModule(
+        root=str(rsvqahr_root), test_split='test_phili', predict_split='test_phili'
+    )
+    assert dm.dataset_for('test').split == 'test_phili'
+    assert dm.dataset_for('predict').split == 'test_phili'
+    assert dm.dataset_for('val').split == 'val'
