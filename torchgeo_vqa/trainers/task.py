@@ -47,8 +47,13 @@ class PairTask(BaseTask):
     def _log_loss(self, stage: str, loss: Tensor, batch_size: int) -> None:
         """Log the loss of *batch_size* pairs or questions."""
         training = stage == 'train'
-        options = {'prog_bar': training, 'sync_dist': not training}
-        self.log(f'{stage}_loss', loss, batch_size=batch_size, **options)
+        self.log(
+            f'{stage}_loss',
+            loss,
+            prog_bar=training,
+            sync_dist=not training,
+            batch_size=batch_size,
+        )
 
     def _lr(self, name: str) -> float:
         """Return the peak learning rate of a parameter of the model."""
