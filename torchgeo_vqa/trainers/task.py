@@ -47,13 +47,8 @@ class PairTask(BaseTask):
     def _log_loss(self, stage: str, loss: Tensor, batch_size: int) -> None:
         """Log the loss of *batch_size* pairs or questions."""
         training = stage == 'train'
-        self.log(
-            f'{stage}_loss',
-            loss,
-            prog_bar=training,
-            sync_dist=not training,
-            batch_size=batch_size,
-        )
+        options: Any = {'prog_bar': training, 'sync_dist': not training}
+        self.log(f'{stage}_loss', loss, batch_size=batch_size, **options)
 
     def _lr(self, name: str) -> float:
         """Return the peak learning rate of a parameter of the model."""
