@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from torchgeo_vqa.annotations import columns
-from torchgeo_vqa.annotations.columns import encode, keep_whole
+from torchgeo_vqa.annotations.question_table import encode, keep_whole
 
 GOOD = [3, 'a', 'count', ' How many? ', '2']
 PATH = Path('questions.json')

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datasets.archive import extract
+from torchgeo_vqa.datasets.download import extract
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from torchgeo_vqa.datasets.patch_tree import PatchTree
-from torchgeo_vqa.rasters.band_stack import BandStack
+from torchgeo_vqa.datasets.patch_vqa import PatchTree
+from torchgeo_vqa.rasters.image_file import BandStack
 
 
 @pytest.fixture

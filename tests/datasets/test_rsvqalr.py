@@ -16,7 +16,7 @@ import pytest
 import rasterio
 from torchgeo.datasets import DatasetNotFoundError
 
-from torchgeo_vqa.datasets import RSVQALR, PairVQA, zenodo
+from torchgeo_vqa.datasets import RSVQALR, PairVQA, download
 from torchgeo_vqa.samplers import TileSampler
 
 Row = tuple[str, str, str, str]
@@ -289,7 +289,7 @@ class TestDownload:
             links = {'self': path.as_uri()}
             files.append({'key': path.name, 'checksum': f'md5:{md5}', 'links': links})
         (folder / '6344334').write_text(json.dumps({'files': files}))
-        monkeypatch.setattr(zenodo, 'API', f'{folder.as_uri()}/{{}}')
+        monkeypatch.setattr(download, 'API', f'{folder.as_uri()}/{{}}')
         return folder
 
     def test_download(self, record: Path, rsvqalr_root: Path, tmp_path: Path) -> None:

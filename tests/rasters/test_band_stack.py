@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from torchgeo_vqa.rasters.band_stack import BandStack
+from torchgeo_vqa.rasters.image_file import BandStack
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from torchgeo_vqa.rasters.extensions import (
+from torchgeo_vqa.rasters.image_file import (
     DRIVERS,
     IMAGE_EXTENSIONS,
     JPEG_EXTENSIONS,

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..rasters.extensions import IMAGE_EXTENSIONS, pattern_of
-from ..rasters.image_file import ImageFile
+from ..rasters.image_file import IMAGE_EXTENSIONS, ImageFile, pattern_of
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'

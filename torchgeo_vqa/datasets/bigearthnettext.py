@@ -13,11 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torchgeo.datasets import BigEarthNetV2
 
-from ..annotations.columns import keep_whole
-from ..annotations.question_table import QuestionTable
+from ..annotations.question_table import QuestionTable, keep_whole
 from .pair_vqa import OnError, Release
-from .patch_tree import match_patches
-from .patch_vqa import PatchVQA
+from .patch_vqa import PatchVQA, match_patches
 
 #: Name of the file of questions.
 FILENAME = 'BigEarthNet.txt.parquet'

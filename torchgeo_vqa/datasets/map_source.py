@@ -119,12 +119,18 @@ class MapSource:
             'max_nodata': max_nodata,
         }
 
-    def find_zones(self) -> list[Zone]:
-        """Group the files by the CRSs of the images; none if nothing is in common.
+    def open_zones(self, question_types: Sequence[str] | None = None) -> list[OpenMaps]:
+        """Open the files of each CRS of the images; raise a RuntimeError if there are none.
 
-        Raise an OSError if a file cannot be read, a ValueError if it has no CRS.
+        Also an OSError if a file cannot be read, a ValueError if the files do not fit together.
         """
-        return find_zones(self._read_headers())
+        zones = find_zones(self._read_headers())
+        if not zones:
+            raise RuntimeError(
+                'images and labels have no location in common; are their coordinate '
+                'reference systems right?'
+            )
+        return [self.open_maps(question_types, zone) for zone in zones]
 
     def open_maps(
         self,

@@ -6,10 +6,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..annotations.question_table import COLUMNS, QuestionTable
+from ..annotations.question_table import QuestionTable
 from ..questions import Legend, Question, possible
 
 
@@ -43,10 +42,7 @@ class PossibleQuestions:
             start = len(rows)
             rows += [('', question_type, wording, answer) for wording in wordings]
             self._rows[question_type, text, answer] = range(start, len(rows))
-        columns = [pa.array(column) for column in zip(*rows, strict=True)]
-        self.table = QuestionTable(
-            pa.table([c.dictionary_encode() for c in columns], names=list(COLUMNS))
-        )
+        self.table = QuestionTable.of_rows(rows)
 
     def wordings(self, question: Question) -> range:
         """Return the rows of :attr:`table` of all wordings of a question with its answer.

@@ -5,7 +5,7 @@
 
 from typing import override
 
-from ..annotations.answer_ranges import area_range
+from ..datasets.rsvqa import area_range
 from .rsvqa import RSVQA
 
 

@@ -5,7 +5,7 @@
 
 from typing import override
 
-from ..annotations.answer_ranges import count_range
+from ..datasets.rsvqa import count_range
 from .rsvqa import RSVQA
 
 

@@ -13,14 +13,12 @@ from torchgeo.datasets import BigEarthNet
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import download_url
 
-from ..annotations.columns import encode, keep_whole
 from ..annotations.json_stream import stream
-from ..annotations.question_table import QuestionTable
+from ..annotations.question_table import QuestionTable, encode, keep_whole
 from ..annotations.rsvqa_file import RSVQAFiles
-from .archive import extract
+from .download import download_files, extract
 from .pair_vqa import OnError, Release
 from .patch_vqa import PatchVQA
-from .zenodo import download_files
 
 #: Number of the record on Zenodo.
 RECORD = '5084904'

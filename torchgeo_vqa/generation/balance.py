@@ -5,78 +5,48 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from ..annotations import vocabulary
-from ..annotations.question_table import COLUMNS, QuestionTable
-from ..sample import SPLITS
+from ..annotations.question_table import QuestionTable
+from ..annotations.vocabulary import blind_labels
 
 #: Image, question type, question and answer.
 Rows = Sequence[Sequence[str]]
 
 
-class TypeBalance(NamedTuple):
-    """How evenly the questions of a type are answered.
+def balance(rows: Mapping[str, Rows]) -> dict[str, dict[str, Any]]:
+    """Measure for each split how evenly its question types are answered.
 
-    Attributes:
-        question_type: Name of the type.
-        num_questions: Number of questions.
-        answers: Number of questions with each answer, the most frequent first.
-        blind: Accuracy of the most frequent training answer, None without training split.
+    Of all questions, and of those of each type, these are the number, the accuracy of the most
+    frequent training answer (``blind``, None without a training split), and of a type also
+    the number of each answer, the most frequent first, and the share of that (``top``).
     """
-
-    question_type: str
-    num_questions: int
-    answers: dict[str, int]
-    blind: float | None
-
-    @property
-    def top(self) -> float:
-        """Share of the most frequent answer."""
-        return max(self.answers.values()) / self.num_questions
-
-
-def balance(rows: Mapping[str, Rows]) -> dict[str, list[TypeBalance]]:
-    """Measure for each split how evenly its question types are answered."""
-    tables = {split: _table(rows[split]) for split in SPLITS if rows.get(split)}
     answers = tuple(sorted({row[3] for own in rows.values() for row in own}))
-    result = {}
-    for split, table in tables.items():
+    train = QuestionTable.of_rows(rows['train']) if rows['train'] else None
+    result: dict[str, dict[str, Any]] = {}
+    for split, own in rows.items():
+        names = np.array([row[1] for row in own])
+        given = np.array([row[3] for row in own])
         right = None
-        if 'train' in tables:
-            guesses = vocabulary.blind_labels(table, tables['train'], answers)
-            truth = [answers.index(row[3]) for row in rows[split]]
-            right = guesses == np.array(truth)
-        types = np.array([row[1] for row in rows[split]])
-        given = np.array([row[3] for row in rows[split]])
-        result[split] = [
-            TypeBalance(
-                str(name),
-                int((types == name).sum()),
-                dict(Counter(sorted(given[types == name].tolist())).most_common()),
-                None if right is None else float(right[types == name].mean()),
-            )
-            for name in np.unique(types)
-        ]
+        if train is not None and own:
+            labels = blind_labels(QuestionTable.of_rows(own), train, answers)
+            right = np.array(answers)[labels] == given
+        types = {}
+        for name in np.unique(names):
+            of_type = names == name
+            counts = dict(Counter(sorted(given[of_type].tolist())).most_common())
+            number = int(of_type.sum())
+            types[str(name)] = {
+                'questions': number,
+                'top': max(counts.values()) / number,
+                'blind': None if right is None else float(right[of_type].mean()),
+                'answers': counts,
+            }
+        blind = None
+        if right is not None:
+            shares = [own['blind'] * own['questions'] for own in types.values()]
+            blind = sum(shares) / len(right)
+        result[split] = {'questions': len(own), 'blind': blind, 'types': types}
     return result
-
-
-def overall_blind(types: Sequence[TypeBalance]) -> float | None:
-    """Return the blind accuracy over all questions of a split, None if it is not known."""
-    shares = [(t.blind, t.num_questions) for t in types]
-    total = sum(number for _, number in shares)
-    if not total or any(blind is None for blind, _ in shares):
-        return None
-    return sum((blind or 0.0) * number for blind, number in shares) / total
-
-
-def _table(rows: Rows) -> QuestionTable:
-    """Make a table of questions."""
-    columns = [
-        pa.array([row[i] for row in rows], pa.string()).dictionary_encode()
-        for i in range(len(COLUMNS))
-    ]
-    return QuestionTable(pa.table(columns, names=list(COLUMNS)))

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,9 @@ def make_plan(
         patches += _choose(zones, split, number, step, rng)
     num_blocks = {s: sum(x == s for x in split_of.values()) for s in SPLITS}
     kept = _apart(patches, maps)
-    return Plan(_named(kept), num_blocks, len(patches) - len(kept))
+    counts = {split: count() for split in SPLITS}
+    named = [p._replace(name=f'{p.split}_{next(counts[p.split]):06d}') for p in kept]
+    return Plan(named, num_blocks, len(patches) - len(kept))
 
 
 def _choose(
@@ -132,13 +135,3 @@ def _apart(patches: list[Patch], maps: Sequence[OpenMaps]) -> list[Patch]:
         if one.split != other.split and one.zone < other.zone:
             dropped.add(int(j))
     return [patch for i, patch in enumerate(patches) if i not in dropped]
-
-
-def _named(patches: Sequence[Patch]) -> list[Patch]:
-    """Name patches by split and number."""
-    named = []
-    counts = dict.fromkeys(SPLITS, 0)
-    for patch in patches:
-        named.append(patch._replace(name=f'{patch.split}_{counts[patch.split]:06d}'))
-        counts[patch.split] += 1
-    return named

@@ -1,14 +1,17 @@
 # Copyright (c) torchgeo-vqa contributors. All rights reserved.
 # Licensed under the MIT License.
 
-"""Image files: their headers and their pixels."""
+"""Image files: extensions, headers and pixels."""
 
+import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import PurePath
+from typing import override
 
 import numpy as np
 import rasterio
@@ -21,8 +24,33 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from .extensions import DRIVERS
-from .grid import Array, Grid
+from .grid import Array, Grid, warp
+
+#: Format of the images that can be read, by the end of their name. Other formats of GDAL
+#: may name further files, here or elsewhere: a download must not make one of them pass
+#: for an image.
+DRIVERS = {
+    '.tif': 'GTiff',
+    '.tiff': 'GTiff',
+    '.png': 'PNG',
+    '.jpg': 'JPEG',
+    '.jpeg': 'JPEG',
+}
+
+#: Images of OSVQA's release, in the order in which a server is asked for them.
+IMAGE_EXTENSIONS = ('.png', '.tif', '.tiff')
+
+#: Images that become PNGs in it.
+JPEG_EXTENSIONS = ('.jpg', '.jpeg')
+
+#: Rasters that are looked for in a folder that the user names.
+RASTER_EXTENSIONS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')
+
+
+def pattern_of(extensions: Iterable[str]) -> str:
+    """Return an expression, for Python and Arrow, of an extension at the end of a name."""
+    return rf'(?i)({"|".join(map(re.escape, extensions))})$'
+
 
 #: Bytes that are read of an image at once, at most.
 MAX_BYTES = 2**31
@@ -113,3 +141,42 @@ def opened(path: str) -> Iterator[DatasetReader]:
         except (RasterioError, CPLE_BaseError) as error:
             as_driver = f' as {driver}' if driver else ''
             raise OSError(f'cannot read {path}{as_driver}: {error}') from error
+
+
+@dataclass(frozen=True)
+class BandStack(ImageFile):
+    """An image of which each band is a file of its own.
+
+    Attributes:
+        paths: Path of each band's file. The first is also *path*, and its grid is that of
+            the image.
+    """
+
+    paths: tuple[str, ...]
+
+    @classmethod
+    def stack(cls, paths: Sequence[str]) -> 'BandStack':
+        """Read the header of the first band; raise FileNotFoundError if another is missing.
+
+        A dataset of half a million patches opens in half of the time that way.
+        """
+        for path in paths:
+            if not os.path.exists(path):
+                raise FileNotFoundError(f'no band {path}')
+        first = ImageFile.open(paths[0])
+        header = {field.name: getattr(first, field.name) for field in fields(ImageFile)}
+        header |= {'bands': (1,), 'num_bands': len(paths), 'count': len(paths)}
+        return cls(**header, paths=tuple(paths))
+
+    @override
+    def read(self, window: Window | None = None) -> Array:
+        """Bands of another resolution are brought to the first's grid."""
+        return np.concatenate([self._read_band(path, window) for path in self.paths])
+
+    def _read_band(self, path: str, window: Window | None) -> Array:
+        """Read a band, (1, H, W)."""
+        file = replace(ImageFile.open(path), bands=(1,))
+        if file.grid.is_same(self.grid):
+            return file.read(window)
+        grid = self.grid if window is None else self.grid.crop(window)
+        return warp(file.read(), file.grid, grid, file.nodata)

@@ -17,8 +17,7 @@ from rasterio.warp import transform_bounds
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import RasterDataset
 
-from .extensions import RASTER_EXTENSIONS
-from .image_file import ImageFile
+from .image_file import RASTER_EXTENSIONS, ImageFile
 
 _WGS84 = 'EPSG:4326'
 

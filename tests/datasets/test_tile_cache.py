@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchgeo_vqa.rasters.tile_cache import TileCache
+from torchgeo_vqa.datasets.tile_reader import TileCache
 
 
 def test_is_bounded() -> None:
