@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """BlockSampler: patches inside blocks, along the pixels of the images."""
 
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Splits that are drawn: of images, or of blocks of a map."""
 
 from collections.abc import Hashable, Sequence

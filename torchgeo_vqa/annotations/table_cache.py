@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tables that take long to make, kept on disk: a checksum, then a Parquet file."""
 
 import contextlib

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Vocabulary of answers and question types, and answers that need no image."""
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Extraction of downloaded archives, which are not trusted.
 
 TorchGeo's `extract_archive` limits no size, and a process killed while it extracts leaves
