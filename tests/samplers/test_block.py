@@ -131,7 +131,7 @@ def test_region_of_interest(dataset: RasterDataset) -> None:
         ({'size': 50, 'block_size': 50, 'length': 1}, 'no block of 50 pixels has room'),
     ],
 )
-def test_errors(dataset: RasterDataset, options: dict[str, int], message: str) -> None:
+def test_errors(dataset: RasterDataset, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BlockSampler(dataset, **({'size': 10, 'block_size': 20} | options))
 
