@@ -3,11 +3,13 @@
 
 """Fixtures for all tests."""
 
+import ctypes
+import gc
 import json
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,6 +47,22 @@ WriteImage = Callable[..., None]
 settings.register_profile('long', max_examples=3000, deadline=None)
 
 
+def pytest_collection_finish() -> None:
+    """Do not look through what was imported each time that garbage is collected."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def freed_memory() -> Iterator[None]:
+    """Give the memory of models and trainers back to the system after each module."""
+    yield
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:  # of glibc
+        trim(0)
+
+
 @pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Keep tests out of the user's cache folder."""
@@ -78,6 +96,10 @@ else:
 """
 
 
+# There is one server, which also starts the workers of data loaders
+multiprocessing.set_forkserver_preload(['torchgeo.main', 'torchgeo_vqa.cli'])
+
+
 class PythonProcess:
     """A process that runs ``python <arguments>``, forked from one with all imports.
 
@@ -94,7 +116,6 @@ class PythonProcess:
             **environment: Environment variables beside those of this process.
         """
         context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload(['torchgeo.main', 'torchgeo_vqa.cli'])
         # pipes, since files would count where a test limits the size of files
         (out, stdout), (err, stderr) = (context.Pipe(duplex=False) for _ in range(2))
         names: dict[str, Any] = {

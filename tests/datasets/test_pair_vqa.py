@@ -145,9 +145,8 @@ class TestSample:
             value.fill_(0)
         torch.testing.assert_close(tile(dataset, 'train_0'), expected)
 
-    @pytest.mark.parametrize(
-        'context', ['fork', pytest.param('spawn', marks=pytest.mark.slow)]
-    )
+    # Like 'spawn', 'forkserver' pickles the dataset
+    @pytest.mark.parametrize('context', ['fork', 'forkserver'])
     def test_workers(self, dataset: OSVQA, context: str) -> None:
         expected = [dataset[place] for place in TileSampler(dataset)]
         loader: DataLoader[Sample] = DataLoader(
