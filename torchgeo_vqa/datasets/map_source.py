@@ -175,9 +175,8 @@ class MapSource:
             name: np.result_type(*(file.dtype for file in zone.files[name])).name
             for name in dataset.modalities
         }
-        return OpenMaps(
-            dataset, dtypes, [f for f in zone.first if zone.crs == f.grid.crs]
-        )
+        first = next(iter(zone.files.values()))
+        return OpenMaps(dataset, dtypes, [f for f in first if zone.crs == f.grid.crs])
 
     def _read_headers(self) -> dict[str, list[ImageFile]]:
         """Read the headers of all files of each layer."""

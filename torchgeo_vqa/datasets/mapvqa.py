@@ -129,15 +129,16 @@ class MapVQA(VQADataset, MapDataset):
             raise ValueError(f'seed must not be negative, got {seed}')
         if objects is not None and not isinstance(objects, ObjectLayer):
             objects = ObjectLayer(objects)
+        states = (
+            None if quality is None else ClassMap(quality, q.QUALITIES, name='quality')
+        )
         MapDataset.__init__(
             self,
             optical,
             sar,
             ClassMap(labels, classes, ignore),
             objects=objects,
-            quality=None
-            if quality is None
-            else ClassMap(quality, q.QUALITIES, name='quality'),
+            quality=states,
             urban_classes=urban_classes,
             spatial_only=spatial_only,
         )
@@ -206,9 +207,7 @@ class MapVQA(VQADataset, MapDataset):
         self.balance = Balance(pools)
         drawn = [self._draw(*patch) for patch in zip(complete, pools, strict=True)]
         # In every wording, since they ask the same
-        rows = [
-            self._possible.wordings(question) for pool in drawn for question in pool
-        ]
+        rows = [self._possible.wordings(asked) for pool in drawn for asked in pool]
         self._asked = np.concatenate([np.zeros(0, np.int64), *rows])
         self._blind = None
 
@@ -259,25 +258,25 @@ class MapVQA(VQADataset, MapDataset):
         bounds = self.index.total_bounds.tolist()
         return LocationGrid(bounds, self.res, _MAX_ID // len(self.table))
 
-    @override
-    def _rows(self, ids: Ids) -> NDArray[np.int64]:
+    def _split(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of the locations, and the rows of the table, of N questions."""
         numbers = super()._rows(ids)
         if (numbers < 0).any():
             raise IndexError(
                 f'question ids must not be negative, got {numbers.min()}; leave padding '
                 '(-1) out'
             )
-        return numbers % len(self.table)
+        return np.divmod(numbers, len(self.table))
+
+    @override
+    def _rows(self, ids: Ids) -> NDArray[np.int64]:
+        return self._split(ids)[1]
 
     @override
     def location(self, ids: Ids) -> list[str]:
         """Return the upper left corners, such as '617301.82 9625098.23', to the next pixel."""
-        numbers = super()._rows(ids)
-        self._rows(numbers)  # raises an error for padding
-        return self._grid.names(numbers // len(self.table))
+        return self._grid.names(self._split(ids)[0])
 
     @override
     def footprint(self, ids: Ids) -> GeoSeries:
-        numbers = super()._rows(ids)
-        self._rows(numbers)
-        return self._grid.outlines(numbers // len(self.table), self.crs)
+        return self._grid.outlines(self._split(ids)[0], self.crs)

@@ -33,27 +33,20 @@ OnError = Literal['raise', 'skip']
 
 @dataclass(frozen=True)
 class Release:
-    """Files of a dataset, and how to read them.
+    """Files of a dataset, and how to read them."""
 
-    Attributes:
-        folder: The folder where the dataset really is.
-        annotation: Returns the file that holds the questions of a split, for messages.
-        read_questions: Reads the questions of a split, None if they are not there. It is
-            also given whether to 'raise' on a malformed row or to 'skip' it.
-        open_image: Opens the image of a modality by its pair's name.
-        source: Returns where a pair is named, given its name and the first row of the
-            table that names it, for messages.
-        groups: Group of each pair by its name, where it is known.
-        times: Texts with the time of acquisition of pairs, where their names have none.
-        optical_bands: Number of bands of an optical image.
-    """
-
+    #: The folder where the dataset really is.
     folder: Path
+    #: Returns the file that holds the questions of a split, for messages.
     annotation: Callable[[str], Path]
+    #: Reads the questions of a split, None if they are not there.
     read_questions: Callable[[str, OnError], QuestionTable | None]
     open_image: Opener
+    #: Returns where a pair is named, given its name and the first row that names it.
     source: Callable[[str, int], str]
+    #: Group of each pair by its name, where it is known.
     groups: Mapping[str, str] = field(default_factory=dict)
+    #: Texts with the time of acquisition of pairs, where their names have none.
     times: Mapping[str, str] = field(default_factory=dict)
     optical_bands: int = OPTICAL_BANDS
 
@@ -86,9 +79,8 @@ class PairVQA(VQADataset, PairDataset):
     Padding is -1 in all but ``question``.
 
     A query for a whole tile returns the pixels of the files as they are, whatever
-    their CRS. Others are warped and merged as in
-    :class:`~torchgeo.datasets.RasterDataset`, and come with the questions of those
-    tiles that lie entirely inside: a crop changes counts.
+    their CRS. Others are warped and merged as in :class:`~torchgeo.datasets.RasterDataset`,
+    with the questions of tiles that lie entirely inside: a crop changes counts.
 
     Images without a CRS stand on a grid of their own, whose unit is the pixel. They cannot
     be combined with images that have one.
@@ -167,8 +159,9 @@ class PairVQA(VQADataset, PairDataset):
             tables = vocabulary.select_types(every, types)
         table = tables[split]
         if not len(table):
-            path = release.annotation(split)
-            raise ValueError(f'{path} holds no question of types {types}')
+            raise ValueError(
+                f'{release.annotation(split)} holds no question of types {types}'
+            )
         if answers is None:
             if 'train' not in tables:
                 raise ValueError(
@@ -196,9 +189,8 @@ class PairVQA(VQADataset, PairDataset):
         kept = table.select(has_tile[table.codes['image']])
         self._set_questions(kept, types, answers)
         # The same for all splits, so that samples of `train | val` stack
-        self._max_questions = max(
-            int(table.num_questions.max(initial=0)) for table in tables.values()
-        )
+        most = [table.num_questions.max(initial=0) for table in tables.values()]
+        self._max_questions = int(max(most))
         # What blind answers are counted from, read when they are asked for
         self._read_split = release.read_questions
         self._train_annotation = release.annotation('train')
@@ -284,9 +276,8 @@ class PairVQA(VQADataset, PairDataset):
     @override
     def _annotate(self, rows: Rows) -> Sample:
         """Return the questions about tiles, drawn and padded."""
-        per_tile = [
-            self.table.rows(self._image_codes[self._names[row]]) for row in rows
-        ]
+        codes = [self._image_codes[self._names[row]] for row in rows]
+        per_tile = [self.table.rows(code) for code in codes]
         ids = np.concatenate([np.zeros(0, np.int64), *per_tile])
         groups = np.repeat(self._groups[rows], [len(tile) for tile in per_tile])
         size = self.questions_per_sample or max(self._max_questions, len(ids))

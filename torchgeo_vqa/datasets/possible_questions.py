@@ -15,11 +15,7 @@ from ..questions import Legend, Question, possible
 class PossibleQuestions:
     """Every question that a map may be asked, in each wording and with each answer.
 
-    Attributes:
-        question_types: Names of the question types.
-        answers: All possible answers.
-        table: A row for each question, wording and answer. The rows of the wordings of a
-            question and its answer follow one another.
+    The *table* has a row for each; those of the wordings of a question follow one another.
     """
 
     def __init__(self, legend: Legend, names: Sequence[str] | None = None) -> None:

@@ -22,7 +22,7 @@ class TileCache(LRUCache):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Initialize a new TileCache instance."""
+        """Initialize an empty cache."""
         super().__init__(max_bytes, attrgetter('nbytes'))
 
     def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:

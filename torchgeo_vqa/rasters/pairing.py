@@ -41,17 +41,10 @@ def pair_images(
 ) -> tuple[dict[str, Tile], dict[str, int]]:
     """Find and open the images of a split's pairs, and check that they go together.
 
-    Args:
-        open_image: Opens an image, or raises an OSError.
-        first_rows: For the name of each pair, the file and the row that name it first.
-        strip: Number of the split; no two splits are laid out on each other.
-        modalities: Images each pair must have.
-        positions: For the name of each pair, its position among those of the split.
-        on_error: 'raise' the first problem, or 'skip' the pairs that have one.
-        optical_bands: Number of bands of an optical image.
-
-    Returns:
-        The tile of each pair by its name, and the number of bands of each modality.
+    *first_rows* says for each pair's name which row of which file names it first,
+    *positions* where it is among those of the split; *strip* is the number of the split: no
+    two are laid out on each other. Return the tile of each pair by its name, and the number
+    of bands of each modality. Raise the first problem, or 'skip' the pairs that have one.
     """
     problems: dict[str, Exception] = {}
     pairs: dict[str, Files] = {}
@@ -125,12 +118,8 @@ def _overlap(grid: Grid, other: Grid) -> bool:
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
     west, south, east, north = other.bounds
-    return (
-        bounds[0] < east
-        and bounds[2] > west
-        and bounds[1] < north
-        and bounds[3] > south
-    )
+    xmin, ymin, xmax, ymax = bounds
+    return xmin < east and xmax > west and ymin < north and ymax > south
 
 
 def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> None:
@@ -145,11 +134,8 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
             )
     anchor = _anchor(pair)
     for file in pair.values():
-        if (
-            file is not anchor
-            and file.grid.crs
-            and not _overlap(file.grid, anchor.grid)
-        ):
+        is_other = file is not anchor and file.grid.crs
+        if is_other and not _overlap(file.grid, anchor.grid):
             raise ValueError(f'{file.path} shows nothing of {anchor.path}')
     if georeferenced and not anchor.grid.crs:
         raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')

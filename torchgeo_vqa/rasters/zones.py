@@ -36,23 +36,13 @@ class Zone:
     """Files that lie where those of one layer and one CRS do.
 
     A dataset of TorchGeo has one CRS. Warping all images to that of the first would
-    spoil the pixels of every other UTM zone.
-
-    Attributes:
-        crs: The coordinate reference system.
-        files: Files of each layer. Those of the first are in the zone's CRS, so that their
-            pixels stay as they are.
-        area: Where all layers have files.
+    spoil the pixels of every other UTM zone. Files of the first layer are in the zone's
+    CRS, so that their pixels stay as they are; *area* is where all layers have files.
     """
 
     crs: CRS
     files: dict[str, list[ImageFile]]
     area: BaseGeometry
-
-    @property
-    def first(self) -> list[ImageFile]:
-        """Files of the first layer."""
-        return next(iter(self.files.values()))
 
     def open(
         self,
@@ -93,12 +83,12 @@ def find_zones(layers: Layers) -> list[Zone]:
         for name in others:
             near = shapely.intersects(outlines[name], location)
             files[name] = [layers[name][i] for i in np.flatnonzero(near).tolist()]
-        area = shapely.intersection_all(
-            [
-                shapely.union_all([_footprint(file, own[0].grid.crs) for file in some])
-                for some in files.values()
-            ]
-        )
+        crs = own[0].grid.crs
+        areas = [
+            shapely.union_all([_footprint(file, crs) for file in some])
+            for some in files.values()
+        ]
+        area = shapely.intersection_all(areas)
         if area.area > 0:
             zones.append(Zone(CRS.from_wkt(wkt), files, area))
     return zones
