@@ -259,7 +259,7 @@ def _load(path: Path, data: bytes) -> list[Any]:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     if not isinstance(rows, list):
         got = type(rows).__name__
-        raise ValueError(f'{path} must hold a list of rows, got {got}')
+        raise ValueError(f'{path} must hold a list of rows, got {got}')  # noqa: TRY004
     return rows
 
 
