@@ -148,10 +148,10 @@ class MapSource:
             zone = Zone(CRS.from_user_input(crs), files, shapely.Polygon())
         own = self.map_options
         bands = {}
-        if own['optical_bands'] is not None:
+        if (optical_bands := own['optical_bands']) is not None:
             for file in zone.files.get('optical', ()):
-                verify_bands(file.path, file.count, own['optical_bands'])
-            bands['optical'] = own['optical_bands']
+                verify_bands(file.path, file.count, optical_bands)
+            bands['optical'] = optical_bands
         datasets = zone.open(bands, labels=('labels', 'quality'))
         objects = None
         if self.map_files['objects']:

@@ -22,8 +22,8 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..rasters.footprint_index import FootprintIndex, Rows
 from ..rasters.grid import Grid
+from ..rasters.pairing import Tile
 from ..rasters.placement import acquisition_time, engineering_crs
-from ..rasters.tile import Tile
 from .pair_union import TileDataset
 from .tile_reader import TileReader
 

@@ -22,8 +22,7 @@ from torchgeo.datasets.utils import Sample
 from ..annotations import vocabulary
 from ..annotations.question_table import Ids, QuestionTable
 from ..rasters.footprint_index import Rows
-from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
-from ..rasters.tile import Tile
+from ..rasters.pairing import OPTICAL_BANDS, Opener, Tile, pair_images
 from ..sample import SPLITS
 from .pair_dataset import PairDataset
 from .vqa_dataset import VQADataset
@@ -140,9 +139,9 @@ class PairVQA(VQADataset, PairDataset):
         """
         if modalities is None:
             modalities = self.all_modalities
-        _check_among('split', [split], self.splits)
-        _check_among('modalities', modalities, self.all_modalities)
-        _check_among('on_error', [on_error], ('raise', 'skip'))
+        check_among('split', [split], self.splits)
+        check_among('modalities', modalities, self.all_modalities)
+        check_among('on_error', [on_error], ('raise', 'skip'))
         _check_positive('questions_per_sample', questions_per_sample)
         _check_positive('num_answers', num_answers)
         self.root = root
@@ -288,7 +287,7 @@ class PairVQA(VQADataset, PairDataset):
         return self._encode(ids, size, **columns)
 
 
-def _check_among(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+def check_among(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
     """Raise a ValueError unless values are some of those allowed."""
     if not values or isinstance(values, str) or not set(values) <= set(allowed):
         raise ValueError(f'{name} must be among {allowed}, got {values!r}')

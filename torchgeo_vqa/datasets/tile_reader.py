@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ..rasters.grid import Grid, warp
-from ..rasters.tile import Tile
+from ..rasters.pairing import Tile
 
 
 class TileCache(LRUCache):

@@ -14,9 +14,10 @@ from rasterio.warp import transform_bounds
 
 from ..annotations.split_draw import split_sizes
 from ..datasets.map_source import OpenMaps
+from ..rasters.coverage import Query
 from ..sample import SPLITS
 from ..samplers import BlockSampler, split_blocks
-from ..samplers.block import Query, locate
+from ..samplers.block import locate
 
 
 class Patch(NamedTuple):

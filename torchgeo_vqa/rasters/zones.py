@@ -102,26 +102,20 @@ def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
     if path is None:
         return ()
     root = Path(path)
+    files = [root] if root.exists() else []
     if root.is_dir():
-        files = sorted(
-            p for p in root.rglob('*') if p.suffix.lower() in RASTER_EXTENSIONS
-        )
-    else:
-        files = [root] if root.exists() else []
+        files = [p for p in root.rglob('*') if p.suffix.lower() in RASTER_EXTENSIONS]
     if not files:
-        raise FileNotFoundError(
-            f'{path} is neither a raster nor a folder with one ({", ".join(RASTER_EXTENSIONS)})'
-        )
-    return tuple(str(file.resolve()) for file in files)
+        known = ', '.join(RASTER_EXTENSIONS)
+        raise FileNotFoundError(f'{path} is neither a raster nor a folder of {known}')
+    return tuple(str(file.resolve()) for file in sorted(files))
 
 
 def read_header(path: str) -> ImageFile:
     """Read the header of a raster; raise a ValueError if it has no CRS."""
     file = ImageFile.open(path)
     if file.grid.crs is None:
-        raise ValueError(
-            f'{path} has no CRS; give it one, for example with `rio edit-info`'
-        )
+        raise ValueError(f'{path} has no CRS; give it one, as with `rio edit-info`')
     return file
 
 

@@ -20,12 +20,10 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import GeoSampler
 
 from ..annotations.split_draw import draw_splits
+from ..rasters.coverage import Query
 
 #: Row and column of a block.
 Block = tuple[int, int]
-
-#: Bounds and time of a patch, which index a dataset.
-Query = tuple[slice, slice, slice]
 
 #: Returns the upper left corner of the image that holds a point, or None.
 Origin = Callable[[float, float], tuple[float, float] | None]

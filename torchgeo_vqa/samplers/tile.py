@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import shapely
 import torch
-from numpy.random import BitGenerator, Generator, RandomState, SeedSequence
+from numpy.random import Generator
 from shapely import Polygon
 from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import SpatialSampler, SpatioTemporalSampler, TemporalSampler
@@ -35,12 +35,7 @@ class TileSampler(SpatialSampler):
         shuffle: bool = False,
         length: int | None = None,
         roi: Polygon | None = None,
-        generator: int
-        | BitGenerator
-        | Generator
-        | RandomState
-        | SeedSequence
-        | None = None,
+        generator: int | Generator | None = None,
     ) -> None:
         """Initialize a new TileSampler instance.
 
