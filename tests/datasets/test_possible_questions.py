@@ -3,7 +3,7 @@
 
 import pytest
 
-from torchgeo_vqa.datasets.possible_questions import PossibleQuestions
+from torchgeo_vqa.datasets.mapvqa import PossibleQuestions
 from torchgeo_vqa.questions import Legend, Question, possible
 
 LEGEND = Legend(('water', 'trees'))

@@ -266,7 +266,7 @@ class TestErrors:
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = asked_rows(RSVQALR(root, buckets=False))
         shutil.rmtree(root / '.cache')
-        monkeypatch.setattr('torchgeo_vqa.annotations.columns._BATCH', 7)
+        monkeypatch.setattr('torchgeo_vqa.annotations.question_table._BATCH', 7)
         assert asked_rows(RSVQALR(root, buckets=False)) == expected
 
 

@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from torchgeo_vqa.rasters.grid import Grid
 from torchgeo_vqa.rasters.image_file import ImageFile
-from torchgeo_vqa.rasters.tile import Tile
+from torchgeo_vqa.rasters.pairing import Tile
 
 UTM = CRS.from_epsg(32633)
 

@@ -16,8 +16,7 @@ def verify_fractions(fractions: Sequence[float]) -> None:
         or abs(sum(fractions) - 1) > 1e-6
     ):
         raise ValueError(
-            'fractions must be three numbers that sum to 1, for example 0.8 0.1 0.1, got '
-            f'{list(fractions)!r}'
+            f'fractions must be three numbers that sum to 1, got {list(fractions)!r}'
         )
 
 

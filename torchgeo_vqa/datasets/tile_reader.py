@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ..rasters.grid import Grid, warp
-from ..rasters.tile import Tile
+from ..rasters.pairing import Tile
 
 
 class TileCache(LRUCache):
@@ -20,7 +20,7 @@ class TileCache(LRUCache):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Initialize a new TileCache instance."""
+        """Initialize an empty cache."""
         super().__init__(max_bytes, attrgetter('nbytes'))
 
     def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:

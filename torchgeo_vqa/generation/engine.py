@@ -37,18 +37,11 @@ def run[Item](
 
     batches = [items[i : i + _BATCH] for i in range(0, len(items), _BATCH)]
     with ExitStack() as stack:
-        address = scheduler
-        if address is None:
-            # One thread each, since GDAL's handles are not to be shared; no dashboard, so
-            # that no port is open
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=num_workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.ERROR,
-                )
-            )
+        # One thread each, since GDAL's handles are not to be shared; no dashboard, so that
+        # no port is open
+        options = {'n_workers': num_workers, 'threads_per_worker': 1}
+        options |= {'dashboard_address': None, 'silence_logs': logging.ERROR}
+        address = scheduler or stack.enter_context(LocalCluster(**options))
         client = stack.enter_context(Client(address))
         futures = client.map(partial(_do, job), batches, pure=False)
         for future in as_completed(futures):
