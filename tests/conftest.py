@@ -51,6 +51,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let Python end as it always does."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope='module', autouse=True)
 def freed_memory() -> Iterator[None]:
     """Give the memory of models and trainers back to the system after each module."""
