@@ -1,12 +1,5 @@
-<<<<<<< HEAD
 # SPDX-License-Identifier: MIT
-"""Extraction of downloaded archives, which are not trusted.
-=======
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
 """Download from Zenodo, and extraction of archives, which are not trusted.
->>>>>>> refs/heads/slimb
 
 TorchGeo's `extract_archive` limits no size, and a process killed while it extracts leaves
 a folder that looks complete.

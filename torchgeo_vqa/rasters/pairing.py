@@ -1,12 +1,5 @@
-<<<<<<< HEAD
 # SPDX-License-Identifier: MIT
-"""Pairing of image files into tiles."""
-=======
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
 """Tiles: pairs of image files of one location."""
->>>>>>> refs/heads/slimb
 
 import warnings
 from collections import Counter
