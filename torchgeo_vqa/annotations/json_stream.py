@@ -79,7 +79,7 @@ class _Cursor:
 
     def members(self, brackets: str) -> Iterator[None]:
         """Step to each member of a list or an object."""
-        start, end = brackets
+        start, end = brackets[0], brackets[1]
         self.take(start)
         if self.next() == end:
             self.take(end)

@@ -39,9 +39,14 @@ def run[Item](
     with ExitStack() as stack:
         # One thread each, since GDAL's handles are not to be shared; no dashboard, so that
         # no port is open
-        options = {'n_workers': num_workers, 'threads_per_worker': 1}
-        options |= {'dashboard_address': None, 'silence_logs': logging.ERROR}
-        address = scheduler or stack.enter_context(LocalCluster(**options))
+        address = scheduler or stack.enter_context(
+            LocalCluster(
+                n_workers=num_workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
+            )
+        )
         client = stack.enter_context(Client(address))
         futures = client.map(partial(_do, job), batches, pure=False)
         for future in as_completed(futures):
