@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of RSVQA LR, and of what all datasets in RSVQA's format share."""
 
 import hashlib
@@ -268,7 +266,7 @@ class TestErrors:
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = asked_rows(RSVQALR(root, buckets=False))
         shutil.rmtree(root / '.cache')
-        monkeypatch.setattr('torchgeo_vqa.annotations.columns._BATCH', 7)
+        monkeypatch.setattr('torchgeo_vqa.annotations.question_table._BATCH', 7)
         assert asked_rows(RSVQALR(root, buckets=False)) == expected
 
 

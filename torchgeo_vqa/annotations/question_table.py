@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Questions and answers of one split, in Arrow columns."""
 
 import copy
@@ -119,9 +117,7 @@ class QuestionTable:
 
         They are numbered anew. Codes stay as they are.
         """
-        table = QuestionTable.__new__(QuestionTable)
-        table.num_malformed = self.num_malformed
-        table.values = self.values
+        table = copy.copy(self)
         table.codes = {name: codes[rows] for name, codes in self.codes.items()}
         table._index()
         return table
@@ -213,9 +209,9 @@ def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, in
             number = next(i for i, row in enumerate(rows) if not _is_well_formed(row))
             raise ValueError(
                 f'{path}: row {number} (the first is 0) must be four strings that are '
-                f'not empty, [image_name, question_type, question, answer], got '
-                f'{json.dumps(rows[number])[:200]}; {num_malformed} of {len(rows)} rows '
-                "are malformed, on_error='skip' leaves them out"
+                f'not empty, {list(COLUMNS)}, got {json.dumps(rows[number])[:200]}; '
+                f'{num_malformed} of {len(rows)} rows are malformed, '
+                "on_error='skip' leaves them out"
             )
         columns = [
             pc.utf8_trim_whitespace(pa.array([row[i] for row in good], pa.string()))
@@ -246,17 +242,11 @@ def _parse_fast(data: bytes) -> list[pa.Array] | None:
         return None
     rows = rows.flatten()
     lengths = pc.list_value_length(rows)
-    cells = rows.flatten()
-    if rows.null_count or cells.null_count or not pc.all(pc.equal(lengths, 4)).as_py():
+    if rows.null_count or not pc.all(pc.equal(lengths, 4)).as_py():
         return None
-    number = np.arange(len(rows), dtype=np.int64) * 4
-    columns = []
-    for i in range(4):
-        column = pc.utf8_trim_whitespace(cells.take(pa.array(number + i)))
-        if pc.any(pc.equal(column, '')).as_py():
-            return None
-        columns.append(column)
-    return columns
+    columns = [pc.utf8_trim_whitespace(pc.list_element(rows, i)) for i in range(4)]
+    good = (not c.null_count and pc.all(pc.not_equal(c, '')).as_py() for c in columns)
+    return columns if all(good) else None
 
 
 def _load(path: Path, data: bytes) -> list[Any]:
@@ -266,9 +256,8 @@ def _load(path: Path, data: bytes) -> list[Any]:
     except (RecursionError, ValueError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     if not isinstance(rows, list):
-        raise ValueError(  # noqa: TRY004
-            f'{path} must hold a list of rows, got {type(rows).__name__}'
-        )
+        got = type(rows).__name__
+        raise ValueError(f'{path} must hold a list of rows, got {got}')  # noqa: TRY004
     return rows
 
 

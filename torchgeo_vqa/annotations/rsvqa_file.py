@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Question files in the format of RSVQA: questions, answers and images apart."""
 
 import json

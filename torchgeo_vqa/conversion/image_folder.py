@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Folders of images: finding them by name, checking them, bringing them elsewhere."""
 
 import os

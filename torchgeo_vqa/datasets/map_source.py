@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Files of images and of a map of classes, as users name them."""
 
 import os
@@ -148,10 +146,10 @@ class MapSource:
             zone = Zone(CRS.from_user_input(crs), files, shapely.Polygon())
         own = self.map_options
         bands = {}
-        if own['optical_bands'] is not None:
+        if (optical_bands := own['optical_bands']) is not None:
             for file in zone.files.get('optical', ()):
-                verify_bands(file.path, file.count, own['optical_bands'])
-            bands['optical'] = own['optical_bands']
+                verify_bands(file.path, file.count, optical_bands)
+            bands['optical'] = optical_bands
         datasets = zone.open(bands, labels=('labels', 'quality'))
         objects = None
         if self.map_files['objects']:
@@ -175,9 +173,8 @@ class MapSource:
             name: np.result_type(*(file.dtype for file in zone.files[name])).name
             for name in dataset.modalities
         }
-        return OpenMaps(
-            dataset, dtypes, [f for f in zone.first if zone.crs == f.grid.crs]
-        )
+        first = next(iter(zone.files.values()))
+        return OpenMaps(dataset, dtypes, [f for f in first if zone.crs == f.grid.crs])
 
     def _read_headers(self) -> dict[str, list[ImageFile]]:
         """Read the headers of all files of each layer."""

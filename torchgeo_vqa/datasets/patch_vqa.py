@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Datasets of BigEarthNet's pairs of patches, and the folders of these."""
 
 import json
@@ -16,7 +14,7 @@ from torchgeo.datasets.utils import Path as PathLike
 
 from ..annotations.table_cache import cached_table
 from ..rasters.image_file import BandStack
-from .pair_vqa import PairVQA
+from .pair_vqa import PairVQA, check_among
 
 #: Bands of a Sentinel-2 patch, which holds surface reflectance.
 SENTINEL2_BANDS = tuple(band for band in Sentinel2.all_bands if band != 'B10')
@@ -129,9 +127,7 @@ class PatchVQA(PairVQA):
             sar_dir: The same for the Sentinel-1 patches.
             **kwargs: Further arguments of :class:`PairVQA`, which raises its errors.
         """
-        known = SENTINEL2_BANDS
-        if not bands or isinstance(bands, str) or not set(bands) <= set(known):
-            raise ValueError(f'bands must be among {known}, got {bands!r}')
+        check_among('bands', bands, SENTINEL2_BANDS)
         self.bands = tuple(bands)
         given = {'optical': optical_dir, 'sar': sar_dir}
         self._trees = {

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Reader of the images of tiles."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,7 +10,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ..rasters.grid import Grid, warp
-from ..rasters.tile import Tile
+from ..rasters.pairing import Tile
 
 
 class TileCache(LRUCache):
@@ -22,7 +20,7 @@ class TileCache(LRUCache):
     """
 
     def __init__(self, max_bytes: int) -> None:
-        """Initialize a new TileCache instance."""
+        """Initialize an empty cache."""
         super().__init__(max_bytes, attrgetter('nbytes'))
 
     def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:

@@ -1,12 +1,11 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Generation of a dataset of questions from maps, in the layout of OSVQA's release."""
 
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,13 @@ from rasterio.warp import transform
 from tqdm import tqdm
 
 from ..annotations.layout import Layout
+from ..annotations.question_table import QuestionTable
 from ..annotations.split_draw import verify_fractions
+from ..annotations.vocabulary import blind_labels
 from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, draw_balanced, draw_even
 from ..sample import SPLITS
 from ..storage import whole_file, write_json, write_text
-from .balance import balance
 from .engine import run
 from .patch_file import FOLDERS, Workspace, read_questions, write_patch
 from .plan import Patch, Plan, make_plan
@@ -153,9 +153,7 @@ def generate(
     source = MapSource(**kwargs)
     # Size and time of change of each file
     sources = {
-        name: {
-            path: [(stat := os.stat(path)).st_size, stat.st_mtime_ns] for path in paths
-        }
+        name: {path: [(s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths}
         for name, paths in source.map_files.items()
     }
     manifest = {
@@ -298,11 +296,8 @@ def _write_questions(
     rows: dict[str, list[list[str]]] = {}
     tables: list[pa.Table] = []
     for split in SPLITS:
-        asked = [
-            (patch, own)
-            for patch, own in zip(patches, drawn, strict=True)
-            if patch.split == split and own
-        ]
+        pairs = zip(patches, drawn, strict=True)
+        asked = [(patch, own) for patch, own in pairs if patch.split == split and own]
         rows[split] = [[patch.name, *q[:3]] for patch, own in asked for q in own]
         path = layout.annotation(split)
         if asked:
@@ -377,3 +372,43 @@ def _read_json(path: Path) -> Any:
 def _percent(share: float | None) -> str:
     """Put a share in words."""
     return 'unknown' if share is None else f'{share:.1%}'
+
+
+#: Image, question type, question and answer.
+Rows = Sequence[Sequence[str]]
+
+
+def balance(rows: Mapping[str, Rows]) -> dict[str, dict[str, Any]]:
+    """Measure for each split how evenly its question types are answered.
+
+    Of all questions, and of those of each type, these are the number, the accuracy of the most
+    frequent training answer (``blind``, None without a training split), and of a type also
+    the number of each answer, the most frequent first, and the share of that (``top``).
+    """
+    answers = tuple(sorted({row[3] for own in rows.values() for row in own}))
+    train = QuestionTable.of_rows(rows['train']) if rows['train'] else None
+    result: dict[str, dict[str, Any]] = {}
+    for split, own in rows.items():
+        names = np.array([row[1] for row in own])
+        given = np.array([row[3] for row in own])
+        right = None
+        if train is not None and own:
+            labels = blind_labels(QuestionTable.of_rows(own), train, answers)
+            right = np.array(answers)[labels] == given
+        types = {}
+        for name in np.unique(names):
+            of_type = names == name
+            counts = dict(Counter(sorted(given[of_type].tolist())).most_common())
+            number = int(of_type.sum())
+            types[str(name)] = {
+                'questions': number,
+                'top': max(counts.values()) / number,
+                'blind': None if right is None else float(right[of_type].mean()),
+                'answers': counts,
+            }
+        blind = None
+        if right is not None:
+            shares = [own['blind'] * own['questions'] for own in types.values()]
+            blind = sum(shares) / len(right)
+        result[split] = {'questions': len(own), 'blind': blind, 'types': types}
+    return result

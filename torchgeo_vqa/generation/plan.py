@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Where patches lie, and which split each is in."""
 
 from collections.abc import Sequence
@@ -14,9 +12,10 @@ from rasterio.warp import transform_bounds
 
 from ..annotations.split_draw import split_sizes
 from ..datasets.map_source import OpenMaps
+from ..rasters.coverage import Query
 from ..sample import SPLITS
 from ..samplers import BlockSampler, split_blocks
-from ..samplers.block import Query
+from ..samplers.block import locate
 
 
 class Patch(NamedTuple):
@@ -108,10 +107,9 @@ def _choose(
         positions = np.sort(rng.choice(total, number, replace=False, shuffle=False))
     patches = []
     for position in positions.tolist():
-        i = int(np.searchsorted(ends, position, side='right'))
+        i, inside = locate(ends, position)
         zone, cell = cells[i]
-        start = int(ends[i - 1]) if i else 0
-        query = zones[zone].query(cell, position - start, step)
+        query = zones[zone].query(cell, inside, step)
         patches.append(Patch('', split, zone, query))
     return patches
 
@@ -123,12 +121,9 @@ def _apart(patches: list[Patch], maps: Sequence[OpenMaps]) -> list[Patch]:
     """
     if len(maps) < 2:
         return patches
-    outlines = [
-        shapely.box(
-            *transform_bounds(maps[p.zone].dataset.crs.to_wkt(), 'EPSG:4326', *p.bounds)
-        )
-        for p in patches
-    ]
+    crs = [zone.dataset.crs.to_wkt() for zone in maps]
+    bounds = [transform_bounds(crs[p.zone], 'EPSG:4326', *p.bounds) for p in patches]
+    outlines = shapely.box(*np.array(bounds).T)
     dropped: set[int] = set()
     for i, j in shapely.STRtree(outlines).query(outlines, predicate='intersects').T:
         one, other = patches[i], patches[j]

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Image files: extensions, headers and pixels."""
 
 import os
@@ -29,13 +27,8 @@ from .grid import Array, Grid, warp
 #: Format of the images that can be read, by the end of their name. Other formats of GDAL
 #: may name further files, here or elsewhere: a download must not make one of them pass
 #: for an image.
-DRIVERS = {
-    '.tif': 'GTiff',
-    '.tiff': 'GTiff',
-    '.png': 'PNG',
-    '.jpg': 'JPEG',
-    '.jpeg': 'JPEG',
-}
+DRIVERS = dict.fromkeys(('.tif', '.tiff'), 'GTiff') | {'.png': 'PNG'}
+DRIVERS |= dict.fromkeys(('.jpg', '.jpeg'), 'JPEG')
 
 #: Images of OSVQA's release, in the order in which a server is asked for them.
 IMAGE_EXTENSIONS = ('.png', '.tif', '.tiff')
@@ -62,7 +55,7 @@ class ImageFile:
 
     Attributes:
         path: Path of the file.
-        grid: Its pixel grid.
+        grid: Its pixels.
         bands: Numbers of its bands without alpha, counted from 1.
         num_bands: Number of bands when read, more than it has if it holds a palette.
         nodata: Value of pixels without data, if any.
@@ -82,11 +75,8 @@ class ImageFile:
     def open(cls, path: str) -> 'ImageFile':
         """Read the header of a file; raise an OSError that names it if that fails."""
         with opened(path) as src:
-            bands = tuple(
-                band
-                for band, meaning in zip(src.indexes, src.colorinterp, strict=True)
-                if meaning != ColorInterp.alpha
-            )
+            meanings = zip(src.indexes, src.colorinterp, strict=True)
+            bands = tuple(band for band, m in meanings if m != ColorInterp.alpha)
             num_bands = 3 if src.colorinterp[0] == ColorInterp.palette else len(bands)
             grid = Grid(src.crs, src.transform, src.height, src.width)
             # Interned, since there are half a million of some datasets
@@ -100,21 +90,18 @@ class ImageFile:
         """
         with in_large_folders(), opened(self.path) as src:
             height, width = (window.height, window.width) if window else src.shape
-            num_bytes = (
-                src.count * height * width * np.result_type(*src.dtypes).itemsize
-            )
+            pixel = src.count * np.result_type(*src.dtypes).itemsize
+            num_bytes = height * width * pixel
             if num_bytes > MAX_BYTES:
                 raise ValueError(
                     f'{self.path}: {width} x {height} pixels in {src.count} bands are '
-                    f'{num_bytes / 2**30:,.1f} GiB, and at most {MAX_BYTES / 2**30:.0f} '
-                    'are read at once; cut it into patches, for example with '
-                    '`torchgeo-vqa generate`'
+                    f'{num_bytes / 2**30:,.1f} GiB, more than {MAX_BYTES / 2**30:.0f} at '
+                    'once; cut it into patches, such as with `torchgeo-vqa generate`'
                 )
             array: Array = src.read(self.bands, window=window)
             if src.colorinterp[0] == ColorInterp.palette:
-                colors = src.colormap(1)
                 table = np.zeros((256, 3), np.uint8)
-                for value, color in colors.items():
+                for value, color in src.colormap(1).items():
                     table[value] = color[:3]
                 array = np.moveaxis(table[array[0]], -1, 0)
             return array
@@ -145,12 +132,7 @@ def opened(path: str) -> Iterator[DatasetReader]:
 
 @dataclass(frozen=True)
 class BandStack(ImageFile):
-    """An image of which each band is a file of its own.
-
-    Attributes:
-        paths: Path of each band's file. The first is also *path*, and its grid is that of
-            the image.
-    """
+    """An image of which each band is a file of *paths*; its grid is that of the first."""
 
     paths: tuple[str, ...]
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Random flips and quarter turns, see :mod:`torchgeo_vqa.rasters.dihedral`."""
 
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Augmentation of optical-SAR pairs together with their questions and answers."""
 
 from collections.abc import Collection, Mapping, Sequence
