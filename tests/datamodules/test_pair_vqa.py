@@ -126,7 +126,7 @@ def test_interface(mini: OSVQAMiniDataModule) -> None:
     ids = torch.tensor([3, 0])
     blind = dm.dataset_for('val').blind_labels(ids)
     assert torch.equal(dm.blind_labels('val', ids), blind)
-    with pytest.raises(ValueError, match="'predict'.*, got 'fit'"):
+    with pytest.raises(ValueError, match=r"'predict'.*, got 'fit'"):
         dm.dataset_for('fit')  # type: ignore[arg-type]
 
 
