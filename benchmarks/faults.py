@@ -37,7 +37,7 @@ CATALOGUE = {
     'convert, the sample; to the bit',
     'tests/callbacks/test_random_state.py': 'training that goes on: the same weights, to '
     'the bit',
-    'tests/callbacks/test_preemption.py': 'SIGTERM while training',
+    'tests/callbacks/test_defaults.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',
     'tests/test_rate_limit.py': 'too many requests to the page',
     'tests/test_app.py': 'the page: uploads, paths, sizes, addresses outside',

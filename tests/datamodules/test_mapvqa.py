@@ -325,7 +325,7 @@ def test_a_map_of_another_crs(make: MakeModule, area: Path, tmp_path: Path) -> N
         ({'labels': 'nowhere.tif'}, FileNotFoundError, 'nowhere.tif'),
         ({'fractions': (0.5, 0.1, 0.1)}, ValueError, 'fractions'),
         ({'patch_size': 0}, ValueError, 'patch_size must be at least 1, got 0'),
-        ({'block_size': 16}, ValueError, r'size of a patch \(32\), got 16'),
+        ({'block_size': 16}, ValueError, r'at least size \(32\), got 16'),
         ({'block_size': 250}, ValueError, '1 blocks of 250 pixels.*3 splits'),
         ({'patch_size': 300, 'block_size': 300}, ValueError, '0 blocks of 300'),
         ({'fractions': (0.9, 0.1, 0)}, ValueError, 'no block for test'),
