@@ -60,7 +60,7 @@ class TestFindRasters:
     def test_none(self, tmp_path: Path) -> None:
         for path in (tmp_path, tmp_path / 'none.tif'):
             with pytest.raises(
-                FileNotFoundError, match='neither a raster nor a folder of .tif'
+                FileNotFoundError, match='neither a raster nor a folder of'
             ):
                 find_rasters(path)
 
