@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Is anything lost or let in when something goes wrong?
 
 Runs the catalogue of bad input and faults, fuzzing for long, kills, a long training, the

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Fixtures for all tests."""
 
 import ctypes
@@ -51,6 +49,11 @@ def pytest_collection_finish() -> None:
     """Do not look through what was imported each time that garbage is collected."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let Python end as it always does."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
 import inspect

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapVQADataModule: splits that share no pixel, fresh and true questions, one command."""
 
 import re

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapDataset: what a map knows, where there is no data, and what bad maps say."""
 
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapSource: files of maps as users name them."""
 
 from collections.abc import Callable
@@ -41,7 +39,7 @@ def test_all_files_in_one_dataset(files: dict[str, Any]) -> None:
         np.testing.assert_array_equal(images['optical'], file.read((3, 2, 1)))
     assert opened.origin(400_100.0, 4_999_900.0) == (400_000.0, 5_000_000.0)
     assert opened.origin(0.0, 0.0) is None
-    assert [zone.crs.to_epsg() for zone in source.find_zones()] == [32633]
+    assert [zone.dataset.crs.to_epsg() for zone in source.open_zones()] == [32633]
 
 
 def test_images_of_several_crs(

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of TGFNet."""
 
 from typing import Any
@@ -212,12 +210,12 @@ class TestTGFNet:
 class TestBuilder:
     def test_sizes(self) -> None:
         """A size sets what tells it apart, options change it."""
-        model = tgfnet(3, clip='tgfnet-tiny', grids=(4,), keeps=(2,))
+        model: Any = tgfnet(3, clip='tgfnet-tiny', grids=(4,), keeps=(2,))
         assert len(model.cfar['sar'].stages) == 1
         assert len(model.text_encoder.text.transformer.resblocks) < 12  # of ViT-B-16
         assert model.token_projection.out_features == 256
         assert model.experts['sar'].hidden[3].p == 0.1
-        tiny = tgfnet_tiny(3)
+        tiny: Any = tgfnet_tiny(3)
         assert tiny.token_projection.out_features == 64
         assert len(tiny.cfar['sar'].stages) == 2
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """One object says what is done to training pairs, and its parts can be swapped."""
 
 from collections.abc import Callable

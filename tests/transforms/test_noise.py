@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of low light, of speckle, and of noise that can be made again."""
 
 from collections.abc import Callable

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base classes for data modules of pairs with questions."""
 
 from collections.abc import Mapping, Sequence

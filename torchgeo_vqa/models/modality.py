@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Which images a model uses, and what stands in for an absent one."""
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Sixteen types of questions, derived from a :class:`~torchgeo_vqa.questions.Scene`.
 
 A new type is a subclass of :class:`QuestionType` with a name; that is all it takes to

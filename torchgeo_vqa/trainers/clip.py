@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Trainer that fine-tunes CLIP on pairs and what is said about them.
 
 If you use this trainer in your research, please cite the following papers:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What all trainers have in common."""
 
 import abc
@@ -47,7 +45,7 @@ class PairTask(BaseTask):
     def _log_loss(self, stage: str, loss: Tensor, batch_size: int) -> None:
         """Log the loss of *batch_size* pairs or questions."""
         training = stage == 'train'
-        options = {'prog_bar': training, 'sync_dist': not training}
+        options: Any = {'prog_bar': training, 'sync_dist': not training}
         self.log(f'{stage}_loss', loss, batch_size=batch_size, **options)
 
     def _lr(self, name: str) -> float:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Augmentations and preprocessing of image pairs, on batches and on the device."""
 
 from .augmentation import Augmentation

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What is done to training pairs: one object of a data module's options."""
 
 from collections.abc import Collection, Sequence

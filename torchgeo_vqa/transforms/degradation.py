@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Degradations of a known severity, the same in every evaluation.
 
 Augmentations draw how strong they are; to measure a model, that has to be given, and no

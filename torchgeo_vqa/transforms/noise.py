@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Noise that a few stored numbers bring back: augmentations must be replayable."""
 
 from collections.abc import Mapping

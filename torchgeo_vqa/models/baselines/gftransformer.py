@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """GFTransformer: a transformer with gated attention and mutual fusion.
 
 If you use this model in your research, please cite the following paper:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Mutual attention inception network (MAIN), as far as its abstract describes it.
 
 If you use this model in your research, please cite the following paper:

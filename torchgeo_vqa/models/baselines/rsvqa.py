@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQA, the first method for questions about remote sensing images.
 
 If you use this model in your research, please cite the following paper:
