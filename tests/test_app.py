@@ -20,6 +20,7 @@ import rasterio.shutil
 
 gradio = pytest.importorskip('gradio')
 from torchgeo_vqa import app
+from torchgeo_vqa.prediction import Predictor
 
 WriteImage = Callable[..., None]
 
@@ -97,6 +98,42 @@ def test_sample_pairs() -> None:
     assert len(pairs) == app.NUM_PAIRS
     assert {p.title.split(': ')[1] for p in pairs} == {'clear', 'cloudy', 'dark'}
     assert all(len(p.questions) > 5 for p in pairs)
+
+
+class TestPage:
+    @pytest.fixture(scope='class')
+    def page(self) -> app.Page:
+        return app.Page(Predictor.from_weights(device='cpu'))
+
+    def test_answer_about_a_pair(self, page: app.Page) -> None:
+        """Beside the answer of the model stands the true one."""
+        title, pair = next(iter(page.pairs.items()))
+        arguments: Any = app.SOURCES[0], title, None, None, 0.0, 1.0, pair.example
+        text, figure = page.answer(*arguments)
+        answer = page.predictor.ask(
+            pair.images['optical'], pair.images['sar'], [pair.example]
+        )[0]
+        assert text.splitlines()[0] == f'## {answer.answer}'
+        truth = f'the true answer is **{pair.questions[pair.example]}**'
+        assert text.splitlines()[1] == f'{answer.probability:.0%} sure; {truth}'
+        assert figure.axes
+
+    def test_answer_about_an_upload(
+        self, page: app.Page, tmp_path: Path, write_image: WriteImage
+    ) -> None:
+        """Nobody knows the true answer, whatever pair was picked before."""
+        title, pair = next(iter(page.pairs.items()))
+        path = tmp_path / 'o.tif'
+        write_image(path, np.full((3, 64, 64), 90, np.uint8))
+        arguments: Any = app.SOURCES[1], title, str(path), None, 0.0, 1.0, pair.example
+        text, _ = page.answer(*arguments)
+        assert 'true answer' not in text
+        assert 'Relied on' not in text
+
+    def test_no_question(self, page: app.Page) -> None:
+        arguments: Any = app.SOURCES[0], next(iter(page.pairs)), None, None, 0.0, 1.0
+        with pytest.raises(gradio.Error, match='type a question'):
+            page.answer(*arguments, ' ')
 
 
 @pytest.fixture(scope='module')

@@ -67,6 +67,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for host in range(50):
         visit(host=str(host))
     assert len(visit.limit._seen) == 5
+    # it is the first visitors who are forgotten
+    assert [visit(host=host)['status'] for host in ('45', '49', '0')] == [429, 429, 200]
 
 
 def test_other_protocols_pass() -> None:
