@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Makes ``torchgeo fit --model tgfnet`` work with no import by the user.
 
 TorchGeo has no plugin hook, but PyTorch calls the entry points of the group

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Does a run of the quickstart reach what it is there to show?
 
 python benchmarks/check_demo.py runs/demo

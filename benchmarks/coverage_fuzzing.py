@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Fuzz the readers of text files for as long as you like, led by what code is reached.
 
 Drives the tests of tests/faults/test_fuzzing.py by atheris, which has to be installed

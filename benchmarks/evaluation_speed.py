@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What does it bring to encode an image once for all of its questions?
 
 Answers 170 questions, as many as OSVQA asks of a pair, image-major, and one question at

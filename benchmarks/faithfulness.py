@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Are the explanations true to the model?
 
 Takes the embedded sample's test scenes, deletes from both images the regions that the last

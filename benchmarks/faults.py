@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Is anything lost or let in when something goes wrong?
 
 Runs the catalogue of bad input and faults, fuzzing for long, kills, a long training, the
@@ -39,7 +37,7 @@ CATALOGUE = {
     'convert, the sample; to the bit',
     'tests/callbacks/test_random_state.py': 'training that goes on: the same weights, to '
     'the bit',
-    'tests/callbacks/test_preemption.py': 'SIGTERM while training',
+    'tests/callbacks/test_defaults.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',
     'tests/test_rate_limit.py': 'too many requests to the page',
     'tests/test_app.py': 'the page: uploads, paths, sizes, addresses outside',

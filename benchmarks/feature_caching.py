@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How much faster is an epoch once features of frozen CLIP are on disk?
 
 Trains TGFNet on a frozen ViT-B-16 with a feature cache that is empty at first, and

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Is anything lost when a process is killed?
 
 Starts what writes files, kills it (``kill -9``) at a random moment, again and again, and then looks

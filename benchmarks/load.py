@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Do memory and open files stay bounded over a long run?
 
 Trains on a stand-in of 10,000 tiles for three epochs with two workers, and looks again and

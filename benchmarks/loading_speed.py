@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How fast do data modules load questions with their images?
 
 Loads the same images and questions of RSVQA-LR, those that ConfigILM 0.7.1 brings for its tests,

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Methods of the robustness benchmark: TGFNet, its ablations, and what it is compared with."""
 
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How long does OSVQA take to open, and how much memory, as it grows?
 
 Makes a stand-in of the release, 6,008 pairs with 1,036,694 questions, and of a tenth and

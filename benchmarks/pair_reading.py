@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How fast are pairs of images read?
 
 Reads the same GeoTIFFs tile by tile, through OSVQA and through TorchGeo's plain

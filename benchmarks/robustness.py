@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Does fusing an optical and a SAR image keep answers right where the optical one fails?
 
 Trains and tests TGFNet, the methods it is compared with, and TGFNet without one of its

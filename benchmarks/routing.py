@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Does key region routing find what the question is about?
 
 Takes the embedded sample's test scenes with a single ship, asks the questions about

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Checkpoints on the embedded sample."""
 
 from torchgeo_vqa.datamodules import OSVQAMiniDataModule

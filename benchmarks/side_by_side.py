@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Timing of rivals in turn, so that what disturbs the machine disturbs all of them."""
 
 import json

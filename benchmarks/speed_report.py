@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tables of what the speed benchmarks found, in Markdown.
 
 Reads the results that are in a folder and writes ``speed.md`` (all ratios) and

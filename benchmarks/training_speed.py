@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What does a training step save that asks 32 questions of a pair?
 
 Compares a step on one pair with 32 questions with a step on the same 32 questions, each

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Does the model rely less on the optical image as it gets worse?
 
 Degrades the clear test scenes of the embedded sample by clouds and darkness, step by

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How much faster do two processes train than one?
 
 Trains tgfnet_tiny on the embedded sample with as many pairs per process and step, by one

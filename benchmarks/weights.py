@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Train the weights that come with the package, and measure them.
 
 Fine-tunes CLIP on the embedded sample, trains tgfnet_tiny on it, also on bad images, and

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Draw docs/_static/explanation.png: a question, its answer, and what it rests on."""
 
 import sys

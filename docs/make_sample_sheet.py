@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Draw docs/_static/osvqamini_sheet.png: scenes of the embedded sample, clear, cloudy and dark."""
 
 import sys

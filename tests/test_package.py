@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the package as a whole: what it declares and what it makes known."""
 
 import ast
@@ -21,11 +19,7 @@ import torchgeo_vqa
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 SOURCES = sorted((ROOT / 'torchgeo_vqa').rglob('*.py'))
-HEADER = """\
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
-\"\"\""""
+HEADER = '# SPDX-License-Identifier: MIT\n"""'
 
 
 def normalized(name: str) -> str:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the tutorials: their notebooks are run, on less data than a reader's."""
 
 from collections.abc import Iterator

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Visual question answering on optical-SAR pairs for TorchGeo.
 
 Importing the package registers its models in TorchGeo's zoo and makes its tasks and data

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Run the command ``torchgeo-vqa`` as ``python -m torchgeo_vqa``."""
 
 from .cli import main

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """A page to ask on."""
 
 import os
@@ -19,8 +17,7 @@ from starlette.middleware import Middleware
 
 from .datasets import OSVQAMini
 from .prediction import Explanation, Predictor, plot_explanation, read_pair
-from .rasters.extensions import DRIVERS
-from .rasters.image_file import opened
+from .rasters.image_file import DRIVERS, opened
 from .rate_limit import RateLimit
 from .sample import MODALITIES, TITLES
 from .samplers import TileSampler

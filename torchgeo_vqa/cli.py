@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """The command ``torchgeo-vqa``, which makes datasets and asks about images."""
 
 import inspect
@@ -128,13 +126,13 @@ class Command:
         names = {name: name.removeprefix('--') for name in self.convenient}
         for name, options in self.convenient.items():
             parser.add_argument(name, help=texts[names[name]], **options)
-        self._add_options(parser, set(names.values()))
+        self._add_options(parser, {*names.values()})
         parser.add_argument(
             '--config', action='config', help='YAML file with these options'
         )
         return parser
 
-    def _add_options(self, parser: ArgumentParser, skip: set[str]) -> None:
+    def _add_options(self, parser: ArgumentParser, skip: set[str | int]) -> None:
         skipped = skip | set(self.groups)
         parser.add_function_arguments(self.function, skip=skipped, fail_untyped=True)
         for group in self.groups.values():

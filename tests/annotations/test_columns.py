@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of encoding rows in columns."""
 
 from pathlib import Path
@@ -8,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from torchgeo_vqa.annotations import columns
-from torchgeo_vqa.annotations.columns import encode, keep_whole
+from torchgeo_vqa.annotations import question_table
+from torchgeo_vqa.annotations.question_table import encode, keep_whole
 
 GOOD = [3, 'a', 'count', ' How many? ', '2']
 PATH = Path('questions.json')
@@ -17,7 +15,7 @@ PATH = Path('questions.json')
 
 @pytest.mark.parametrize('size', [1, 2, 100])
 def test_encode(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, '_BATCH', size)
+    monkeypatch.setattr(question_table, '_BATCH', size)
     rows: list[Any] = [GOOD, ['x', 'b', 7, '', '\ud800'], [None, 'a', None, ' ', '2']]
     assert [list(row.values()) for row in encode(iter(rows)).to_pylist()] == [
         ['3', 'a', 'count', 'How many?', '2'],

@@ -1,10 +1,15 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the callbacks that every task brings."""
 
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+import torch
 from lightning.pytorch import Trainer
 
 from torchgeo_vqa.callbacks import (
@@ -32,3 +37,89 @@ def test_users_own_stay() -> None:
         pass
 
     assert FiniteLoss not in types(Own())
+
+
+def notes(path: Path | None) -> list[str]:
+    """Notes that an error gets while this checkpoint is read."""
+    trainer: Any = SimpleNamespace(ckpt_path=path)
+    error = RuntimeError('something')
+    DamagedCheckpoint().on_exception(trainer, trainer, error)
+    return getattr(error, '__notes__', [])
+
+
+def test_note_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / 'model.ckpt'
+    torch.save({}, path)
+    assert notes(path) == notes(None) == []
+    path.write_bytes(path.read_bytes()[:-1])
+    (note,) = notes(path)
+    assert f'{path} is cut off' in note
+
+
+TRAINER: Any = SimpleNamespace(log_every_n_steps=2, current_epoch=3)
+
+
+def end_batch(loss: float, batch_idx: int, **hparams: float) -> None:
+    """Let a batch end with this loss."""
+    task: Any = SimpleNamespace(hparams=hparams)
+    outputs = {'loss': torch.tensor(loss)}
+    FiniteLoss().on_train_batch_end(TRAINER, task, outputs, None, batch_idx)
+
+
+@pytest.mark.parametrize('loss', [float('nan'), float('inf')])
+def test_not_finite(loss: float) -> None:
+    match = rf'loss is {loss} in epoch 3, batch 4: lower lr=0\.1 and clip_lr=0\.2, or'
+    with pytest.raises(FloatingPointError, match=match):
+        end_batch(loss, 4, lr=0.1, clip_lr=0.2)
+    with pytest.raises(FloatingPointError, match=r'lower lr=0\.1, or'):
+        end_batch(loss, 4, lr=0.1)
+
+
+def test_finite_or_not_looked_at() -> None:
+    end_batch(1e30, 4, lr=0.1)
+    end_batch(float('nan'), 5, lr=0.1)
+
+
+def command(root: Path, folder: Path, *options: str) -> list[str]:
+    """Train for long."""
+    return [
+        *('-m', 'torchgeo', 'fit', '--model', 'VQATask'),
+        *('--model.model', 'tgfnet_tiny', '--data', 'OSVQADataModule'),
+        *('--data.root', str(root), '--data.batch_size', '2'),
+        *('--trainer.accelerator', 'cpu', '--trainer.enable_progress_bar', 'false'),
+        *(
+            '--trainer.default_root_dir',
+            str(folder),
+            '--trainer.log_every_n_steps',
+            '1',
+        ),
+        *options,
+    ]
+
+
+@pytest.mark.slow
+def test_sigterm_saves_a_checkpoint(
+    start_python: Callable[..., Any], release_root: Path, tmp_path: Path
+) -> None:
+    args = command(release_root, tmp_path, '--trainer.max_epochs', '10000')
+    process = start_python(*args)
+    # Lightning writes the first epoch's checkpoint when it trains for sure
+    for _ in range(600):
+        if list(tmp_path.rglob('*.ckpt')) or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    done = process.wait(60)
+    output = done.stdout + done.stderr
+    (path,) = tmp_path.rglob('preempted.ckpt')
+    assert f'--ckpt_path {path}' in output
+    state = torch.load(path, weights_only=True)
+    step = state['global_step']
+    assert step > 0
+
+    steps = '--trainer.max_steps', str(step + 2)
+    goes_on = command(release_root, tmp_path, '--ckpt_path', str(path), *steps)
+    done = start_python(*goes_on).wait()
+    assert done.returncode == 0, done.stderr
+    newest = max(tmp_path.rglob('epoch*.ckpt'), key=lambda file: file.stat().st_mtime)
+    assert torch.load(newest, weights_only=True)['global_step'] == step + 2

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQAxBEN and BigEarthNet.txt have images of reflectance, the latter a second test."""
 
 from pathlib import Path

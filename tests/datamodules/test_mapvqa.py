@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapVQADataModule: splits that share no pixel, fresh and true questions, one command."""
 
 import re
@@ -292,7 +290,12 @@ def test_a_map_with_holes(make: MakeModule, area: Path, tmp_path: Path) -> None:
     assert max(shares) <= 0.1
     assert all(cell.left >= 400_000 + 960 for cell in dm._samplers['val'].cells)
     # what the image lacks is no number, and neither counts nor reaches a model
-    assert dm.statistics['sar']['mean'][0] > -40
+    x, y, _ = dm.train_dataset.bounds
+    left, top = x.start + 1360, y.stop - 360
+    hole = dm.train_dataset[left : left + 320, top - 320 : top]['image_sar']
+    assert hole.isnan()[:, 4:8, 4:8].all()
+    assert hole.isnan().sum() == 2 * 16
+    assert dm.statistics['sar']['mean'][0] > -20
     batch = {'image_sar': torch.full((1, 2, 4, 4), torch.nan)}
     assert (dm.on_after_batch_transfer(batch)['image_sar'] == 0).all()
 
@@ -322,7 +325,7 @@ def test_a_map_of_another_crs(make: MakeModule, area: Path, tmp_path: Path) -> N
         ({'labels': 'nowhere.tif'}, FileNotFoundError, 'nowhere.tif'),
         ({'fractions': (0.5, 0.1, 0.1)}, ValueError, 'fractions'),
         ({'patch_size': 0}, ValueError, 'patch_size must be at least 1, got 0'),
-        ({'block_size': 16}, ValueError, r'size of a patch \(32\), got 16'),
+        ({'block_size': 16}, ValueError, r'at least size \(32\), got 16'),
         ({'block_size': 250}, ValueError, '1 blocks of 250 pixels.*3 splits'),
         ({'patch_size': 300, 'block_size': 300}, ValueError, '0 blocks of 300'),
         ({'fractions': (0.9, 0.1, 0)}, ValueError, 'no block for test'),

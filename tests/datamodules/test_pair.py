@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Pairs are loaded, augmented and normalized, again and again the same."""
 
 import inspect
@@ -10,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -166,6 +165,44 @@ def test_reproducible(root: Path, tmp_path: Path) -> None:
         runs.append(fit(dm, tmp_path)['train'])
     assert all(equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
     assert not any(equal(a, b) for a, b in zip(runs[0], runs[2], strict=True))
+
+
+def test_order_of_tiles_follows_the_seed(root: Path) -> None:
+    orders = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        dm = make(root)
+        dm.setup('fit')
+        orders.append(torch.cat([batch['bounds'] for batch in dm.train_dataloader()]))
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+
+
+def test_iterators_cost_no_random_number(root: Path) -> None:
+    """Lightning makes one more of them when it resumes."""
+    dm = make(root)
+    dm.setup('fit')
+    loader = dm.train_dataloader()
+    before = torch.get_rng_state()
+    iter(loader)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(('world_size', 'counts'), [(2, [3, 2]), (6, [5] * 6)])
+def test_ranks_share_an_evaluation(
+    root: Path, world_size: int, counts: list[int]
+) -> None:
+    """Fewer pairs than ranks are evaluated by all of them."""
+    names = []
+    for rank in range(world_size):
+        dm = make(root)
+        dm.trainer = SimpleNamespace(world_size=world_size, global_rank=rank)  # type: ignore[assignment]
+        dm.setup('validate')
+        dataset = dm.dataset_for('val')
+        ids = [b['question_id'][b['question_id'] >= 0] for b in dm.val_dataloader()]
+        names.append(set(dataset.location(torch.cat(ids))))
+    assert [len(share) for share in names] == counts
+    assert len(set.union(*names)) == 5
 
 
 def test_missing_images_become_the_mean(root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Any dataset of questions trains like any other, and tells a task its vocabulary."""
 
 import json
@@ -94,6 +92,51 @@ def test_trains_and_tests(
     assert f'{title}{num_questions} questions)' in printed
 
 
+def test_options_reach_the_dataset() -> None:
+    seen: list[dict[str, Any]] = []
+
+    class Recorder:
+        answers = ('no', 'yes')
+
+        def __init__(self, **kwargs: Any) -> None:
+            seen.append(kwargs)
+
+    dm = PairVQADataModule(
+        Recorder,  # type: ignore[arg-type]
+        {'root': 'here'},
+        modalities=['sar'],
+        questions_per_sample=7,
+        question_types=['presence'],
+        num_answers=2,
+        on_error='skip',
+        cache=False,
+        test_split='bench',
+        predict_split='val',
+    )
+    for stage in ('train', 'val', 'test', 'predict'):
+        dm.dataset_for(stage)  # type: ignore[arg-type]
+    expected = {
+        'root': 'here',
+        'modalities': ('sar',),
+        'question_types': ['presence'],
+        'num_answers': 2,
+        'on_error': 'skip',
+        'cache': False,
+    }
+    assert seen == [
+        expected | {'split': 'train', 'questions_per_sample': 7, 'answers': None},
+        *(
+            expected
+            | {
+                'split': split,
+                'questions_per_sample': None,
+                'answers': Recorder.answers,
+            }
+            for split in ('val', 'bench', 'val')
+        ),
+    ]
+
+
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
 @pytest.mark.parametrize('dm_class', [case[0] for case in CASES])
 def test_command_line(dm_class: type[PairVQADataModule]) -> None:
@@ -128,7 +171,7 @@ def test_interface(mini: OSVQAMiniDataModule) -> None:
     ids = torch.tensor([3, 0])
     blind = dm.dataset_for('val').blind_labels(ids)
     assert torch.equal(dm.blind_labels('val', ids), blind)
-    with pytest.raises(ValueError, match="'predict', got 'fit'"):
+    with pytest.raises(ValueError, match=r"'predict'.*, got 'fit'"):
         dm.dataset_for('fit')  # type: ignore[arg-type]
 
 

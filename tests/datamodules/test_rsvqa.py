@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Conventions, downloads and splits of RSVQALR and RSVQAHR."""
 
 from pathlib import Path

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the extraction of archives."""
 
 import io
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datasets.archive import extract
+from torchgeo_vqa.datasets.download import extract
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapDataset: what a map knows, where there is no data, and what bad maps say."""
 
 from collections.abc import Callable
@@ -111,7 +109,7 @@ class TestBadMaps:
         write_image(tmp_path / 'bands/a.tif', bands, WEST, NORTH)
         labels = LandCover(tmp_path / 'labels')
         dataset = MapVQA(Image(tmp_path / 'bands'), None, labels, CODES)
-        with pytest.raises(ValueError, match=r'shape \(3, 48, 48\), got shape \(12,'):
+        with pytest.raises(ValueError, match=r'shape \(3, 48, 48\), got \(12,'):
             dataset[patch(0, 0)]
 
     def test_nothing_there(self, make_map: MakeMap) -> None:

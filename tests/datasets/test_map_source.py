@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapSource: files of maps as users name them."""
 
 from collections.abc import Callable
@@ -20,7 +18,7 @@ CLASSES = {1: 'water', 2: 'trees'}
 def files(tmp_path: Path, write_image: Callable[..., None]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     for name, image in {
-        'optical': rng.integers(0, 256, (4, 32, 32), np.uint8),
+        'optical': rng.integers(0, 9999, (4, 32, 32), np.uint16),
         'sar': rng.normal(size=(2, 32, 32)).astype(np.float32),
         'labels': rng.integers(1, 3, (1, 32, 32), np.uint8),
     }.items():
@@ -35,13 +33,13 @@ def test_all_files_in_one_dataset(files: dict[str, Any]) -> None:
     assert opened.dataset.modalities == ('optical', 'sar')
     assert opened.dataset.question_types == ('rural_urban',)
     assert opened.dataset.questions_per_sample == 4
-    assert opened.dtypes == {'optical': 'uint8', 'sar': 'float32'}
+    assert opened.dtypes == {'optical': 'uint16', 'sar': 'float32'}
     images = opened.dataset.read(opened.dataset.bounds).images
     with rasterio.open(files['optical'] / 'a.tif') as file:
         np.testing.assert_array_equal(images['optical'], file.read((3, 2, 1)))
     assert opened.origin(400_100.0, 4_999_900.0) == (400_000.0, 5_000_000.0)
     assert opened.origin(0.0, 0.0) is None
-    assert [zone.crs.to_epsg() for zone in source.find_zones()] == [32633]
+    assert [zone.dataset.crs.to_epsg() for zone in source.open_zones()] == [32633]
 
 
 def test_images_of_several_crs(

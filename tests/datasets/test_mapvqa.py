@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapVQA: answers against a recount of the label raster."""
 
 import pickle
@@ -436,6 +434,24 @@ def test_balance_weakens_guessing(make_map: MakeMap) -> None:
     sampler = RandomPatchSampler(dataset, size=32, length=60, generator=2)
     dataset.measure(sampler)
     assert blind() < before - 0.1
+
+
+def test_blind_answers_come_from_measured_patches(make_map: MakeMap) -> None:
+    dataset = make_map(question_types=['main_land_cover'])
+    ids = np.arange(len(dataset.table))
+    with pytest.raises(RuntimeError, match='call `measure`'):
+        dataset.blind_labels(ids)
+    queries = [patch(8 * i, 8 * j, 16) for i in range(9) for j in range(9)]
+    dataset.measure(queries)
+    asked = Counter(q.answer for query in queries for q in dataset.questions(query))
+    (label,) = set(dataset.blind_labels(ids).tolist())
+    most = dataset.answers[label]
+    assert asked[most] == max(asked.values())
+    dataset.set_answers([*(a for a in dataset.answers if a != most), most])
+    assert set(dataset.blind_labels(ids).tolist()) == {3}
+    dataset.measure([])  # nothing is known of training: the first answer
+    assert set(dataset.blind_labels(ids).tolist()) == {0}
+    assert dataset.coverage == 0
 
 
 def test_a_type_of_ones_own(make_map: MakeMap) -> None:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of BigEarthNet's folders and of bands in files of their own."""
 
 import json
@@ -12,8 +10,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from torchgeo_vqa.datasets.patch_tree import PatchTree
-from torchgeo_vqa.rasters.band_stack import BandStack
+from torchgeo_vqa.datasets.patch_vqa import PatchTree
+from torchgeo_vqa.rasters.image_file import BandStack
 
 
 @pytest.fixture

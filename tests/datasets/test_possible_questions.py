@@ -1,11 +1,9 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """PossibleQuestions: a row for each question, wording and answer."""
 
 import pytest
 
-from torchgeo_vqa.datasets.possible_questions import PossibleQuestions
+from torchgeo_vqa.datasets.mapvqa import PossibleQuestions
 from torchgeo_vqa.questions import Legend, Question, possible
 
 LEGEND = Legend(('water', 'trees'))

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of RSVQA LR, and of what all datasets in RSVQA's format share."""
 
 import hashlib
@@ -16,7 +14,7 @@ import pytest
 import rasterio
 from torchgeo.datasets import DatasetNotFoundError
 
-from torchgeo_vqa.datasets import RSVQALR, PairVQA, zenodo
+from torchgeo_vqa.datasets import RSVQALR, PairVQA, download
 from torchgeo_vqa.samplers import TileSampler
 
 Row = tuple[str, str, str, str]
@@ -268,7 +266,7 @@ class TestErrors:
     def test_batches(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = asked_rows(RSVQALR(root, buckets=False))
         shutil.rmtree(root / '.cache')
-        monkeypatch.setattr('torchgeo_vqa.annotations.columns._BATCH', 7)
+        monkeypatch.setattr('torchgeo_vqa.annotations.question_table._BATCH', 7)
         assert asked_rows(RSVQALR(root, buckets=False)) == expected
 
 
@@ -289,7 +287,7 @@ class TestDownload:
             links = {'self': path.as_uri()}
             files.append({'key': path.name, 'checksum': f'md5:{md5}', 'links': links})
         (folder / '6344334').write_text(json.dumps({'files': files}))
-        monkeypatch.setattr(zenodo, 'API', f'{folder.as_uri()}/{{}}')
+        monkeypatch.setattr(download, 'API', f'{folder.as_uri()}/{{}}')
         return folder
 
     def test_download(self, record: Path, rsvqalr_root: Path, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of reading the images of tiles."""
 
 import shutil
@@ -14,7 +12,7 @@ import torch
 from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.datasets.tile_reader import TileReader
 from torchgeo_vqa.rasters.image_file import ImageFile
-from torchgeo_vqa.rasters.tile import Tile
+from torchgeo_vqa.rasters.pairing import Tile
 
 
 def test_patches_of_large_tiles(

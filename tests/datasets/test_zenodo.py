@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of downloads, from a record on disk."""
 
 import hashlib
@@ -9,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from torchgeo_vqa.datasets import zenodo
-from torchgeo_vqa.datasets.zenodo import download_files
+from torchgeo_vqa.datasets import download
+from torchgeo_vqa.datasets.download import download_files
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         links = {'self': path.as_uri()}
         files.append({'key': name, 'checksum': f'md5:{md5}', 'links': links})
     (folder / '7').write_text(json.dumps({'id': 7, 'files': files}))
-    monkeypatch.setattr(zenodo, 'API', f'{folder.as_uri()}/{{}}')
+    monkeypatch.setattr(download, 'API', f'{folder.as_uri()}/{{}}')
     return folder
 
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of TGFNet."""
 
 from typing import Any
@@ -180,14 +178,44 @@ class TestTGFNet:
         assert all(x is None for x in output[len(VQAOutput._fields) :])
         assert output.routing_loss is None  # of training only
 
+    def test_routing_loss_teaches_the_routers_alone(
+        self, batch: dict[str, Tensor]
+    ) -> None:
+        """Experts must not learn to look where the routers do."""
+        model = tgfnet_tiny(NUM_ANSWERS).train()
+        model(batch).routing_loss.mean().backward()
+        taught = {n for n, p in model.named_parameters() if p.grad is not None}
+        assert any('.krr.' in name for name in taught)
+        assert not any(name.startswith(('experts.', 'rqaf.')) for name in taught)
+
+    def test_fusion_expert_reads_the_mean(
+        self, model: TGFNet, batch: dict[str, Tensor]
+    ) -> None:
+        guides: dict[str, Tensor] = {}
+
+        def keep(name: str) -> Any:
+            return lambda module, args: guides.update({name: args[1]})
+
+        handles = [
+            expert.register_forward_pre_hook(keep(name))
+            for name, expert in model.experts.items()
+        ]
+        model(batch)
+        for handle in handles:
+            handle.remove()
+        mean = (guides['optical'] + guides['sar']) / 2
+        torch.testing.assert_close(guides['fusion'], mean)
+
 
 class TestBuilder:
     def test_sizes(self) -> None:
         """A size sets what tells it apart, options change it."""
-        model = tgfnet(3, clip='tgfnet-tiny', grids=(4,), keeps=(2,))
+        model: Any = tgfnet(3, clip='tgfnet-tiny', grids=(4,), keeps=(2,))
+        assert len(model.cfar['sar'].stages) == 1
+        assert len(model.text_encoder.text.transformer.resblocks) < 12  # of ViT-B-16
         assert model.token_projection.out_features == 256
         assert model.experts['sar'].hidden[3].p == 0.1
-        tiny = tgfnet_tiny(3)
+        tiny: Any = tgfnet_tiny(3)
         assert tiny.token_projection.out_features == 64
         assert len(tiny.cfar['sar'].stages) == 2
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of asking about areas."""
 
 from collections.abc import Callable
@@ -111,7 +109,7 @@ class TestAskArea:
         optical, sar = make_pair(32, 32)
         write_image(tmp_path / 'o.tif', optical, WEST)
         write_image(tmp_path / 's.tif', sar, WEST + 10_000)
-        with pytest.raises(ValueError, match='no place in common'):
+        with pytest.raises(ValueError, match='no location in common'):
             ask_area(predictor, QUESTIONS, tmp_path / 'o.tif', tmp_path / 's.tif')
 
     def test_no_crs(

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """ObjectLayer: sources of objects, and layers that are rejected."""
 
 from pathlib import Path

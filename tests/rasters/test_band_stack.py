@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of images of which each band is a file of its own."""
 
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from torchgeo_vqa.rasters.band_stack import BandStack
+from torchgeo_vqa.rasters.image_file import BandStack
 
 
 @pytest.fixture

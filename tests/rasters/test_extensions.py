@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of extensions."""
 
 import re
@@ -9,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from torchgeo_vqa.rasters.extensions import (
+from torchgeo_vqa.rasters.image_file import (
     DRIVERS,
     IMAGE_EXTENSIONS,
     JPEG_EXTENSIONS,

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of tiles."""
 
 from pathlib import Path
@@ -14,7 +12,7 @@ from rasterio.windows import Window
 
 from torchgeo_vqa.rasters.grid import Grid
 from torchgeo_vqa.rasters.image_file import ImageFile
-from torchgeo_vqa.rasters.tile import Tile
+from torchgeo_vqa.rasters.pairing import Tile
 
 UTM = CRS.from_epsg(32633)
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """BlockSampler: patches inside blocks, along the pixels of the images."""
 
 from collections.abc import Callable
@@ -127,11 +125,11 @@ def test_region_of_interest(dataset: RasterDataset) -> None:
         ({'size': 0}, 'size must be at least 1, got 0'),
         ({'stride': 0}, 'stride must be at least 1, got 0'),
         ({'length': 0}, 'length must be at least 1, got 0'),
-        ({'block_size': 9}, r'at least the size of a patch \(10\), got 9'),
+        ({'block_size': 9}, r'at least size \(10\), got 9'),
         ({'size': 50, 'block_size': 50, 'length': 1}, 'no block of 50 pixels has room'),
     ],
 )
-def test_errors(dataset: RasterDataset, options: dict[str, int], message: str) -> None:
+def test_errors(dataset: RasterDataset, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         BlockSampler(dataset, **({'size': 10, 'block_size': 20} | options))
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of whole-tile sampling."""
 
 from collections.abc import Iterator
@@ -94,7 +92,7 @@ class TestTileSampler:
     def test_roi(self) -> None:
         dataset = Tiles()
         assert wests(TileSampler(dataset, roi=shapely.box(5, 0, 30, 10))) == [10, 20]
-        with pytest.raises(ValueError, match='at least one whole tile'):
+        with pytest.raises(ValueError, match='roi must hold a whole tile'):
             TileSampler(dataset, roi=shapely.box(5, 0, 15, 10))
 
     def test_invalid_length(self) -> None:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """One object says what is done to training pairs, and its parts can be swapped."""
 
 from collections.abc import Callable
@@ -183,7 +181,7 @@ def test_yaml_swaps_parts(tmp_path: Path) -> None:
     parsed = parser.parse_args([f'--config={path}', '--augmentation.cloud=0.3'])
     augmentation = parser.instantiate_classes(parsed).augmentation
     assert augmentation.cloud == 0.3
-    assert augmentation.geometry.flags == {'elements': (0, 4)}
+    assert augmentation.geometry.elements == (0, 4)
     cloud, invert = augmentation.optical
     assert isinstance(cloud, RandomCloud)
     assert cloud.p == 0.2

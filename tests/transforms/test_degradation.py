@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Degradations have the severity they claim, whatever the batch and whatever ran before."""
 
 from typing import Any

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Flips and quarter turns move pixels, matrices and masks exactly."""
 
 import kornia.augmentation as K

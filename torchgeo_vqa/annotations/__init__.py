@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Annotations: questions with their answers, read from files and kept in Arrow."""
 
 from .question_table import QuestionTable

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Reading large JSON files piece by piece."""
 
 import json
@@ -25,36 +23,20 @@ def stream(path: Path, encoding: str = 'utf-8-sig') -> Iterator[tuple[str | None
     """
     with path.open(encoding=encoding) as file:
         cursor = _Cursor(path, file)
-        if cursor.take('[{') == '[':
-            for element in _elements(cursor):
-                yield None, element
-        elif cursor.next() == '}':
-            cursor.take('}')
+        if cursor.next() == '[':
+            for _ in cursor.members('[]'):
+                yield None, cursor.value()
         else:
-            separator = ','
-            while separator == ',':
-                key = cursor.value()
+            for _ in cursor.members('{}'):
+                key = str(cursor.value())
                 cursor.take(':')
                 if cursor.next() == '[':
-                    cursor.take('[')
-                    for element in _elements(cursor):
-                        yield str(key), element
+                    for _ in cursor.members('[]'):
+                        yield key, cursor.value()
                 else:
-                    yield str(key), cursor.value()
-                separator = cursor.take(',}')
+                    yield key, cursor.value()
         if cursor.next():
             raise cursor.error('there is more after its end')
-
-
-def _elements(cursor: '_Cursor') -> Iterator[Any]:
-    """Read a list whose bracket is open."""
-    if cursor.next() == ']':
-        cursor.take(']')
-        return
-    separator = ','
-    while separator == ',':
-        yield cursor.value()
-        separator = cursor.take(',]')
 
 
 class _Cursor:
@@ -94,6 +76,18 @@ class _Cursor:
             raise self.error(f'expected one of {" ".join(allowed)}, got {found}')
         self.at += 1
         return character
+
+    def members(self, brackets: str) -> Iterator[None]:
+        """Step to each member of a list or an object."""
+        start, end = brackets[0], brackets[1]
+        self.take(start)
+        if self.next() == end:
+            self.take(end)
+            return
+        separator = ','
+        while separator == ',':
+            yield
+            separator = self.take(f',{end}')
 
     def value(self) -> Any:
         """Read a whole value."""

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Folder layout of OSVQA's release."""
 
 import json
@@ -10,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..rasters.extensions import IMAGE_EXTENSIONS, pattern_of
-from ..rasters.image_file import ImageFile
+from ..rasters.image_file import IMAGE_EXTENSIONS, ImageFile, pattern_of
 
 #: Name of the release's folder.
 RELEASE = 'OSVQA_1.0'
@@ -24,10 +21,8 @@ EXTENSION = pattern_of(IMAGE_EXTENSIONS)
 class Layout:
     """Files of a dataset in the layout of OSVQA's release.
 
-    Attributes:
-        root: The folder that holds annotations and images.
-        folders: Folder of each modality's images, below *root*, or a URL or one of GDAL's
-            virtual file systems, such as ``s3://bucket/rgb`` or ``/vsizip/rgb.zip``.
+    *root* holds annotations and images. *folders* of each modality's images are below it, or
+    URLs or of GDAL's virtual file systems: ``s3://bucket/rgb``, ``/vsizip/rgb.zip``.
     """
 
     root: Path
@@ -83,9 +78,8 @@ class Layout:
         if _is_remote(folder):
             return _open_remote(f'{folder}/{name}')
         if name not in images[modality]:
-            raise FileNotFoundError(
-                f'no image {name!r} (.png, .tif or .tiff) in {folder}'
-            )
+            known = ', '.join(IMAGE_EXTENSIONS)
+            raise FileNotFoundError(f'no image {name!r} ({known}) in {folder}')
         return ImageFile.open(images[modality][name])
 
     def groups(self) -> dict[str, str]:
@@ -100,12 +94,9 @@ class Layout:
             groups = json.loads(path.read_bytes())
         except ValueError as error:
             raise ValueError(f'{path} is not valid JSON: {error}') from error
-        if not isinstance(groups, dict) or not all(
-            isinstance(group, str) for group in groups.values()
-        ):
-            raise ValueError(
-                f'{path} must hold an object {{"image_name": "group", ...}}'
-            )
+        texts = groups.values() if isinstance(groups, dict) else [None]
+        if not all(isinstance(group, str) for group in texts):
+            raise ValueError(f'{path} must hold an object {{"image_name": "group"}}')
         return {re.sub(EXTENSION, '', name): group for name, group in groups.items()}
 
 
@@ -122,6 +113,5 @@ def _open_remote(stem: str) -> ImageFile:
             return ImageFile.open(stem + extension)
         except OSError as error:
             errors.append(str(error))
-    raise FileNotFoundError(
-        f'no image {stem} ({", ".join(IMAGE_EXTENSIONS)}): {"; ".join(errors)}'
-    )
+    known = ', '.join(IMAGE_EXTENSIONS)
+    raise FileNotFoundError(f'no image {stem} ({known}): {"; ".join(errors)}')

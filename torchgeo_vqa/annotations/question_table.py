@@ -1,12 +1,11 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Questions and answers of one split, in Arrow columns."""
 
 import copy
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import batched
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -37,27 +36,17 @@ class QuestionTable:
     """
 
     def __init__(self, table: pa.Table, num_malformed: int = 0) -> None:
-        """Initialize a new QuestionTable instance.
-
-        Args:
-            table: Dictionary-encoded columns ``image``, ``question_type``, ``question``
-                and ``answer``.
-            num_malformed: Number of rows of the annotation file that were left out.
-        """
+        """Take dictionary-encoded :data:`COLUMNS`, and the number of rows left out."""
         self.num_malformed = num_malformed
-        table = table.unify_dictionaries().combine_chunks()
+        table = table.unify_dictionaries()
         #: Distinct texts of each column.
         self.values: dict[str, pa.StringArray] = {}
         #: Index of each row's text, (N,) int32.
         self.codes: dict[str, NDArray[np.int32]] = {}
         for name in COLUMNS:
-            column = table[name]
-            if column.num_chunks:
-                self.values[name] = column.chunk(0).dictionary
-                self.codes[name] = column.chunk(0).indices.to_numpy().astype(np.int32)
-            else:
-                self.values[name] = pa.array([], pa.string())
-                self.codes[name] = np.zeros(0, np.int32)
+            column = table[name].combine_chunks()
+            self.values[name] = column.dictionary
+            self.codes[name] = column.indices.to_numpy().astype(np.int32)
         self._index()
 
     def _index(self) -> None:
@@ -77,17 +66,8 @@ class QuestionTable:
     ) -> 'QuestionTable':
         """Read an annotation file, or what was cached of it.
 
-        Args:
-            path: JSON file, a list of lists ``[image_name, question_type, question,
-                answer]``.
-            on_error: 'raise' or 'skip' (leave malformed rows out).
-
-        Returns:
-            The table.
-
-        Raises:
-            ValueError: If the file is not such a list, or a row is malformed and
-                *on_error* is 'raise'.
+        It is a JSON list of lists ``[image_name, question_type, question, answer]``. Raise a
+        ValueError if it is not, or for a malformed row, unless *on_error* says to 'skip' it.
         """
         return cls.cached([path], lambda: _parse(path, on_error), on_error)
 
@@ -101,16 +81,9 @@ class QuestionTable:
     ) -> 'QuestionTable':
         """Parse files of any format, or read what was cached of them.
 
-        Args:
-            paths: The files; the cache is kept beside the first.
-            parse: Returns columns ``image``, ``question_type``, ``question`` and
-                ``answer``, and the number of malformed rows, which it leaves out, or
-                raises an error for if *on_error* is 'raise'.
-            on_error: 'raise' or 'skip'.
-            name: Name of the cache (defaults to that of the first file).
-
-        Returns:
-            The table.
+        *parse* returns :data:`COLUMNS` and the number of malformed rows, which it leaves out,
+        or raises an error for if *on_error* is 'raise'. The cache is kept beside the first of
+        the files, under its name unless another is given.
         """
 
         def make() -> pa.Table:
@@ -123,6 +96,13 @@ class QuestionTable:
 
         table = cached_table(paths, make, is_usable, name)
         return cls(table, int(table.schema.metadata[b'malformed']))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Sequence[str]]) -> 'QuestionTable':
+        """Return a table of rows of :data:`COLUMNS`."""
+        cells = zip(*rows, strict=True)
+        columns = [pa.array(cell, pa.string()).dictionary_encode() for cell in cells]
+        return cls(pa.table(columns, names=list(COLUMNS)))
 
     def __len__(self) -> int:
         """Return the number of questions."""
@@ -137,9 +117,7 @@ class QuestionTable:
 
         They are numbered anew. Codes stay as they are.
         """
-        table = QuestionTable.__new__(QuestionTable)
-        table.num_malformed = self.num_malformed
-        table.values = self.values
+        table = copy.copy(self)
         table.codes = {name: codes[rows] for name, codes in self.codes.items()}
         table._index()
         return table
@@ -231,9 +209,9 @@ def _parse(path: Path, on_error: Literal['raise', 'skip']) -> tuple[pa.Table, in
             number = next(i for i, row in enumerate(rows) if not _is_well_formed(row))
             raise ValueError(
                 f'{path}: row {number} (the first is 0) must be four strings that are '
-                f'not empty, [image_name, question_type, question, answer], got '
-                f'{json.dumps(rows[number])[:200]}; {num_malformed} of {len(rows)} rows '
-                "are malformed, on_error='skip' leaves them out"
+                f'not empty, {list(COLUMNS)}, got {json.dumps(rows[number])[:200]}; '
+                f'{num_malformed} of {len(rows)} rows are malformed, '
+                "on_error='skip' leaves them out"
             )
         columns = [
             pc.utf8_trim_whitespace(pa.array([row[i] for row in good], pa.string()))
@@ -264,17 +242,11 @@ def _parse_fast(data: bytes) -> list[pa.Array] | None:
         return None
     rows = rows.flatten()
     lengths = pc.list_value_length(rows)
-    cells = rows.flatten()
-    if rows.null_count or cells.null_count or not pc.all(pc.equal(lengths, 4)).as_py():
+    if rows.null_count or not pc.all(pc.equal(lengths, 4)).as_py():
         return None
-    number = np.arange(len(rows), dtype=np.int64) * 4
-    columns = []
-    for i in range(4):
-        column = pc.utf8_trim_whitespace(cells.take(pa.array(number + i)))
-        if pc.any(pc.equal(column, '')).as_py():
-            return None
-        columns.append(column)
-    return columns
+    columns = [pc.utf8_trim_whitespace(pc.list_element(rows, i)) for i in range(4)]
+    good = (not c.null_count and pc.all(pc.not_equal(c, '')).as_py() for c in columns)
+    return columns if all(good) else None
 
 
 def _load(path: Path, data: bytes) -> list[Any]:
@@ -284,18 +256,72 @@ def _load(path: Path, data: bytes) -> list[Any]:
     except (RecursionError, ValueError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     if not isinstance(rows, list):
-        raise ValueError(  # noqa: TRY004
-            f'{path} must hold a list of rows, got {type(rows).__name__}'
-        )
+        got = type(rows).__name__
+        raise ValueError(f'{path} must hold a list of rows, got {got}')  # noqa: TRY004
     return rows
 
 
 def _is_well_formed(row: object) -> bool:
     """Return whether a row is four strings that are not empty."""
-    return (
-        isinstance(row, list)
-        and len(row) == len(COLUMNS)
-        and all(
-            isinstance(cell, str) and cell.strip() and is_unicode(cell) for cell in row
+    return isinstance(row, list) and len(row) == len(COLUMNS) and all(map(_text, row))
+
+
+_SCHEMA = pa.schema(
+    [('id', pa.string())]
+    + [(name, pa.dictionary(pa.int32(), pa.string())) for name in COLUMNS]
+)
+
+# Rows that are Python objects at the same time
+_BATCH = 100_000
+
+
+def encode(rows: Iterable[Sequence[Any]]) -> pa.Table:
+    """Encode rows of an id and the cells of :data:`.COLUMNS` in Arrow, a batch at a time.
+
+    Texts are dictionary-encoded, without white space around, null where a cell is missing,
+    no text, no Unicode or empty.
+    """
+    batches = []
+    for batch in batched(rows, _BATCH):
+        ids, *cells = zip(*batch, strict=True)
+        # Ids are made texts that can be written
+        names = [str(i).encode('ascii', 'backslashreplace').decode() for i in ids]
+        columns: list[list[str | None]] = [list(names)]
+        columns += [[_text(cell) for cell in column] for column in cells]
+        arrays = map(pa.array, columns, _SCHEMA.types)
+        batches.append(pa.record_batch(list(arrays), _SCHEMA))
+    return pa.Table.from_batches(batches, _SCHEMA).unify_dictionaries()
+
+
+def _text(cell: object) -> str | None:
+    """Return the text in a cell, if there is one."""
+    if not isinstance(cell, str) or not is_unicode(cell):
+        return None
+    return cell.strip() or None
+
+
+def keep_whole(
+    table: pa.Table,
+    path: Path,
+    on_error: Literal['raise', 'skip'],
+    sources: Mapping[str, Path] | None = None,
+) -> tuple[pa.Table, int]:
+    """Keep the rows of an encoded table that have all cells, and count the others.
+
+    Raise a ValueError that names the file of the first missing cell, in *sources* or
+    *path*, if *on_error* is 'raise'.
+    """
+    whole = pc.is_valid(table[COLUMNS[0]])
+    for name in COLUMNS[1:]:
+        whole = pc.and_(whole, pc.is_valid(table[name]))
+    num_malformed = len(table) - (pc.sum(whole).as_py() or 0)
+    if num_malformed and on_error == 'raise':
+        row = pc.index(whole, False).as_py()
+        column = next(name for name in COLUMNS if not table[name][row].is_valid)
+        source = (sources or {}).get(column, path)
+        raise ValueError(
+            f'{path}: question {table["id"][row].as_py()} has no {column} in '
+            f'{source.name}; {num_malformed} of {len(table)} questions are malformed, '
+            "on_error='skip' leaves them out"
         )
-    )
+    return table.select(list(COLUMNS)).filter(whole), num_malformed

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Question files in the format of RSVQA: questions, answers and images apart."""
 
 import json
@@ -13,9 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .columns import encode, keep_whole
 from .json_stream import stream
-from .question_table import QuestionTable
+from .question_table import QuestionTable, encode, keep_whole
 
 #: Problem of an entry that stands for a question of another split.
 INACTIVE = 'inactive'
@@ -28,15 +25,8 @@ Entry = dict[str, Any]
 class RSVQARow(NamedTuple):
     """A question joined with its image and its answer; missing cells are None.
 
-    Attributes:
-        number: Position in the list of questions.
-        id: Id of the question.
-        image: Name of its image.
-        question_type: Name of its type.
-        question: The question.
-        answer: Its answer.
-        problem: Why it cannot be joined, in the same words for all such rows, and what is
-            wrong with this one; None if it can.
+    *number* is its position in the list. *problem* tells why it cannot be joined, in the same
+    words for all such rows, and what is wrong with this one.
     """
 
     number: int
@@ -57,11 +47,8 @@ class RSVQAFiles(NamedTuple):
     <https://github.com/syvlo/RSVQA>`__; the published files have one for each.
     """
 
-    #: File of the questions, each with the ids of its image and its answers.
     questions: Path
-    #: File of the answers.
     answers: Path
-    #: File of the images.
     images: Path
 
     @classmethod
@@ -97,11 +84,8 @@ class RSVQAFiles(NamedTuple):
         """Yield all questions, also those that cannot be joined or belong to another split."""
         images = _Values(entries(self.images, 'images', encoding), image_key)
         answers = _Values(entries(self.answers, 'answers', encoding), 'answer')
-        listed = (
-            entry
-            for key, entry in stream(self.questions, encoding)
-            if key == 'questions'
-        )
+        values = stream(self.questions, encoding)
+        listed = (value for key, value in values if key == 'questions')
         for number, question in enumerate(listed):
             yield _join(number, question, images, answers)
 
@@ -115,10 +99,8 @@ def entries(path: Path, key: str, encoding: str = _ENCODING) -> Iterator[Entry]:
         if name != key:
             continue
         if not isinstance(entry, dict) or 'id' not in entry:
-            raise ValueError(
-                f'{path}: {key} must be objects with an id, got '
-                f'{json.dumps(entry)[:80]}'
-            )
+            got = json.dumps(entry)[:80]
+            raise ValueError(f'{path}: {key} must be objects with an id, got {got}')
         if entry.get('active', True):
             yield entry
 
@@ -176,15 +158,14 @@ def _join(number: int, question: object, images: _Values, answers: _Values) -> R
     answer_id = answer_ids[0] if isinstance(answer_ids, list) and answer_ids else None
     image, answer = images.get(image_id), answers.get(answer_id)
     problem = None
-    if image is None:
-        problem = _missing('image', image_id, images.key)
-    elif answer is None:
-        problem = _missing('answer', answer_id, answers.key)
+    for noun, value, missing, key in (
+        ('answer', answer, answer_id, answers.key),
+        ('image', image, image_id, images.key),
+    ):
+        if value is None:
+            detail = (
+                f'no active {noun} has the id {json.dumps(missing)[:80]} and a {key!r}'
+            )
+            problem = f'missing {noun}', detail
     question_type, text = question.get('type'), question.get('question')
     return RSVQARow(number, name, image, question_type, text, answer, problem)
-
-
-def _missing(noun: str, name: object, key: str) -> tuple[str, str]:
-    """Return the problem that an id leads nowhere."""
-    detail = f'no active {noun} has the id {json.dumps(name)[:80]} and a {key!r}'
-    return f'missing {noun}', detail

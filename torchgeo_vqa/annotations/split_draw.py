@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Splits that are drawn: of images, or of blocks of a map."""
 
 from collections.abc import Hashable, Sequence
@@ -18,8 +16,7 @@ def verify_fractions(fractions: Sequence[float]) -> None:
         or abs(sum(fractions) - 1) > 1e-6
     ):
         raise ValueError(
-            'fractions must be three numbers that sum to 1, for example 0.8 0.1 0.1, got '
-            f'{list(fractions)!r}'
+            f'fractions must be three numbers that sum to 1, got {list(fractions)!r}'
         )
 
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Statements: what a question and its answer say, as the captions that CLIP learns from."""
 
 import re
@@ -10,6 +8,9 @@ import torch
 
 from ..sample import CONTEXT_LENGTH
 from .question_table import decode
+
+_RELATION = '((?:left|right) of|above|below|near)'
+_CONTACT = '(border|touch|cross|overlap)'
 
 #: Wordings of ``question? answer`` and the statement of each; the first that fits counts.
 #: An answer that the question must offer, such as one of two, is a back-reference.
@@ -21,23 +22,14 @@ RULES = tuple(
         (r'(is|are) there any (.+)\? yes', r'there \1 \2'),
         (r'(is|are) there (.+)\? yes', r'there \1 \2'),
         (r'(is|are) there (?:any |an? )?(.+)\? no', r'there \1 no \2'),
-        (
-            r'(is|are) (.+?) ((?:left|right) of|above|below|near) (.+)\? yes',
-            r'\2 \1 \3 \4',
-        ),
-        (
-            r'(is|are) (.+?) ((?:left|right) of|above|below|near) (.+)\? no',
-            r'\2 \1 not \3 \4',
-        ),
+        (rf'(is|are) (.+?) {_RELATION} (.+)\? yes', r'\2 \1 \3 \4'),
+        (rf'(is|are) (.+?) {_RELATION} (.+)\? no', r'\2 \1 not \3 \4'),
         (r'(is|are) (.+) (present|visible)\? yes', r'\2 \1 \3'),
         (r'(is|are) (.+) (present|visible)\? no', r'\2 \1 not \3'),
         (r'is (this|it) (an?) (.+) or (an?) (.+) (\w+)\? \3', r'\1 is \2 \3 \6'),
         (r'is (this|it) (an?) (.+) or (an?) (.+) (\w+)\? \5', r'\1 is \4 \5 \6'),
-        (r'do(?:es)? (.+) (border|touch|cross|overlap) (.+)\? yes', r'\1 and \3 \2'),
-        (
-            r'do(?:es)? (.+) (border|touch|cross|overlap) (.+)\? no',
-            r'\1 and \3 do not \2',
-        ),
+        (rf'do(?:es)? (.+) {_CONTACT} (.+)\? yes', r'\1 and \3 \2'),
+        (rf'do(?:es)? (.+) {_CONTACT} (.+)\? no', r'\1 and \3 do not \2'),
         (r'how many (.+) are there\b(.*)\? (.+)', r'there are \3 \1\2'),
         (r'how much of (.+) is (.+)\? (.+)', r'\3 of \1 is \2'),
         (r'which covers more, (.+) or (.+)\? \1', r'\1 covers more than \2'),

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tables that take long to make, kept on disk: a checksum, then a Parquet file."""
 
 import contextlib
@@ -36,14 +34,15 @@ def cached_table(
     for path in paths:
         stat = path.stat()
         stamp += b' %d %d' % (stat.st_size, stat.st_mtime_ns)
-    for cache in _caches(paths[0], name or paths[0].stem):
+    caches = list(_caches(paths[0], name or paths[0].stem))
+    for cache in caches:
         table = _read(cache, stamp)
         if table is not None and is_usable(table):
             return table
     table = make()
     metadata = {**(table.schema.metadata or {}), b'stamp': stamp}
     table = table.replace_schema_metadata(metadata)
-    for cache in _caches(paths[0], name or paths[0].stem):
+    for cache in caches:
         with contextlib.suppress(OSError):  # such as a full disk
             _write(table, cache)
             break

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Vocabulary of answers and question types, and answers that need no image."""
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +18,10 @@ def most_frequent(
     table: QuestionTable, num_answers: int | None = None
 ) -> tuple[str, ...]:
     """List answers, the most frequent first, ties in the order of their texts."""
-    texts = table.values['answer'].to_pylist()
-    counts = np.bincount(table.codes['answer'], minlength=len(texts)).tolist()
-    used = [(-count, text) for count, text in zip(counts, texts, strict=True) if count]
-    return tuple(text for _, text in sorted(used)[:num_answers])
+    codes, counts = np.unique(table.codes['answer'], return_counts=True)
+    texts = table.values['answer'].take(pa.array(codes)).to_pylist()
+    used = sorted(zip((-counts).tolist(), texts, strict=True))
+    return tuple(text for _, text in used[:num_answers])
 
 
 def select_types(
@@ -104,7 +102,4 @@ def usual_answers(
     labels = labels[table.codes['answer']]
     known = (codes >= 0) & (labels >= 0)
     codes, labels, _ = _pairs(codes[known], labels[known])
-    usual: list[set[int]] = [set() for _ in types]
-    for code, label in zip(codes.tolist(), labels.tolist(), strict=True):
-        usual[code].add(label)
-    return usual
+    return [set(labels[codes == code].tolist()) for code in range(len(types))]

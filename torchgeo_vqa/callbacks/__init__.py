@@ -1,14 +1,10 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Callbacks of trainings and evaluations."""
 
-from .damaged_checkpoint import DamagedCheckpoint
+from .defaults import DamagedCheckpoint, FiniteLoss, PreemptionCheckpoint
 from .degradation import DegradationTest
 from .feature_cache import FeatureCache
-from .finite_loss import FiniteLoss
 from .prediction import PredictionWriter
-from .preemption import PreemptionCheckpoint
 from .random_state import RandomState
 from .report import EvaluationReport
 

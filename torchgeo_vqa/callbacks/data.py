@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """The data module of a run: which it is, and that it suits the model."""
 
 from lightning.pytorch import Trainer

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Accuracy under degraded images, measured along with the test."""
 
 import warnings
@@ -87,15 +85,11 @@ class DegradationTest(Callback):
             ValueError: If a severity is out of its range.
         """
         super().__init__()
-        severities: Mapping[str, Sequence[float | str]] = {
-            'cloud': cloud,
-            'low_light': low_light,
-            'speckle': speckle,
-            'blank': blank,
-            'shuffle': shuffle,
-        }
+        grids: list[Sequence[float | str]] = [cloud, low_light, speckle, blank, shuffle]
         self.conditions: list[Condition] = [
-            (kind, severity) for kind, grid in severities.items() for severity in grid
+            (kind, severity)
+            for kind, grid in zip(LABELS, grids, strict=True)
+            for severity in grid
         ]
         self.groups = None if groups is None else tuple(groups)
         self.exclude_types = tuple(exclude_types)
@@ -207,13 +201,9 @@ class DegradationTest(Callback):
         if not real.any():
             return
         output = pl_module(batch, chunk_size=pl_module.hparams['chunk_size'])
-        group = batch['group'][real] if 'group' in batch else None
-        metric.update(
-            output.logits.argmax(-1),
-            batch['label'][real],
-            batch['question_type'][real],
-            group,
-        )
+        keys = ('label', 'question_type', 'group')
+        known = [batch[key][real] for key in keys if key in batch]
+        metric.update(output.logits.argmax(-1), *known)
 
     @override
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -266,8 +256,7 @@ def print_degradations(report: Mapping[str, Any]) -> None:
         title += f', without {", ".join(excluded)}'
     if report['convention']:
         title += f', {report["convention"]}'
-    table = Table(title=title)
-    table.add_column('degradation')
+    table = Table('degradation', title=title)
     for name in ('severity', 'OA', 'AA', 'change of OA'):
         table.add_column(name, justify='right')
     reference = report['reference']

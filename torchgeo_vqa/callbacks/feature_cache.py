@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Caches of what CLIP's towers return, switched on while their weights stay the same."""
 
 from typing import override

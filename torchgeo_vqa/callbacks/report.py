@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Report of a run: tables on screen, numbers on disk, and the next command."""
 
 import json
@@ -105,10 +103,10 @@ def print_report(report: Mapping[str, Any], title: str) -> None:
     """Print the content of ``test_metrics.json`` as a table."""
     if report['convention']:
         title = f'{title}, {report["convention"]}'
-    table = Table(title=f'{title} ({report["num_questions"]:,} questions)')
-    table.add_column('accuracy')
-    table.add_column('model', justify='right')
-    table.add_column('blind', justify='right')
+    title = f'{title} ({report["num_questions"]:,} questions)'
+    table = Table('accuracy', title=title)
+    for name in ('model', 'blind'):
+        table.add_column(name, justify='right')
     for name, label in (('OA', 'OA, all questions'), ('AA', 'AA, mean over types')):
         table.add_row(label, f'{report[name]:.4f}', f'{report[f"blind_{name}"]:.4f}')
     for key in ('groups', 'per_type'):

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Conversion of question files and image folders into the layout of OSVQA's release."""
 
 from .convert import convert

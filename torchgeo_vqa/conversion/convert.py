@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Conversion of question files and image folders into the layout of OSVQA's release."""
 
 import json
@@ -116,7 +114,9 @@ def convert(
                 f'none of {result.num_rows} rows can be taken of {named}\n'
                 f'{result.reasons()}'.rstrip()
             )
-        for modality, folder in folders.items() if root is not None else ():
+        if root is None:
+            return result
+        for modality, folder in folders.items():
             title = f'{noun(modality)} images'
             for name in tqdm(selection.split_of, title, disable=None):
                 folder.transfer(name, root / _FOLDERS[modality], transfer)
@@ -177,8 +177,8 @@ def _write_annotations(
             if split not in files:
                 path, separator = Layout(root, _FOLDERS).annotation(split), '[\n'
                 path.parent.mkdir(exist_ok=True)
-                file = path.open('w', encoding='utf-8', newline='\n')
-                files[split] = stack.enter_context(file)
+                opening = path.open('w', encoding='utf-8', newline='\n')
+                files[split] = stack.enter_context(opening)
             files[split].write(separator + json.dumps(row, ensure_ascii=False))
         for file in files.values():
             file.write('\n]\n')

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Folders of images: finding them by name, checking them, bringing them elsewhere."""
 
 import os
@@ -14,8 +12,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
 
-from ..rasters.extensions import DRIVERS, JPEG_EXTENSIONS, pattern_of
-from ..rasters.image_file import in_large_folders
+from ..rasters.image_file import DRIVERS, JPEG_EXTENSIONS, in_large_folders, pattern_of
 
 #: How an image comes into the dataset.
 Transfer = Literal['copy', 'hardlink', 'symlink']

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Question files of other people's making: CSV, JSON lines, JSON lists, RSVQA's triples."""
 
 import csv

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQAxBEN and BigEarthNet.txt data modules."""
 
 from collections.abc import Sequence
@@ -34,8 +32,7 @@ class BigEarthNetDataModule(PairVQADataModule):
             bands: Three Sentinel-2 bands of an optical image.
             optical_dir: Folder of the Sentinel-2 patches, below *root* (defaults to that
                 of the release).
-            sar_dir: Folder of the Sentinel-1 patches, below *root* (defaults to that of
-                the release).
+            sar_dir: Folder of the Sentinel-1 patches, below *root* (likewise).
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
         """
         folders = {'optical_dir': optical_dir, 'sar_dir': sar_dir}

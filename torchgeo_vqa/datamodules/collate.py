@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Batches of pairs that differ in size and in the number of questions."""
 
 from collections.abc import Sequence

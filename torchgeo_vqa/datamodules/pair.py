@@ -1,12 +1,10 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class for data modules that load, augment and normalize optical-SAR pairs."""
 
 import abc
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, override
+from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, get_args, override
 
 import torch
 from torch.utils.data import DataLoader
@@ -151,10 +149,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
 
     def dataset_for(self, stage: Stage) -> Any:
         """Return the dataset of 'train', 'val', 'test' or 'predict', opened on first use."""
-        if stage not in ('train', 'val', 'test', 'predict'):
-            raise ValueError(
-                f"stage must be 'train', 'val', 'test' or 'predict', got {stage!r}"
-            )
+        if stage not in get_args(Stage):
+            raise ValueError(f'stage must be one of {get_args(Stage)}, got {stage!r}')
         if stage not in self._datasets:
             self._datasets[stage] = self._make_dataset(stage)
         return self._datasets[stage]
@@ -168,17 +164,15 @@ class PairDataModule(GeoDataModule, abc.ABC):
 
     def _sampler(self, dataset: Any, stage: Stage) -> GeoSampler:
         """Make the sampler of a stage: random in training, else in order."""
+        size = self.patch_size
         if stage != 'train':
-            if self.patch_size:
-                size = self.patch_size
+            if size:
                 return GriddedPatchSampler(dataset, size=size, stride=size)
             return _sample_tiles(dataset)
-        seed = self._sampler_seed()
-        if self.patch_size:
-            return RandomPatchSampler(
-                dataset, size=self.patch_size, length=self.length, generator=seed
-            )
-        return _sample_tiles(dataset, shuffle=True, length=self.length, generator=seed)
+        order: Any = {'length': self.length, 'generator': self._sampler_seed()}
+        if size:
+            return RandomPatchSampler(dataset, size=size, **order)
+        return _sample_tiles(dataset, shuffle=True, **order)
 
     def _sampler_seed(self) -> int:
         """Draw the seed of a random sampler.

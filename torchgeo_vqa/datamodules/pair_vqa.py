@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base classes for data modules of pairs with questions."""
 
 from collections.abc import Mapping, Sequence
@@ -119,11 +117,10 @@ class PairVQADataModule(VQADataModule):
 
     @override
     def _make_dataset(self, stage: Stage) -> PairVQA:
+        drawn = self.questions_per_sample if stage == 'train' else None
         dataset: PairVQA = self.dataset_class(  # type: ignore[call-arg,assignment]
             split=self._splits.get(stage, stage),
-            questions_per_sample=self.questions_per_sample
-            if stage == 'train'
-            else None,
+            questions_per_sample=drawn,
             answers=self._answers,
             **self.kwargs,
         )

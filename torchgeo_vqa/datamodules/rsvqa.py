@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQALR and RSVQAHR data modules."""
 
 from typing import Any, ClassVar, Literal
@@ -31,8 +29,7 @@ class RSVQADataModule(PairVQADataModule):
             buckets: Whether counts and areas are answered by the range they lie in, as in
                 the published evaluation, instead of exactly.
             download: Whether to download what is missing.
-            checksum: Whether to check what is downloaded against the MD5 sums that Zenodo
-                publishes.
+            checksum: Whether to check downloads against the MD5 sums of Zenodo.
             **kwargs: Other arguments of :class:`.PairVQADataModule`.
         """
         own = {'root': root, 'buckets': buckets}

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Mean and standard deviation of each band of each modality."""
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """BigEarthNet.txt dataset."""
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torchgeo.datasets import BigEarthNetV2
 
-from ..annotations.columns import keep_whole
-from ..annotations.question_table import QuestionTable
+from ..annotations.question_table import COLUMNS, QuestionTable, keep_whole
 from .pair_vqa import OnError, Release
-from .patch_tree import match_patches
-from .patch_vqa import PatchVQA
+from .patch_vqa import PatchVQA, match_patches
 
 #: Name of the file of questions.
 FILENAME = 'BigEarthNet.txt.parquet'
@@ -125,16 +121,11 @@ class BigEarthNetText(PatchVQA):
             names = ['ID', 'patch_id', 'type', 'category', 'input', 'output']
             rows = self._read_rows(split, names)
             is_question = pc.is_in(rows['type'].cast(pa.string()), pa.array(QUESTIONS))
-            rows = rows.filter(is_question)
-            words = [rows[name].cast(pa.string()) for name in ('type', 'category')]
-            columns = {
-                'id': rows['ID'],
-                'image': _encode(rows['patch_id']),
-                'question_type': _encode(pc.binary_join_element_wise(*words, ' ')),
-                'question': _encode(rows['input']),
-                'answer': _encode(rows['output']),
-            }
-            return keep_whole(pa.table(columns), self._path, on_error)
+            name, image, *words, question, answer = rows.filter(is_question).columns
+            words = [word.cast(pa.string()) for word in words]
+            cells = image, pc.binary_join_element_wise(*words, ' '), question, answer
+            table = pa.table([name, *map(_encode, cells)], names=['id', *COLUMNS])
+            return keep_whole(table, self._path, on_error)
 
         name = f'{self._path.stem}_{split}'
         table = QuestionTable.cached([self._path], parse, on_error, name)

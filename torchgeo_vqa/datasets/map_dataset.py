@@ -1,10 +1,9 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Images, and what a map knows of what they show."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, override
+from functools import reduce
+from typing import Any, NamedTuple, override
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,13 @@ from rasterio.transform import from_origin
 from shapely.geometry import shape as as_geometry
 from shapely.geometry.base import BaseGeometry
 from torch import Tensor
-from torchgeo.datasets import GeoDataset
+from torchgeo.datasets import GeoDataset, IntersectionDataset
 from torchgeo.datasets.utils import GeoSlice
 
 from ..questions import NO_DATA, Legend, Scene, SceneObject
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
 from ..rasters.coverage import Query, find_gaps, has_data
-from ..rasters.intersection import intersect
 from ..sample import MODALITIES
 
 # Side in pixels of what is read first, to see whether a map holds anything
@@ -31,28 +29,19 @@ _PREVIEW = 256
 
 
 class Patch(NamedTuple):
-    """What the datasets hold of a patch.
+    """What the datasets hold of a patch."""
 
-    Attributes:
-        images: Image of each modality, (C, H, W) float32.
-        gaps: (H, W) mask of the pixels that each image lacks.
-        scene: What the map knows of it; pixels that an image lacks are unknown, too.
-        nodata: Share of its pixels that the map does not know or an image lacks.
-    """
-
+    #: Image of each modality, (C, H, W) float32, and mask (H, W) of the pixels it lacks.
     images: dict[str, Tensor]
     gaps: dict[str, NDArray[np.bool_]]
+    #: What the map knows of it; pixels that an image lacks are unknown, too.
     scene: Scene
+    #: Share of the pixels that the map does not know or an image lacks.
     nodata: float
 
 
 class MapDataset(GeoDataset):
-    """Base class for datasets of images, and of a map of what they show.
-
-    The datasets are brought to the CRS and the resolution of the first of them, as
-    :class:`~torchgeo.datasets.IntersectionDataset` does: codes by nearest neighbour,
-    images as their datasets say.
-    """
+    """Base class for datasets of images, and of a map of what they show."""
 
     #: Number of bands of each modality.
     num_bands: Mapping[str, int]
@@ -149,16 +138,11 @@ class MapDataset(GeoDataset):
 
     def _locations(self) -> list[Query]:
         """List where all datasets are, as queries."""
-        boxes = zip(
-            self.index.index, self.index.bounds.to_numpy().tolist(), strict=True
-        )
+        boxes = self.index.bounds.to_numpy().tolist()
+        width, height = self.res
         return [
-            (
-                slice(xmin, xmax, self.res[0]),
-                slice(ymin, ymax, self.res[1]),
-                slice(t.left, t.right, 1),
-            )
-            for t, (xmin, ymin, xmax, ymax) in boxes
+            (slice(x0, x1, width), slice(y0, y1, height), slice(t.left, t.right, 1))
+            for t, (x0, y0, x1, y1) in zip(self.index.index, boxes, strict=True)
         ]
 
     def known_area(self, max_size: int = 1024) -> BaseGeometry:
@@ -228,12 +212,8 @@ class MapDataset(GeoDataset):
         """Read the image of a modality, (C, H, W) float32."""
         image = self._images[modality][self._own(modality, query)].get('image')
         num_bands = 3 if modality == 'optical' else None
-        if (
-            image is None
-            or image.shape[1:] != shape
-            or (num_bands or len(image)) != len(image)
-        ):
-            got = 'none' if image is None else f'shape {tuple(image.shape)}'
+        got = None if image is None else tuple(image.shape)
+        if image is None or got != (num_bands or len(image), *shape):
             raise ValueError(
                 f'{modality} must give an image of shape ({num_bands or "C"}, '
                 f'{shape[0]}, {shape[1]}), got {got}; choose its bands with `bands`, and '
@@ -253,3 +233,52 @@ def _coarse(axis: slice, size: int = _PREVIEW) -> slice:
     """Return an axis in no more than some steps."""
     step = max(axis.step, (axis.stop - axis.start) / size)
     return slice(axis.start, axis.stop, step)
+
+
+def intersect(datasets: Mapping[str, GeoDataset], spatial_only: bool) -> GeoDataset:
+    """Bring named datasets to the CRS and the resolution of the first, and intersect them.
+
+    Raise a TypeError for what is no GeoDataset, a ValueError for a CRS that is missing or
+    cannot be expressed in the first's, a RuntimeError if they have no location or time in
+    common; *spatial_only* ignores times.
+    """
+    for name, dataset in datasets.items():
+        if not isinstance(dataset, GeoDataset):
+            raise TypeError(
+                f'{name} must be a GeoDataset, got {type(dataset).__name__}'
+            )
+        crs: Any = dataset.crs
+        if crs is None or CRS.from_user_input(crs).is_engineering:
+            raise ValueError(
+                f'{name} has no CRS, so it is nowhere on Earth; georeference its files'
+            )
+    first, *others = datasets
+    crs = datasets[first].crs
+
+    def combine(left: GeoDataset, name: str) -> GeoDataset:
+        right = datasets[name]
+        own, before = right.crs, right.index.total_bounds.round(6).tolist()
+        right.crs = crs
+        bounds = right.index.total_bounds
+        if not np.isfinite(bounds).all():
+            raise ValueError(
+                f'{name} lies at {before} in {own.name}, which cannot be expressed in '
+                f'{crs.name}, the CRS of {first}: is either wrong? Else give {first} a '
+                'CRS that fits both, such as EPSG:3857'
+            )
+        try:
+            return IntersectionDataset(left, right, spatial_only)
+        except RuntimeError as error:
+            if 'temporal' in str(error):
+                raise RuntimeError(
+                    f'{name} was taken at another time than the images; use '
+                    'spatial_only=True if that does not matter'
+                ) from error
+            theirs = left.index.total_bounds.round(6).tolist()
+            raise RuntimeError(
+                f'{name} does not overlap with the datasets before it: it lies at '
+                f'{bounds.round(6).tolist()}, they lie at {theirs} in {crs.name}; its own '
+                f'CRS is {own.name}, is that right?'
+            ) from error
+
+    return reduce(combine, others, datasets[first])

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Files of images and of a map of classes, as users name them."""
 
 import os
@@ -119,12 +117,18 @@ class MapSource:
             'max_nodata': max_nodata,
         }
 
-    def find_zones(self) -> list[Zone]:
-        """Group the files by the CRSs of the images; none if nothing is in common.
+    def open_zones(self, question_types: Sequence[str] | None = None) -> list[OpenMaps]:
+        """Open the files of each CRS of the images; raise a RuntimeError if there are none.
 
-        Raise an OSError if a file cannot be read, a ValueError if it has no CRS.
+        Also an OSError if a file cannot be read, a ValueError if the files do not fit together.
         """
-        return find_zones(self._read_headers())
+        zones = find_zones(self._read_headers())
+        if not zones:
+            raise RuntimeError(
+                'images and labels have no location in common; are their coordinate '
+                'reference systems right?'
+            )
+        return [self.open_maps(question_types, zone) for zone in zones]
 
     def open_maps(
         self,
@@ -142,10 +146,10 @@ class MapSource:
             zone = Zone(CRS.from_user_input(crs), files, shapely.Polygon())
         own = self.map_options
         bands = {}
-        if own['optical_bands'] is not None:
+        if (optical_bands := own['optical_bands']) is not None:
             for file in zone.files.get('optical', ()):
-                verify_bands(file.path, file.count, own['optical_bands'])
-            bands['optical'] = own['optical_bands']
+                verify_bands(file.path, file.count, optical_bands)
+            bands['optical'] = optical_bands
         datasets = zone.open(bands, labels=('labels', 'quality'))
         objects = None
         if self.map_files['objects']:
@@ -169,9 +173,8 @@ class MapSource:
             name: np.result_type(*(file.dtype for file in zone.files[name])).name
             for name in dataset.modalities
         }
-        return OpenMaps(
-            dataset, dtypes, [f for f in zone.first if zone.crs == f.grid.crs]
-        )
+        first = next(iter(zone.files.values()))
+        return OpenMaps(dataset, dtypes, [f for f in first if zone.crs == f.grid.crs])
 
     def _read_headers(self) -> dict[str, list[ImageFile]]:
         """Read the headers of all files of each layer."""

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """MapVQA, questions about any location that images and a label map show."""
 
 import os
@@ -17,13 +15,12 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from .. import questions as q
 from ..annotations.question_table import Ids, QuestionTable
-from ..questions import Balance, Question
+from ..questions import Balance, Legend, Question, possible
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
 from ..rasters.coverage import Query
 from ..rasters.location_grid import LocationGrid
 from .map_dataset import MapDataset, Patch
-from .possible_questions import PossibleQuestions
 from .vqa_dataset import VQADataset
 
 # Ids are signed 64-bit numbers
@@ -129,15 +126,16 @@ class MapVQA(VQADataset, MapDataset):
             raise ValueError(f'seed must not be negative, got {seed}')
         if objects is not None and not isinstance(objects, ObjectLayer):
             objects = ObjectLayer(objects)
+        states = (
+            None if quality is None else ClassMap(quality, q.QUALITIES, name='quality')
+        )
         MapDataset.__init__(
             self,
             optical,
             sar,
             ClassMap(labels, classes, ignore),
             objects=objects,
-            quality=None
-            if quality is None
-            else ClassMap(quality, q.QUALITIES, name='quality'),
+            quality=states,
             urban_classes=urban_classes,
             spatial_only=spatial_only,
         )
@@ -206,9 +204,7 @@ class MapVQA(VQADataset, MapDataset):
         self.balance = Balance(pools)
         drawn = [self._draw(*patch) for patch in zip(complete, pools, strict=True)]
         # In every wording, since they ask the same
-        rows = [
-            self._possible.wordings(question) for pool in drawn for question in pool
-        ]
+        rows = [self._possible.wordings(asked) for pool in drawn for asked in pool]
         self._asked = np.concatenate([np.zeros(0, np.int64), *rows])
         self._blind = None
 
@@ -259,25 +255,72 @@ class MapVQA(VQADataset, MapDataset):
         bounds = self.index.total_bounds.tolist()
         return LocationGrid(bounds, self.res, _MAX_ID // len(self.table))
 
-    @override
-    def _rows(self, ids: Ids) -> NDArray[np.int64]:
+    def _split(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of the locations, and the rows of the table, of N questions."""
         numbers = super()._rows(ids)
         if (numbers < 0).any():
             raise IndexError(
                 f'question ids must not be negative, got {numbers.min()}; leave padding '
                 '(-1) out'
             )
-        return numbers % len(self.table)
+        return np.divmod(numbers, len(self.table))
+
+    @override
+    def _rows(self, ids: Ids) -> NDArray[np.int64]:
+        return self._split(ids)[1]
 
     @override
     def location(self, ids: Ids) -> list[str]:
         """Return the upper left corners, such as '617301.82 9625098.23', to the next pixel."""
-        numbers = super()._rows(ids)
-        self._rows(numbers)  # raises an error for padding
-        return self._grid.names(numbers // len(self.table))
+        return self._grid.names(self._split(ids)[0])
 
     @override
     def footprint(self, ids: Ids) -> GeoSeries:
-        numbers = super()._rows(ids)
-        self._rows(numbers)
-        return self._grid.outlines(numbers // len(self.table), self.crs)
+        return self._grid.outlines(self._split(ids)[0], self.crs)
+
+
+class PossibleQuestions:
+    """Every question that a map may be asked, in each wording and with each answer.
+
+    The *table* has a row for each; those of the wordings of a question follow one another.
+    """
+
+    def __init__(self, legend: Legend, names: Sequence[str] | None = None) -> None:
+        """List the questions of some types (defaults to all possible ones) for a legend.
+
+        Raise a ValueError if a type is unknown, or needs what the map does not have.
+        """
+        listed = possible(legend, names)
+        found = tuple(dict.fromkeys(question.question_type for question in listed))
+        if impossible := sorted(set(names or ()) - set(found)):
+            raise ValueError(
+                f'question types {impossible} need what this map does not have: '
+                'objects, a quality mask or urban_classes'
+            )
+        self.question_types = found if names is None else tuple(dict.fromkeys(names))
+        self.answers = tuple(dict.fromkeys(question.answer for question in listed))
+        self._rows: dict[tuple[str, str, str], range] = {}
+        rows: list[tuple[str, str, str, str]] = []
+        for question_type, text, answer, _, wordings in listed:
+            start = len(rows)
+            rows += [('', question_type, wording, answer) for wording in wordings]
+            self._rows[question_type, text, answer] = range(start, len(rows))
+        self.table = QuestionTable.of_rows(rows)
+
+    def wordings(self, question: Question) -> range:
+        """Return the rows of :attr:`table` of all wordings of a question with its answer.
+
+        Raise a ValueError if its type does not list it among the possible ones.
+        """
+        key = question.question_type, question.canonical, question.answer
+        if key not in self._rows:
+            raise ValueError(
+                f'{question.question_type} asks {question.canonical!r} with the answer '
+                f'{question.answer!r}, which its `possible` does not yield'
+            )
+        return self._rows[key]
+
+    def rows(self, questions: Sequence[Question]) -> NDArray[np.int64]:
+        """Return the row of :attr:`table` of each of N questions, (N,) int64."""
+        rows = [self.wordings(q)[q.wordings.index(q.question)] for q in questions]
+        return np.array(rows, np.int64)

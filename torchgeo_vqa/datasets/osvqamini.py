@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """OSVQAMini, a small synthetic dataset in the layout of OSVQA, made on first use."""
 
 import os

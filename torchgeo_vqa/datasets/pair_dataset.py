@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class for datasets of image pairs."""
 
 import abc
@@ -22,8 +20,8 @@ from torchgeo.datasets.utils import GeoSlice, Sample
 
 from ..rasters.footprint_index import FootprintIndex, Rows
 from ..rasters.grid import Grid
+from ..rasters.pairing import Tile
 from ..rasters.placement import acquisition_time, engineering_crs
-from ..rasters.tile import Tile
 from .pair_union import TileDataset
 from .tile_reader import TileReader
 
@@ -53,16 +51,8 @@ class PairDataset(TileDataset):
     ) -> None:
         """Initialize a new PairDataset instance.
 
-        Args:
-            root: Folder of the dataset.
-            tiles: Tile of each pair by its name.
-            num_bands: Number of bands of each modality.
-            groups: Group of each pair by its name, where it is known.
-            times: Text with the time of acquisition of each pair (defaults to its name).
-            crs: CRS of the index and of what is warped (defaults to that of the first tile).
-            res: Resolution in units of *crs* (defaults to that of the first tile).
-            transforms: Function that takes a sample and returns a transformed version.
-            cache: Whether to keep decoded images in memory.
+        *tiles* and *groups* are by the name of their pair, *times* are texts that hold the time
+        of acquisition of a pair if its name does not. Further options are :class:`PairVQA`'s.
         """
         self.transforms = transforms
         self.cache = cache
@@ -132,9 +122,8 @@ class PairDataset(TileDataset):
         """Return the error of images without a CRS that are asked for another."""
         return ValueError(
             f'cannot bring the images of {self.__class__.__name__} to the CRS '
-            f'{CRS.from_user_input(crs).name!r}: images without a CRS of their own cannot '
-            'be combined with georeferenced ones, nor with those of another folder; '
-            'georeference them'
+            f'{CRS.from_user_input(crs).name!r}: images without a CRS cannot be combined '
+            'with georeferenced ones or those of another folder; georeference them'
         )
 
     @property
@@ -161,11 +150,8 @@ class PairDataset(TileDataset):
         """Return the index of footprints, built anew for another index or resolution."""
         tree = self._footprint_index
         half_a_pixel = self.res[0] / 2, self.res[1] / 2
-        if (
-            tree is None
-            or tree.index is not self.index
-            or tree.tolerance != half_a_pixel
-        ):
+        known = tree and (tree.index is self.index and tree.tolerance == half_a_pixel)
+        if tree is None or not known:
             self._footprint_index = tree = FootprintIndex(self.index, half_a_pixel)
             self._names = self.index['image'].to_list()
             codes = {group: code for code, group in enumerate(self.groups)}
@@ -174,24 +160,15 @@ class PairDataset(TileDataset):
             # Rows that TorchGeo's splits cut a piece off are no tiles any more
             near = np.abs(tree.bounds - footprints) < half_a_pixel * 2
             self._is_tile = near.all(axis=1)
-            self._grid_crs = (
-                RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
-            )
+            own = RIO_CRS.from_user_input(self.crs) if self.georeferenced else None
+            self._grid_crs = own
         return tree
 
     def __getitem__(self, index: GeoSlice) -> Sample:
-        """Retrieve images and what is known of them, indexed by spatiotemporal slice.
+        """Retrieve the sample at [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres].
 
-        Args:
-            index: [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres] coordinates to index.
-
-        Returns:
-            Sample of images and annotations at that index.
-
-        Raises:
-            IndexError: If *index* is not found in the dataset.
-            ValueError: If *index* is a tile of which there are several acquisitions at
-                that time.
+        Raise an IndexError if that is not in the dataset, a ValueError if it is a tile of which
+        there are several acquisitions at that time.
         """
         x, y, t = self._disambiguate_slice(index)
         bounds, res = (x.start, y.start, x.stop, y.stop), (x.step, y.step)

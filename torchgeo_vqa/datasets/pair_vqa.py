@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class for datasets of image pairs with questions."""
 
 import abc
@@ -22,8 +20,7 @@ from torchgeo.datasets.utils import Sample
 from ..annotations import vocabulary
 from ..annotations.question_table import Ids, QuestionTable
 from ..rasters.footprint_index import Rows
-from ..rasters.pairing import OPTICAL_BANDS, Opener, pair_images
-from ..rasters.tile import Tile
+from ..rasters.pairing import OPTICAL_BANDS, Opener, Tile, pair_images
 from ..sample import SPLITS
 from .pair_dataset import PairDataset
 from .vqa_dataset import VQADataset
@@ -33,27 +30,20 @@ OnError = Literal['raise', 'skip']
 
 @dataclass(frozen=True)
 class Release:
-    """Files of a dataset, and how to read them.
+    """Files of a dataset, and how to read them."""
 
-    Attributes:
-        folder: The folder where the dataset really is.
-        annotation: Returns the file that holds the questions of a split, for messages.
-        read_questions: Reads the questions of a split, None if they are not there. It is
-            also given whether to 'raise' on a malformed row or to 'skip' it.
-        open_image: Opens the image of a modality by its pair's name.
-        source: Returns where a pair is named, given its name and the first row of the
-            table that names it, for messages.
-        groups: Group of each pair by its name, where it is known.
-        times: Texts with the time of acquisition of pairs, where their names have none.
-        optical_bands: Number of bands of an optical image.
-    """
-
+    #: The folder where the dataset really is.
     folder: Path
+    #: Returns the file that holds the questions of a split, for messages.
     annotation: Callable[[str], Path]
+    #: Reads the questions of a split, None if they are not there.
     read_questions: Callable[[str, OnError], QuestionTable | None]
     open_image: Opener
+    #: Returns where a pair is named, given its name and the first row that names it.
     source: Callable[[str, int], str]
+    #: Group of each pair by its name, where it is known.
     groups: Mapping[str, str] = field(default_factory=dict)
+    #: Texts with the time of acquisition of pairs, where their names have none.
     times: Mapping[str, str] = field(default_factory=dict)
     optical_bands: int = OPTICAL_BANDS
 
@@ -86,9 +76,8 @@ class PairVQA(VQADataset, PairDataset):
     Padding is -1 in all but ``question``.
 
     A query for a whole tile returns the pixels of the files as they are, whatever
-    their CRS. Others are warped and merged as in
-    :class:`~torchgeo.datasets.RasterDataset`, and come with the questions of those
-    tiles that lie entirely inside: a crop changes counts.
+    their CRS. Others are warped and merged as in :class:`~torchgeo.datasets.RasterDataset`,
+    with the questions of tiles that lie entirely inside: a crop changes counts.
 
     Images without a CRS stand on a grid of their own, whose unit is the pixel. They cannot
     be combined with images that have one.
@@ -148,9 +137,9 @@ class PairVQA(VQADataset, PairDataset):
         """
         if modalities is None:
             modalities = self.all_modalities
-        _check_among('split', [split], self.splits)
-        _check_among('modalities', modalities, self.all_modalities)
-        _check_among('on_error', [on_error], ('raise', 'skip'))
+        check_among('split', [split], self.splits)
+        check_among('modalities', modalities, self.all_modalities)
+        check_among('on_error', [on_error], ('raise', 'skip'))
         _check_positive('questions_per_sample', questions_per_sample)
         _check_positive('num_answers', num_answers)
         self.root = root
@@ -167,8 +156,9 @@ class PairVQA(VQADataset, PairDataset):
             tables = vocabulary.select_types(every, types)
         table = tables[split]
         if not len(table):
-            path = release.annotation(split)
-            raise ValueError(f'{path} holds no question of types {types}')
+            raise ValueError(
+                f'{release.annotation(split)} holds no question of types {types}'
+            )
         if answers is None:
             if 'train' not in tables:
                 raise ValueError(
@@ -196,9 +186,8 @@ class PairVQA(VQADataset, PairDataset):
         kept = table.select(has_tile[table.codes['image']])
         self._set_questions(kept, types, answers)
         # The same for all splits, so that samples of `train | val` stack
-        self._max_questions = max(
-            int(table.num_questions.max(initial=0)) for table in tables.values()
-        )
+        most = [table.num_questions.max(initial=0) for table in tables.values()]
+        self._max_questions = int(max(most))
         # What blind answers are counted from, read when they are asked for
         self._read_split = release.read_questions
         self._train_annotation = release.annotation('train')
@@ -284,9 +273,8 @@ class PairVQA(VQADataset, PairDataset):
     @override
     def _annotate(self, rows: Rows) -> Sample:
         """Return the questions about tiles, drawn and padded."""
-        per_tile = [
-            self.table.rows(self._image_codes[self._names[row]]) for row in rows
-        ]
+        codes = [self._image_codes[self._names[row]] for row in rows]
+        per_tile = [self.table.rows(code) for code in codes]
         ids = np.concatenate([np.zeros(0, np.int64), *per_tile])
         groups = np.repeat(self._groups[rows], [len(tile) for tile in per_tile])
         size = self.questions_per_sample or max(self._max_questions, len(ids))
@@ -297,7 +285,7 @@ class PairVQA(VQADataset, PairDataset):
         return self._encode(ids, size, **columns)
 
 
-def _check_among(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+def check_among(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
     """Raise a ValueError unless values are some of those allowed."""
     if not values or isinstance(values, str) or not set(values) <= set(allowed):
         raise ValueError(f'{name} must be among {allowed}, got {values!r}')

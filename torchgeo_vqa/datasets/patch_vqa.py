@@ -1,17 +1,92 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
+# SPDX-License-Identifier: MIT
+"""Datasets of BigEarthNet's pairs of patches, and the folders of these."""
 
-"""Base class for datasets of BigEarthNet's pairs of patches."""
-
+import json
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow as pa
+from torchgeo.datasets import Sentinel2
 from torchgeo.datasets.utils import Path as PathLike
 
-from ..rasters.band_stack import BandStack
-from .pair_vqa import PairVQA
-from .patch_tree import RGB, SENTINEL1_BANDS, SENTINEL2_BANDS, PatchTree
+from ..annotations.table_cache import cached_table
+from ..rasters.image_file import BandStack
+from .pair_vqa import PairVQA, check_among
+
+#: Bands of a Sentinel-2 patch, which holds surface reflectance.
+SENTINEL2_BANDS = tuple(band for band in Sentinel2.all_bands if band != 'B10')
+
+#: Red, green and blue.
+RGB = ('B04', 'B03', 'B02')
+
+#: Polarizations of a Sentinel-1 patch.
+SENTINEL1_BANDS = ('VV', 'VH')
+
+
+@dataclass(frozen=True)
+class PatchTree:
+    """Folder of all patches of a satellite, each a folder with a file for each band.
+
+    *num_patch_parts* is the number of the last parts of a patch's name that the name of its
+    scene's folder lacks, or 0 if patches are not in folders of scenes.
+    """
+
+    folder: Path
+    num_patch_parts: int = 0
+
+    def open(self, patch: str, bands: Sequence[str]) -> BandStack:
+        """Open some bands of a patch; raise a FileNotFoundError if it is missing."""
+        parent = self.folder
+        if self.num_patch_parts:
+            parent /= patch.rsplit('_', self.num_patch_parts)[0]
+        folder = parent / patch
+        if not folder.is_dir():
+            raise FileNotFoundError(f'no patch {patch} in {parent}')
+        return BandStack.stack([str(folder / f'{patch}_{b}.tif') for b in bands])
+
+    def partners(self) -> dict[str, str]:
+        """Read which Sentinel-1 patch goes with each Sentinel-2 patch.
+
+        BigEarthNet v1 says so in a file in each folder; what half a million of them say is
+        cached. Raise a ValueError if one is malformed, or two patches go with the same.
+        """
+        name = f'{self.folder.name}_partners'
+        table = cached_table([self.folder], self._read_partners, name=name)
+        s1, s2 = table['s1'].to_pylist(), table['s2'].to_pylist()
+        return match_patches(s2, s1, self.folder)
+
+    def _read_partners(self) -> pa.Table:
+        """Read the file of each folder."""
+        names = []
+        key = 'corresponding_s2_patch'
+        for patch in sorted(os.listdir(self.folder)):
+            path = self.folder / patch / f'{patch}_labels_metadata.json'
+            if path.exists():
+                try:
+                    partner = json.loads(path.read_bytes())[key]
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f'{path} must hold the {key}: {error}') from error
+                names.append({'s1': patch, 's2': partner})
+        schema = pa.schema({'s1': pa.string(), 's2': pa.string()})
+        return pa.Table.from_pylist(names, schema)
+
+
+def match_patches(
+    optical: Sequence[str], sar: Sequence[str], source: Path
+) -> dict[str, str]:
+    """Return the Sentinel-1 patch of each Sentinel-2 patch.
+
+    Raise a ValueError that names *source* if two go with the same.
+    """
+    partners: dict[str, str] = {}
+    for name, partner in zip(optical, sar, strict=True):
+        other = partners.setdefault(name, partner)
+        if other != partner:
+            raise ValueError(f'{source}: {name} goes with both {other} and {partner}')
+    return partners
 
 
 class PatchVQA(PairVQA):
@@ -24,7 +99,7 @@ class PatchVQA(PairVQA):
     #: Folder of each modality in BigEarthNet's archives.
     folders: ClassVar[Mapping[str, str]]
 
-    #: See :class:`.PatchTree`.
+    #: Of the :class:`.PatchTree` of each modality.
     num_patch_parts: ClassVar[Mapping[str, int]] = {'optical': 0, 'sar': 0}
 
     #: Key that says which Sentinel-1 patch goes with a Sentinel-2 patch.
@@ -52,9 +127,7 @@ class PatchVQA(PairVQA):
             sar_dir: The same for the Sentinel-1 patches.
             **kwargs: Further arguments of :class:`PairVQA`, which raises its errors.
         """
-        known = SENTINEL2_BANDS
-        if not bands or isinstance(bands, str) or not set(bands) <= set(known):
-            raise ValueError(f'bands must be among {known}, got {bands!r}')
+        check_among('bands', bands, SENTINEL2_BANDS)
         self.bands = tuple(bands)
         given = {'optical': optical_dir, 'sar': sar_dir}
         self._trees = {

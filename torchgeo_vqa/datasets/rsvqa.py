@@ -1,10 +1,10 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class for RSVQA datasets."""
 
 import abc
+import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, override
 
@@ -13,20 +13,15 @@ from torchgeo.datasets.utils import Path as PathLike
 from ..annotations.question_table import QuestionTable
 from ..annotations.rsvqa_file import RSVQAFiles, entries
 from ..rasters.image_file import ImageFile
-from .archive import extract
+from .download import download_files, extract
 from .pair_vqa import OnError, PairVQA, Release
-from .zenodo import download_files
 
 
 class RSVQA(PairVQA):
     """Base class for datasets in the format of RSVQA.
 
     Three files describe a split, ``{prefix}_split_{split}_{questions,answers,images}.json``,
-    each a list of objects with an ``id``. An entry that belongs to another split is left in
-    the list as ``{"id": ..., "active": false}``, and is not read. Of several answers to a
-    question the first counts, as in RSVQA's own code.
-
-    Samples are those of :class:`PairVQA`.
+    see :class:`.RSVQAFiles`. Samples are those of :class:`PairVQA`.
     """
 
     #: What the names of the split files begin with.
@@ -60,8 +55,8 @@ class RSVQA(PairVQA):
             root: The folder of the split files and of the folder of images.
             split: One of the dataset's :attr:`~PairVQA.splits`.
             buckets: Whether numbers are answered by the range they lie in, as in the
-                published evaluation, instead of exactly. Accuracies of the two conventions
-                cannot be compared.
+                published evaluation, instead of exactly. Accuracies of the two do not
+                compare.
             download: Whether to download what is missing.
             checksum: Whether to check what is downloaded against the MD5 sums that Zenodo
                 publishes.
@@ -84,9 +79,7 @@ class RSVQA(PairVQA):
     def _read(self, split: str, on_error: OnError) -> QuestionTable | None:
         """Read the questions of a split, if its files are there."""
         table = self._files(split).read('id', on_error)
-        if table is None or not self.buckets:
-            return table
-        return table.map_answers(self._range)
+        return table.map_answers(self._range) if table and self.buckets else table
 
     @override
     def _open(self) -> Release:
@@ -125,3 +118,38 @@ def _open_image(folder: Path, modality: str, name: str) -> ImageFile:
     if not path.exists():
         raise FileNotFoundError(f'no image {path.name} in {folder}')
     return ImageFile.open(str(path))
+
+
+#: Upper ends of the ranges, which begin one above the one before.
+UPPER_ENDS = (0, 10, 100, 1000)
+
+
+def count_range(answer: str) -> str:
+    """Return the range of a count, as 'between 11 and 100' for '37'; else the answer itself.
+
+    `RSVQA's published evaluation <https://doi.org/10.1109/TGRS.2020.2988782>`__ of the
+    low-resolution dataset has five: 0, 1 to 10, 11 to 100, 101 to 1000, and above.
+    """
+    return _range(answer, r'(\d+)', '')
+
+
+def area_range(answer: str) -> str:
+    """Return the range of an area, as 'between 11m2 and 100m2' for '37m2'.
+
+    Ranges are those of :func:`count_range`, in square metres. What is no area is returned.
+    """
+    return _range(answer, r'(\d+(?:\.\d+)?) ?m2', 'm2')
+
+
+def _range(answer: str, pattern: str, unit: str) -> str:
+    """Return the range of a number that is not negative."""
+    match = re.fullmatch(pattern, answer)
+    if not match:
+        return answer
+    number = float(match[1])
+    if number == 0:
+        return f'0{unit}'
+    for below, end in pairwise(UPPER_ENDS):
+        if number <= end:
+            return f'between {below + 1}{unit} and {end}{unit}'
+    return f'more than {UPPER_ENDS[-1]}{unit}'

@@ -1,11 +1,9 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQA dataset of low resolution."""
 
 from typing import override
 
-from ..annotations.answer_ranges import count_range
+from ..datasets.rsvqa import count_range
 from .rsvqa import RSVQA
 
 

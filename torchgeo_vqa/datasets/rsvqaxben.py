@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQAxBEN dataset."""
 
 from collections.abc import Mapping
@@ -13,14 +11,12 @@ from torchgeo.datasets import BigEarthNet
 from torchgeo.datasets.utils import Path as PathLike
 from torchgeo.datasets.utils import download_url
 
-from ..annotations.columns import encode, keep_whole
 from ..annotations.json_stream import stream
-from ..annotations.question_table import QuestionTable
+from ..annotations.question_table import QuestionTable, encode, keep_whole
 from ..annotations.rsvqa_file import RSVQAFiles
-from .archive import extract
+from .download import download_files, extract
 from .pair_vqa import OnError, Release
 from .patch_vqa import PatchVQA
-from .zenodo import download_files
 
 #: Number of the record on Zenodo.
 RECORD = '5084904'
@@ -110,9 +106,8 @@ class RSVQAxBEN(PatchVQA):
         files = self._files(split)
         if isinstance(files, RSVQAFiles):
             return files.read('original_name', on_error)
-        return QuestionTable.cached(
-            files, lambda: parse_flat(files[0], on_error), on_error
-        )
+        parse = partial(parse_flat, files[0], on_error)
+        return QuestionTable.cached(files, parse, on_error)
 
     @override
     def _open(self) -> Release:
@@ -136,16 +131,14 @@ class RSVQAxBEN(PatchVQA):
         """Download the questions of all splits, and the images."""
         root = Path(self.root)
         names = [path.name for split in self.splits for path in self._files(split)]
-        if not all((root / name).exists() for name in names):
-            download_files(RECORD, names, root, self.checksum)
+        download_files(RECORD, names, root, self.checksum)
         keys = {'optical': 's2', 'sar': 's1'}
         for modality in self.modalities:
-            if self._trees[modality].folder.exists():
-                continue
-            archive = BigEarthNet.metadata[keys[modality]]
-            md5 = archive['md5'] if self.checksum else None
-            download_url(archive['url'], root, archive['filename'], md5)
-            extract(root / archive['filename'], root)
+            if not self._trees[modality].folder.exists():
+                archive = BigEarthNet.metadata[keys[modality]]
+                md5 = archive['md5'] if self.checksum else None
+                download_url(archive['url'], root, archive['filename'], md5)
+                extract(root / archive['filename'], root)
 
 
 def parse_flat(path: Path, on_error: OnError) -> tuple[pa.Table, int]:

@@ -1,17 +1,40 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Reader of the images of tiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from ..rasters.grid import Grid, warp
-from ..rasters.tile import Tile
-from ..rasters.tile_cache import TileCache
+from ..rasters.pairing import Tile
+
+
+class TileCache(LRUCache):
+    """Keeps the arrays used last, up to a number of bytes.
+
+    A pickled cache is empty: every worker process fills its own.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """Initialize an empty cache."""
+        super().__init__(max_bytes, attrgetter('nbytes'))
+
+    def __reduce__(self) -> tuple[type['TileCache'], tuple[float]]:
+        """Pickle without the arrays."""
+        return TileCache, (self.maxsize,)
+
+    def load(self, key: Hashable, read: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Return the array of a key, not to be written to; *read* it if it is not kept."""
+        if key in self:
+            return self[key]
+        array = read()
+        if array.nbytes <= self.maxsize:
+            self[key] = array
+        return array
 
 
 class TileReader:

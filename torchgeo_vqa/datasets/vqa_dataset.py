@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class for datasets of images with questions."""
 
 import abc
@@ -56,16 +54,13 @@ class VQADataset(GeoDataset):
     answers: tuple[str, ...]
 
     def _set_questions(
-        self,
-        table: QuestionTable,
-        question_types: Sequence[str],
-        answers: Sequence[str],
+        self, table: QuestionTable, types: Sequence[str], answers: Sequence[str]
     ) -> None:
         """Take the questions, the names of their types, and the vocabulary."""
         self.table = table
-        self.question_types = tuple(question_types)
-        types = table.values['question_type']
-        self._type_of = vocabulary.codes_in(types, self.question_types, -1)
+        self.question_types = tuple(types)
+        names = table.values['question_type']
+        self._type_of = vocabulary.codes_in(names, self.question_types, -1)
         self.set_answers(answers)
 
     def set_answers(self, answers: Sequence[str]) -> None:
@@ -106,11 +101,7 @@ class VQADataset(GeoDataset):
         """Return the questions of training, which blind answers come from."""
 
     def usual_answers(self) -> list[set[int]]:
-        """List the answers that each question type has.
-
-        Returns:
-            A set of labels for each of :attr:`question_types`.
-        """
+        """List the answers of each of :attr:`question_types`, as sets of labels."""
         return vocabulary.usual_answers(self.table, self.question_types, self.answers)
 
     def _rows(self, ids: Ids) -> NDArray[np.int64]:
@@ -174,9 +165,8 @@ class VQADataset(GeoDataset):
         """
         real = torch.nonzero(sample['question_id'] >= 0).flatten().tolist()
         answered = [self._answered(sample, i) for i in real[:max_questions]]
-        images = {
-            m: sample[key] for m in self.modalities if (key := f'image_{m}') in sample
-        }
+        shown = [m for m in self.modalities if f'image_{m}' in sample]
+        images = {m: sample[f'image_{m}'] for m in shown}
         num_hidden = len(real) - len(answered)
         return plot_pair(images, answered, num_hidden, show_titles, suptitle)
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Generation of a dataset of questions from maps, in the layout of OSVQA's release."""
 
 from .generate import Generated, generate

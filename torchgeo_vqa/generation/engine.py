@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Doing many things in this process, in several, or on a cluster."""
 
 import logging
@@ -39,18 +37,16 @@ def run[Item](
 
     batches = [items[i : i + _BATCH] for i in range(0, len(items), _BATCH)]
     with ExitStack() as stack:
-        address = scheduler
-        if address is None:
-            # One thread each, since GDAL's handles are not to be shared; no dashboard, so
-            # that no port is open
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=num_workers,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.ERROR,
-                )
+        # One thread each, since GDAL's handles are not to be shared; no dashboard, so that
+        # no port is open
+        address = scheduler or stack.enter_context(
+            LocalCluster(
+                n_workers=num_workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
             )
+        )
         client = stack.enter_context(Client(address))
         futures = client.map(partial(_do, job), batches, pure=False)
         for future in as_completed(futures):

@@ -1,11 +1,10 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Generation of a dataset of questions from maps, in the layout of OSVQA's release."""
 
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +18,14 @@ from rasterio.warp import transform
 from tqdm import tqdm
 
 from ..annotations.layout import Layout
+from ..annotations.question_table import QuestionTable
 from ..annotations.split_draw import verify_fractions
+from ..annotations.vocabulary import blind_labels
 from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, draw_balanced, draw_even
 from ..sample import SPLITS
 from ..storage import whole_file, write_json, write_text
-from .balance import TypeBalance, balance, overall_blind
 from .engine import run
-from .maps import open_zones
 from .patch_file import FOLDERS, Workspace, read_questions, write_patch
 from .plan import Patch, Plan, make_plan
 
@@ -39,15 +38,16 @@ MANIFEST = 'manifest.json'
 #: Numbers of questions, answers and patches.
 REPORT = 'report.json'
 
+# Of the table of where questions are asked
+_COLUMNS = (
+    *('split', 'image', 'question_type', 'question', 'answer'),
+    *('top', 'left', 'bottom', 'right', 'crs', 'xmin', 'ymin', 'xmax', 'ymax'),
+)
+
 
 @dataclass(frozen=True)
 class Generated:
-    """What has been generated.
-
-    Attributes:
-        output: The folder.
-        report: What its report.json holds.
-    """
+    """What has been generated: the folder, and what its report.json holds."""
 
     output: Path
     report: dict[str, Any]
@@ -62,14 +62,12 @@ class Generated:
                 f'{_percent(numbers["blind"])}'
             )
             for name, own in numbers['types'].items():
-                answers = list(own['answers'].items())
-                shown = ', '.join(
-                    f'{answer} {number}' for answer, number in answers[:4]
-                )
-                more = f', and {len(answers) - 4} more' if len(answers) > 4 else ''
+                shown = [f'{answer} {n}' for answer, n in own['answers'].items()]
+                if len(shown) > 4:
+                    shown[4:] = [f'and {len(shown) - 4} more']
                 lines.append(
                     f'  {name}: {own["questions"]}, blind {_percent(own["blind"])}; '
-                    f'{shown}{more}'
+                    f'{", ".join(shown)}'
                 )
             if not numbers['questions']:
                 lines.append(
@@ -153,10 +151,15 @@ def generate(
         num_workers = 1 if scheduler else os.cpu_count() or 1
     _verify({**options, **drawing, 'num_workers': num_workers})
     source = MapSource(**kwargs)
+    # Size and time of change of each file
+    sources = {
+        name: {path: [(s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths}
+        for name, paths in source.map_files.items()
+    }
     manifest = {
         'generator': 'torchgeo-vqa generate',
         'version': VERSION,
-        'sources': _describe(source.map_files),
+        'sources': sources,
         **source.map_options,
         'question_types': question_types,
         **options,
@@ -167,7 +170,7 @@ def generate(
     workspace = Workspace(output.with_name(f'{output.name}.partial'))
     if _is_complete(output, workspace, json.loads(json.dumps(manifest))):
         return Generated(output, _read_json(output / REPORT))
-    opened = open_zones(source, question_types)
+    opened = source.open_zones(question_types)
     plan = make_plan(opened, **options)
     workspace.create()
     write_json(workspace.dataset / MANIFEST, manifest, indent=1)
@@ -250,7 +253,7 @@ def _finish(
     for patch in plan.patches:
         nodata, pool = read_questions(workspace.questions(patch.name))
         # the same few texts come again with every patch
-        pools.append([_shared(question, texts) for question in pool])
+        pools.append([Question._make(texts.setdefault(v, v) for v in q) for q in pool])
         if not pool:
             unknown = nodata > maps[patch.zone].dataset.max_nodata
             left_out['too much without data' if unknown else 'no clear question'] += 1
@@ -265,11 +268,15 @@ def _finish(
             'or larger ones, or choose --balance_by patch'
         )
     rows = _write_questions(workspace, plan.patches, drawn, maps)
-    num_patches = {split: len({row[0] for row in rows[split]}) for split in SPLITS}
-    report = {
-        'splits': _numbers(balance(rows), num_patches, plan.num_blocks),
-        'left_out': left_out,
+    splits = {
+        split: {
+            'blocks': plan.num_blocks[split],
+            'patches': len({row[0] for row in rows[split]}),
+            **numbers,
+        }
+        for split, numbers in balance(rows).items()
     }
+    report = {'splits': splits, 'left_out': left_out}
     write_json(workspace.dataset / REPORT, report, indent=1)
     for patch, own in zip(plan.patches, drawn, strict=True):
         if not own:
@@ -289,11 +296,8 @@ def _write_questions(
     rows: dict[str, list[list[str]]] = {}
     tables: list[pa.Table] = []
     for split in SPLITS:
-        asked = [
-            (patch, own)
-            for patch, own in zip(patches, drawn, strict=True)
-            if patch.split == split and own
-        ]
+        pairs = zip(patches, drawn, strict=True)
+        asked = [(patch, own) for patch, own in pairs if patch.split == split and own]
         rows[split] = [[patch.name, *q[:3]] for patch, own in asked for q in own]
         path = layout.annotation(split)
         if asked:
@@ -326,24 +330,12 @@ def _draw(
     return drawn
 
 
-def _shared(question: Question, texts: dict[Any, Any]) -> Question:
-    """Let equal texts be one object."""
-    return Question._make(texts.setdefault(value, value) for value in question)
-
-
 def _table(
     asked: Sequence[tuple[Patch, Sequence[Question]]], maps: Sequence[OpenMaps]
 ) -> pa.Table:
     """Make a table of a split's questions and of where they are asked."""
     names = [zone.dataset.crs.to_string() for zone in maps]
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            *('split', 'image', 'question_type', 'question', 'answer'),
-            *('top', 'left', 'bottom', 'right'),
-            *('crs', 'xmin', 'ymin', 'xmax', 'ymax'),
-        )
-    }
+    rows = []
     for patch, questions in asked:
         dataset = maps[patch.zone].dataset
         width, height = dataset.res
@@ -351,14 +343,15 @@ def _table(
         size = round((ymax - ymin) / height), round((xmax - xmin) / width)
         for question in questions:
             top, left, bottom, right = question.footprint or (0, 0, *size)
-            values = (
-                *(patch.split, patch.name, *question[:3]),
-                *(top, left, bottom, right),
-                *(names[patch.zone], xmin + left * width, ymax - bottom * height),
-                *(xmin + right * width, ymax - top * height),
+            rows.append(
+                (
+                    *(patch.split, patch.name, *question[:3]),
+                    *(top, left, bottom, right),
+                    *(names[patch.zone], xmin + left * width, ymax - bottom * height),
+                    *(xmin + right * width, ymax - top * height),
+                )
             )
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
+    columns = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True))
     x = (np.array(columns['xmin']) + np.array(columns['xmax'])) / 2
     y = (np.array(columns['ymin']) + np.array(columns['ymax'])) / 2
     longitude, latitude = np.zeros(len(x)), np.zeros(len(x))
@@ -366,42 +359,6 @@ def _table(
         own = np.array(columns['crs']) == name
         longitude[own], latitude[own] = transform(name, 'EPSG:4326', x[own], y[own])
     return pa.table({**columns, 'longitude': longitude, 'latitude': latitude})
-
-
-def _numbers(
-    balanced: dict[str, list[TypeBalance]],
-    num_patches: dict[str, int],
-    num_blocks: dict[str, int],
-) -> dict[str, Any]:
-    """Put numbers of each split together."""
-    return {
-        split: {
-            'blocks': num_blocks[split],
-            'patches': num_patches[split],
-            'questions': sum(own.num_questions for own in balanced.get(split, [])),
-            'blind': overall_blind(balanced.get(split, [])),
-            'types': {
-                own.question_type: {
-                    'questions': own.num_questions,
-                    'top': own.top,
-                    'blind': own.blind,
-                    'answers': own.answers,
-                }
-                for own in balanced.get(split, [])
-            },
-        }
-        for split in SPLITS
-    }
-
-
-def _describe(files: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[int]]]:
-    """Return size and time of change of each file."""
-    return {
-        name: {
-            path: [os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in paths
-        }
-        for name, paths in files.items()
-    }
 
 
 def _read_json(path: Path) -> Any:
@@ -415,3 +372,43 @@ def _read_json(path: Path) -> Any:
 def _percent(share: float | None) -> str:
     """Put a share in words."""
     return 'unknown' if share is None else f'{share:.1%}'
+
+
+#: Image, question type, question and answer.
+Rows = Sequence[Sequence[str]]
+
+
+def balance(rows: Mapping[str, Rows]) -> dict[str, dict[str, Any]]:
+    """Measure for each split how evenly its question types are answered.
+
+    Of all questions, and of those of each type, these are the number, the accuracy of the most
+    frequent training answer (``blind``, None without a training split), and of a type also
+    the number of each answer, the most frequent first, and the share of that (``top``).
+    """
+    answers = tuple(sorted({row[3] for own in rows.values() for row in own}))
+    train = QuestionTable.of_rows(rows['train']) if rows['train'] else None
+    result: dict[str, dict[str, Any]] = {}
+    for split, own in rows.items():
+        names = np.array([row[1] for row in own])
+        given = np.array([row[3] for row in own])
+        right = None
+        if train is not None and own:
+            labels = blind_labels(QuestionTable.of_rows(own), train, answers)
+            right = np.array(answers)[labels] == given
+        types = {}
+        for name in np.unique(names):
+            of_type = names == name
+            counts = dict(Counter(sorted(given[of_type].tolist())).most_common())
+            number = int(of_type.sum())
+            types[str(name)] = {
+                'questions': number,
+                'top': max(counts.values()) / number,
+                'blind': None if right is None else float(right[of_type].mean()),
+                'answers': counts,
+            }
+        blind = None
+        if right is not None:
+            shares = [own['blind'] * own['questions'] for own in types.values()]
+            blind = sum(shares) / len(right)
+        result[split] = {'questions': len(own), 'blind': blind, 'types': types}
+    return result

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Writing patches: their images, and every question that may be asked about them."""
 
 import json
@@ -19,7 +17,6 @@ from rasterio.transform import from_origin
 from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, candidates
 from ..storage import whole_file, write_json
-from .maps import open_zones
 from .plan import Patch
 
 #: Folder of each modality's images.
@@ -84,14 +81,20 @@ def write_patch(
         pool = candidates(found.scene, dataset.question_types)
     if pool:
         xmin, _, _, ymax = patch.bounds
-        profile: dict[str, Any] = {
+        profile = {
+            'driver': 'GTiff',
             'crs': CRS.from_user_input(dataset.crs),
             'transform': from_origin(xmin, ymax, *dataset.res),
+            'compress': 'deflate',
         }
         for modality, image in found.images.items():
             array = _as_type(image.numpy(), opened.dtypes[modality])
-            with whole_file(workspace.image(modality, patch.name)) as file:
-                _write_image(file, array, profile)
+            profile |= dict(zip(('count', 'height', 'width'), array.shape, strict=True))
+            with (
+                whole_file(workspace.image(modality, patch.name)) as temporary,
+                rasterio.open(temporary, 'w', dtype=array.dtype, **profile) as file,
+            ):
+                file.write(array)
     rows = [[*q[:3], q.footprint, q.wordings] for q in pool]
     write_json(path, {'nodata': found.nodata, 'questions': rows})
 
@@ -110,7 +113,7 @@ def _open(source: MapSource, question_types: Sequence[str] | None) -> list[OpenM
     """Open maps once in each thread."""
     key = source.map_files, source.map_options, question_types
     if getattr(_opened, 'key', None) != key:
-        _opened.key, _opened.zones = key, open_zones(source, question_types)
+        _opened.key, _opened.zones = key, source.open_zones(question_types)
     zones: list[OpenMaps] = _opened.zones
     return zones
 
@@ -122,20 +125,3 @@ def _as_type(array: NDArray[np.float32], dtype: str) -> NDArray[Any]:
     limits = np.iinfo(dtype)
     whole = np.rint(np.nan_to_num(array.astype(np.float64)))
     return whole.clip(limits.min, limits.max).astype(dtype)
-
-
-def _write_image(path: Path, array: NDArray[Any], profile: dict[str, Any]) -> None:
-    """Write a GeoTIFF."""
-    count, height, width = array.shape
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        count=count,
-        height=height,
-        width=width,
-        dtype=array.dtype,
-        compress='deflate',
-        **profile,
-    ) as file:
-        file.write(array)

@@ -1,10 +1,9 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Where patches lie, and which split each is in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,10 @@ from rasterio.warp import transform_bounds
 
 from ..annotations.split_draw import split_sizes
 from ..datasets.map_source import OpenMaps
+from ..rasters.coverage import Query
 from ..sample import SPLITS
 from ..samplers import BlockSampler, split_blocks
-from ..samplers.block import Query
+from ..samplers.block import locate
 
 
 class Patch(NamedTuple):
@@ -80,7 +80,9 @@ def make_plan(
         patches += _choose(zones, split, number, step, rng)
     num_blocks = {s: sum(x == s for x in split_of.values()) for s in SPLITS}
     kept = _apart(patches, maps)
-    return Plan(_named(kept), num_blocks, len(patches) - len(kept))
+    counts = {split: count() for split in SPLITS}
+    named = [p._replace(name=f'{p.split}_{next(counts[p.split]):06d}') for p in kept]
+    return Plan(named, num_blocks, len(patches) - len(kept))
 
 
 def _choose(
@@ -105,10 +107,9 @@ def _choose(
         positions = np.sort(rng.choice(total, number, replace=False, shuffle=False))
     patches = []
     for position in positions.tolist():
-        i = int(np.searchsorted(ends, position, side='right'))
+        i, inside = locate(ends, position)
         zone, cell = cells[i]
-        start = int(ends[i - 1]) if i else 0
-        query = zones[zone].query(cell, position - start, step)
+        query = zones[zone].query(cell, inside, step)
         patches.append(Patch('', split, zone, query))
     return patches
 
@@ -120,25 +121,12 @@ def _apart(patches: list[Patch], maps: Sequence[OpenMaps]) -> list[Patch]:
     """
     if len(maps) < 2:
         return patches
-    outlines = [
-        shapely.box(
-            *transform_bounds(maps[p.zone].dataset.crs.to_wkt(), 'EPSG:4326', *p.bounds)
-        )
-        for p in patches
-    ]
+    crs = [zone.dataset.crs.to_wkt() for zone in maps]
+    bounds = [transform_bounds(crs[p.zone], 'EPSG:4326', *p.bounds) for p in patches]
+    outlines = shapely.box(*np.array(bounds).T)
     dropped: set[int] = set()
     for i, j in shapely.STRtree(outlines).query(outlines, predicate='intersects').T:
         one, other = patches[i], patches[j]
         if one.split != other.split and one.zone < other.zone:
             dropped.add(int(j))
     return [patch for i, patch in enumerate(patches) if i not in dropped]
-
-
-def _named(patches: Sequence[Patch]) -> list[Patch]:
-    """Name patches by split and number."""
-    named = []
-    counts = dict.fromkeys(SPLITS, 0)
-    for patch in patches:
-        named.append(patch._replace(name=f'{patch.split}_{counts[patch.split]:06d}'))
-        counts[patch.split] += 1
-    return named

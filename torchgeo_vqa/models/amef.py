@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Adaptive multi-expert fusion (AMEF).
 
 Our own implementation of the description in https://doi.org/10.48550/arXiv.2411.15770,

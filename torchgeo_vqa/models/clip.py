@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """CLIP for pairs of images, built through open_clip.
 
 If you use a CLIP tower in your research, please cite the following papers:
@@ -56,9 +54,8 @@ def tgfnet_tiny_conv(pretrained: bool = False, **kwargs: Any) -> ByobNet:
         act_layer='relu',
     )
     # timm asks every trunk for the configuration that open_clip's adapter reads
-    kwargs.pop('pretrained_cfg', None)
-    kwargs.pop('pretrained_cfg_overlay', None)
-    kwargs.pop('cache_dir', None)
+    for name in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir'):
+        kwargs.pop(name, None)
     model = ByobNet(cfg, **kwargs)
     model.default_cfg = {'pool_size': None}  # type: ignore[assignment]
     return model
@@ -122,11 +119,7 @@ class PairCLIP(nn.Module):
 
 
 def load_clip(*args: Any, **kwargs: Any) -> tuple[dict[str, ImageEncoder], TextEncoder]:
-    """Build the towers of a CLIP, with the heads that only its embeddings need frozen.
-
-    Arguments are those of :func:`pair_clip`. Return one image encoder per modality, and the
-    text encoder.
-    """
+    """Build the image towers and the text tower of :func:`pair_clip`, heads frozen."""
     clip = pair_clip(*args, **kwargs)
     clip.set_heads_trainable(False)
     images = {m: cast(ImageEncoder, e) for m, e in clip.image_encoders.items()}

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """CLIP's towers as encoders of patches and tokens.
 
 If you use a CLIP tower in your research, please cite the following papers:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Caches of the features of CLIP's towers while their weights do not change."""
 
 import hashlib
@@ -10,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from ..storage import whole_file
 
@@ -88,62 +88,36 @@ class TextFeatureCache:
     def __init__(self, max_bytes: int = MAX_TEXT_BYTES) -> None:
         """Initialize a cache of so many bytes; when it is full, it starts anew."""
         self.max_bytes = max_bytes
-        self._features: Tensor | None = None
-        self._start: dict[bytes, int] = {}
-        self._size = 0
+        self._features: dict[bytes, Tensor] = {}
+        self._num_bytes = 0
 
     def __len__(self) -> int:
         """Return the number of texts."""
-        return len(self._start)
+        return len(self._features)
 
     def get(self, tokens: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the features (U, L, D) of token ids (U, L), 0-padded, without gradients.
 
-        *encode* encodes those that are not there. At padding they are those of some token.
+        *encode* encodes those that are not there. At padding they are 0.
         """
         if not len(tokens):
             return encode(tokens)
         lengths = (tokens != 0).sum(-1).tolist()
         rows = tokens.cpu().numpy()
         keys = [row[:n].tobytes() for row, n in zip(rows, lengths, strict=True)]
-        new = [i for i, key in enumerate(keys) if key not in self._start]
+        new = [i for i, key in enumerate(keys) if key not in self._features]
         # In inference mode too the cache must hold tensors that training can use
         with torch.inference_mode(False), torch.no_grad():
             if new:
                 features = encode(tokens[new])
-                if not self._make_room(sum(lengths[i] for i in new), features):
+                self._num_bytes += sum(lengths[i] for i in new) * features[0, 0].nbytes
+                if self._num_bytes > self.max_bytes:
+                    self._features, self._num_bytes = {}, 0
                     return features if len(new) == len(keys) else encode(tokens)
-                assert self._features is not None
-                flat = features[tokens[new] != 0]
-                self._features[self._size : self._size + len(flat)] = flat
-                for i in new:
-                    self._start[keys[i]] = self._size
-                    self._size += lengths[i]
-            assert self._features is not None
-            start = torch.tensor([self._start[key] for key in keys])
-            offset = torch.arange(tokens.shape[1])
-            last = torch.tensor(lengths)[:, None] - 1
-            index = start[:, None] + torch.minimum(offset, last.clamp(min=0))
-            flat = self._features.index_select(0, index.flatten().to(tokens.device))
-            return flat.unflatten(0, tokens.shape)
-
-    def _make_room(self, num: int, like: Tensor) -> bool:
-        """Allocate memory for *num* tokens; if there is not enough, empty the cache."""
-        width = like.shape[-1]
-        limit = self.max_bytes // (width * like.element_size())
-        if self._size + num > limit:
-            self._features, self._size = None, 0
-            self._start.clear()
-            return False
-        capacity = 0 if self._features is None else len(self._features)
-        if self._size + num > capacity:
-            grown = like.new_empty(
-                min(limit, max(2 * capacity, self._size + num)), width
-            )
-            if self._features is not None:
-                grown[: self._size] = self._features[: self._size]
-            self._features = grown
-        return True
+                for i, x in zip(new, features, strict=True):
+                    self._features[keys[i]] = x[: lengths[i]].clone()
+            found = pad_sequence([self._features[key] for key in keys], True)
+            return F.pad(found, (0, 0, 0, tokens.shape[1] - found.shape[1]))
 
 
 def _fingerprint(tower: nn.Module) -> str:

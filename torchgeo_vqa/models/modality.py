@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Which images a model uses, and what stands in for an absent one."""
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +48,6 @@ def fill_absent(
     present = present_images(image_optical, image_sar, channels)
     like = next(iter(present.values()))
     return {
-        m: present.get(m, like.new_zeros(len(like), c, *like.shape[2:]))
+        m: present[m] if m in present else like.new_zeros(len(like), c, *like.shape[2:])
         for m, c in channels.items()
     }

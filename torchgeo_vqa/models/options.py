@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Options that a builder hands on to the functions that build its parts."""
 
 import inspect
@@ -18,7 +16,7 @@ def options_of[**P, T](
     are the parameters of the functions that have a default or are by keyword only;
     *defaults* differ from theirs.
     """
-    defaults = defaults or {}
+    required, by_keyword = Parameter.empty, Parameter.KEYWORD_ONLY
 
     def decorate(builder: Callable[P, T]) -> Callable[P, T]:
         own = inspect.signature(builder)
@@ -29,13 +27,11 @@ def options_of[**P, T](
         }
         for function in functions:
             for name, parameter in inspect.signature(function).parameters.items():
-                keyword_only = parameter.kind is Parameter.KEYWORD_ONLY
-                if keyword_only or parameter.default is not Parameter.empty:
-                    default = defaults.get(name, parameter.default)
-                    parameter = parameter.replace(
-                        kind=Parameter.KEYWORD_ONLY, default=default
-                    )
-                    parameters.setdefault(name, parameter)
+                default = parameter.default
+                if parameter.kind is by_keyword or default is not required:
+                    default = (defaults or {}).get(name, default)
+                    option = parameter.replace(kind=by_keyword, default=default)
+                    parameters.setdefault(name, option)
         builder.__signature__ = own.replace(parameters=[*parameters.values()])  # type: ignore[attr-defined]
         return builder
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Names that parameters had before version 0.1, so that older checkpoints load.
 
 To be removed with version 0.2.

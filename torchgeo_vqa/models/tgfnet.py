@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Text-guided coarse-to-fine fusion network (TGFNet).
 
 Our own implementation from the published description, whose equations,

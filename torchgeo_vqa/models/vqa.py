@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Base class and output of all models for visual question answering."""
 
 from abc import ABC, abstractmethod
@@ -110,17 +108,13 @@ class VQAModel(nn.Module, ABC):
         explain: bool = False,
         chunk_size: int | Literal['auto'] | None = None,
     ) -> Any:
-        """Answer all questions of an image-major batch.
+        """Answer all questions of an image-major batch, pair by pair.
 
-        Args:
-            batch: ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
-                may be absent, and ``question`` (B, K, L): token ids, all 0 at padding.
-            explain: Whether to return what explains the answers, where the model can.
-            chunk_size: Number of questions to answer at once, bounds the memory. 'auto':
-                as many as suit the device. None: all.
-
-        Returns:
-            Output for the Q questions that are not padding, pair by pair.
+        The batch holds ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
+        may be absent, and ``question`` (B, K, L): token ids, all 0 at padding. *chunk_size*
+        is the number of questions to answer at once, which bounds the memory; 'auto' as many
+        as suit the device, None all. *explain* adds what explains the answers, where the
+        model can.
         """
         question = batch['question']
         # Every real question starts with the token that starts a text

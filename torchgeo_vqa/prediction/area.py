@@ -1,26 +1,21 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Asking a trained model about every patch of an area."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 from geopandas import GeoDataFrame
 from numpy.typing import NDArray
-from pyproj import CRS
-from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import RasterDataset
 from torchgeo.samplers import GriddedPatchSampler
 from tqdm import tqdm
 
 from ..rasters.coverage import find_gaps, has_data
-from ..rasters.zones import Layers, find_rasters, find_zones, read_header, verify_bands
+from ..rasters.zones import find_rasters, find_zones, read_header, verify_bands
 from .pair import Paths, given_paths
 from .predictor import Predictor
 
@@ -66,13 +61,36 @@ def ask_area(
     if optical_bands is not None:
         for file in files.get('optical', []):
             verify_bands(file.path, file.count, optical_bands)
+    zones = find_zones(files)
+    if not zones:
+        raise ValueError(
+            'the optical and the SAR images have no location in common; are their '
+            'coordinate reference systems right?'
+        )
     layers = []
-    for zone in _zones(files, optical_bands):
-        patches = list(zone.patches(size, stride))
-        read = (zone.read(patch) for patch in tqdm(patches, 'Asking', disable=None))
-        known = (patch for patch in read if patch.nodata <= max_nodata)
+    for zone in zones:
+        datasets = zone.open(
+            {} if optical_bands is None else {'optical': optical_bands}
+        )
+        first = next(iter(datasets.values()))  # whose pixels are kept as they are
+        patches = GriddedPatchSampler(first, size=size, stride=stride, roi=zone.area)
+        read = (_read(datasets, x) for x in tqdm(list(patches), 'Asking', disable=None))
+        known = (patch for *patch, nodata in read if nodata <= max_nodata)
         for batch in itertools.batched(known, batch_size):
-            layers.append(_ask_patches(predictor, questions, batch, zone.first.crs))
+            outlines, images = zip(*batch, strict=True)
+            stacks = {m: np.stack([image[m] for image in images]) for m in datasets}
+            answers = predictor.ask(stacks.get('optical'), stacks.get('sar'), questions)
+            rows = [
+                {
+                    **dict(
+                        zip(('question', 'answer', 'probability'), words, strict=True)
+                    ),
+                    **{f'expert_weight_{name}': w for name, w in weights.items()},
+                }
+                for *words, weights in answers
+            ]
+            repeated = np.repeat(np.asarray(outlines), len(questions))
+            layers.append(GeoDataFrame(rows, geometry=repeated, crs=first.crs))
     if not layers:
         raise ValueError(
             f'there is no patch of {size} pixels of which more than '
@@ -85,86 +103,25 @@ def ask_area(
     return layer
 
 
-class _Patch(NamedTuple):
-    """Images of a patch, (C, H, W), NaN where there is no data.
+def _read(
+    datasets: Mapping[str, RasterDataset], patch: tuple[slice, slice]
+) -> tuple[shapely.Polygon, dict[str, NDArray[np.float32]], float]:
+    """Read a patch of the first dataset's pixels.
 
-    *nodata* is the share of the patch that some modality does not know.
+    Return its outline, its images (C, H, W), NaN where there is no data, and the share of
+    the patch that some modality does not know.
     """
-
-    outline: shapely.Polygon
-    images: dict[str, NDArray[np.float32]]
-    nodata: float
-
-
-@dataclass
-class _Zone:
-    """Images of one CRS, that of the first modality.
-
-    Attributes:
-        datasets: Dataset of each modality.
-        area: Where all of them have files.
-    """
-
-    datasets: dict[str, RasterDataset]
-    area: BaseGeometry
-
-    @property
-    def first(self) -> RasterDataset:
-        """Dataset whose pixels are kept as they are."""
-        return next(iter(self.datasets.values()))
-
-    def patches(self, size: int, stride: int) -> Iterator[tuple[slice, slice]]:
-        """List the patches: what to ask the first dataset for."""
-        yield from GriddedPatchSampler(
-            self.first, size=size, stride=stride, roi=self.area
-        )
-
-    def read(self, patch: tuple[slice, slice]) -> _Patch:
-        """Read a patch."""
-        x, y = patch
-        width, height = self.first.res
-        time = slice(pd.Timestamp.min, pd.Timestamp.max, 1)
-        query = slice(x.start, x.stop, width), slice(y.start, y.stop, height), time
-        images = {}
-        unknown: Any = False
-        for modality, dataset in self.datasets.items():
-            image = dataset[query]['image'].float().numpy()
-            outside, nodata = find_gaps(dataset, query, image.shape[1:])
-            empty = outside | ~has_data(image, nodata)
-            images[modality] = np.where(empty, np.float32(np.nan), image)
-            unknown |= empty
-        outline = shapely.box(x.start, y.start, x.stop, y.stop)
-        return _Patch(outline, images, float(unknown.mean()))
-
-
-def _zones(files: Layers, optical_bands: Sequence[int] | None) -> list[_Zone]:
-    """Open the images: those of each CRS of the first modality together."""
-    bands = {} if optical_bands is None else {'optical': optical_bands}
-    zones = [_Zone(zone.open(bands), zone.area) for zone in find_zones(files)]
-    if not zones:
-        raise ValueError(
-            'the optical and the SAR images have no place in common; are their '
-            'coordinate reference systems right?'
-        )
-    return zones
-
-
-def _ask_patches(
-    predictor: Predictor, questions: Sequence[str], patches: Sequence[_Patch], crs: CRS
-) -> GeoDataFrame:
-    """Ask about some patches."""
-    images = {
-        modality: np.stack([patch.images[modality] for patch in patches])
-        for modality in patches[0].images
-    }
-    rows = [
-        {
-            'question': answer.question,
-            'answer': answer.answer,
-            'probability': answer.probability,
-            **{f'expert_weight_{n}': w for n, w in answer.expert_weights.items()},
-        }
-        for answer in predictor.ask(images.get('optical'), images.get('sar'), questions)
-    ]
-    outlines = [patch.outline for patch in patches for _ in questions]
-    return GeoDataFrame(rows, geometry=outlines, crs=crs)
+    x, y = patch
+    width, height = next(iter(datasets.values())).res
+    time = slice(pd.Timestamp.min, pd.Timestamp.max, 1)
+    query = slice(x.start, x.stop, width), slice(y.start, y.stop, height), time
+    images = {}
+    unknown: Any = False
+    for modality, dataset in datasets.items():
+        image = dataset[query]['image'].float().numpy()
+        outside, nodata = find_gaps(dataset, query, image.shape[1:])
+        empty = outside | ~has_data(image, nodata)
+        images[modality] = np.where(empty, np.float32(np.nan), image)
+        unknown |= empty
+    outline = shapely.box(x.start, y.start, x.stop, y.stop)
+    return outline, images, float(unknown.mean())

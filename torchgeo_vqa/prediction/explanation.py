@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What a model looked at to answer a question."""
 
 import math
@@ -14,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..models import Routing
+from ..models import Routing, TGFNetOutput
 from ..rasters.figure import to_rgb
 from ..sample import TITLES
 from .answer import Answer, best_answer, in_words
@@ -74,29 +72,19 @@ def as_explanation(
             experts[name] = ExpertPrediction(
                 answers[int(best)], float(probability), answer.expert_weights[name]
             )
-    attention = {
-        modality: [_as_map(weights[0]) for weights in stages]
-        for modality, stages in _field(output, 'attention').items()
-    }
-    regions = {}
-    for modality, stages in _field(output, 'regions').items():
-        if any(routing is not None for routing in stages):
-            regions[modality] = [
-                _region_map(routing, like)
-                for routing, like in zip(stages, attention[modality], strict=True)
-            ]
-    quality = {}
-    if getattr(output, 'quality', None) is not None:
-        quality = {
-            modality: _as_map(output.quality[0, :, i])
-            for i, modality in enumerate(modalities)
-        }
-    return Explanation(answer, experts, regions, attention, quality)
-
-
-def _field(output: Any, name: str) -> Mapping[str, Any]:
-    """Return what a model tells of each modality; most models tell nothing."""
-    return getattr(output, name, None) or {}
+    explanation = Explanation(answer, experts, {}, {}, {})
+    if not isinstance(output, TGFNetOutput):
+        return explanation
+    for modality, stages in (output.attention or {}).items():
+        explanation.attention[modality] = [_as_map(weights[0]) for weights in stages]
+    for modality, routings in (output.regions or {}).items():
+        if any(routing is not None for routing in routings):
+            maps = zip(routings, explanation.attention[modality], strict=True)
+            explanation.regions[modality] = [_region_map(*pair) for pair in maps]
+    if output.quality is not None:
+        for i, modality in enumerate(modalities):
+            explanation.quality[modality] = _as_map(output.quality[0, :, i])
+    return explanation
 
 
 def _as_map(weights: Tensor) -> Tensor:
@@ -144,12 +132,15 @@ def plot_explanation(
             axes.imshow(rgb, vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(TITLES[modality])
-        _plot_stages(row[1 : 1 + num_stages], explanation, modality, rgb.shape)
+        maps = explanation.attention.get(modality, [])
+        regions = explanation.regions.get(modality, [None] * len(maps))
+        for axes, attention, region in zip(row[1:], maps, regions, strict=False):
+            _overlay(axes, attention, rgb.shape, 'inferno')
+            if region is not None:
+                _outline(axes, (region > 0).numpy(), rgb.shape)
         if modality in explanation.quality:
-            shown = _overlay(
-                row[-1], explanation.quality[modality], rgb.shape, 'RdYlGn'
-            )
-            shown.set_clim(0, 1)
+            quality = explanation.quality[modality]
+            _overlay(row[-1], quality, rgb.shape, 'RdYlGn').set_clim(0, 1)
     titles = ['image', *(f'stage {i + 1}' for i in range(num_stages)), 'relied on']
     for axes, title in zip(panels[0], titles[:num_columns], strict=True):
         axes.set_title(title, fontsize=9)
@@ -162,21 +153,6 @@ def plot_explanation(
         wrap=True,
     )
     return figure
-
-
-def _plot_stages(
-    panels: Sequence[Axes],
-    explanation: Explanation,
-    modality: str,
-    size: tuple[int, ...],
-) -> None:
-    """Plot attention and key regions of each stage."""
-    maps = explanation.attention.get(modality, [])
-    regions = explanation.regions.get(modality, [None] * len(maps))
-    for axes, attention, region in zip(panels, maps, regions, strict=False):
-        _overlay(axes, attention, size, 'inferno')
-        if region is not None:
-            _outline(axes, (region > 0).numpy(), size)
 
 
 def _overlay(axes: Axes, weights: Tensor, size: tuple[int, ...], cmap: str) -> Any:

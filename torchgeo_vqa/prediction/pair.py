@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Asking a trained model about a pair of image files."""
 
 import os
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..models.metadata import Metadata
 from ..rasters.image_file import ImageFile
-from ..rasters.tile import Tile
+from ..rasters.pairing import Tile
 from ..rasters.zones import verify_bands
 from .answer import Answer
 from .predictor import Predictor

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Questions about label maps, and their true answers.
 
 A :class:`Scene` is what a map knows of a location. :func:`candidates` lists the questions

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """How questions are drawn so that none can be answered blind."""
 
 from collections import Counter, defaultdict

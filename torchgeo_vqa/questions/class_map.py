@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Maps of classes: codes in raster files, and what they are called."""
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Sixteen types of questions, derived from a :class:`~torchgeo_vqa.questions.Scene`.
 
 A new type is a subclass of :class:`QuestionType` with a name; that is all it takes to
@@ -305,7 +303,9 @@ class ObjectRelation(QuestionType):
             if abs(down) >= self.margin:
                 relations |= {'above': down < 0, 'below': down > 0}
             for relation, truth in relations.items():
-                yield self.ask(yes_no(truth), scene.whole, relation=relation, **slots)
+                yield self.ask(
+                    yes_no(truth), scene.whole, 0, relation=relation, **slots
+                )
             if abs(right) >= max(self.margin, self.dominance * abs(down)):
                 side = 'left' if right < 0 else 'right'
                 yield self.ask(side, scene.whole, template=1, **slots)
@@ -511,7 +511,7 @@ class ObjectsNearLandCover(QuestionType):
                         'a_category': a_category,
                         'land_cover': scene.class_names[c],
                     }
-                    yield self.ask(yes_no(is_near[c]), scene.whole, **slots)
+                    yield self.ask(yes_no(is_near[c]), scene.whole, 0, **slots)
 
 
 class ModalityQuality(QuestionType):

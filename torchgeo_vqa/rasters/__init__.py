@@ -1,4 +1,2 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Raster files: images, their grids, and where they lie."""

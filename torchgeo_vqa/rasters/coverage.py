@@ -1,10 +1,7 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Coverage of a dataset of raster files: where it has data."""
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -32,9 +29,9 @@ class _Coverage(NamedTuple):
     *blur* is the side of its pixels in that CRS if its own is another, else 0.
     """
 
-    outline: BaseGeometry | None
-    blur: float
-    nodata: float | None
+    outline: BaseGeometry | None = None
+    blur: float = 0.0
+    nodata: float | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -43,13 +40,13 @@ def _coverage(path: str, crs: CRS) -> _Coverage:
     try:
         file = ImageFile.open(path)
     except OSError:
-        return _Coverage(None, 0.0, None)
+        return _Coverage()
     grid = file.grid
     if grid.crs is None or grid.transform.is_identity:
-        return _Coverage(None, 0.0, file.nodata)
+        return _Coverage(nodata=file.nodata)
     outline, own = grid.outline, CRS.from_wkt(grid.crs.to_wkt())
     if own == crs:
-        return _Coverage(outline, 0.0, file.nodata)
+        return _Coverage(outline, nodata=file.nodata)
     outline = shapely.segmentize(outline, outline.length / 4 / _POINTS)
     outline = GeoSeries([outline], crs=own).to_crs(crs).iloc[0]
     pixel = outline.area / (grid.width * grid.height)
@@ -83,32 +80,26 @@ def find_gaps(dataset: GeoDataset, query: Query, shape: tuple[int, int]) -> Gaps
     """
     x, y, _ = query
     rows = _rows(dataset, query)
-    outlines: Sequence[BaseGeometry] = list(rows.geometry)
+    outlines: list[BaseGeometry] = list(rows.geometry)
     nodata: set[float] = set()
     own = getattr(dataset, 'nodata', None)
-    if 'filepath' in rows:
-        files = [_coverage(str(path), dataset.crs) for path in rows['filepath']]
-        nodata = {file.nodata for file in files if file.nodata is not None}
-        outlines = [
-            # TorchGeo warps in two steps: the last pixel of a file may have nothing in
-            # it, and no value that says so
-            file.outline.buffer(-1.5 * max(file.blur, x.step, y.step))
-            if file.outline is not None
-            and file.blur
-            and file.nodata is None
-            and own is None
-            else file.outline or outline
-            for outline, file in zip(outlines, files, strict=True)
-        ]
+    for i, path in enumerate(rows.get('filepath', ())):
+        file = _coverage(str(path), dataset.crs)
+        if file.nodata is not None:
+            nodata.add(file.nodata)
+        if file.outline is not None:
+            outlines[i] = file.outline
+            if file.blur and file.nodata is None and own is None:
+                # TorchGeo warps in two steps: the last pixel of a file may have nothing
+                # in it, and no value that says so
+                shrinkage = 1.5 * max(file.blur, x.step, y.step)
+                outlines[i] = file.outline.buffer(-shrinkage)
     if own is not None:
         nodata = {float(own)}
     # of pixels, whose centres count
-    patch = shapely.box(
-        x.start + x.step / 2,
-        y.start + y.step / 2,
-        x.stop - x.step / 2,
-        y.stop - y.step / 2,
-    )
+    left, right = x.start + x.step / 2, x.stop - x.step / 2
+    bottom, top = y.start + y.step / 2, y.stop - y.step / 2
+    patch = shapely.box(left, bottom, right, top)
     if any(outline.covers(patch) for outline in outlines):
         return Gaps(np.zeros(shape, bool), nodata)
     outlines = [outline for outline in outlines if not outline.is_empty]

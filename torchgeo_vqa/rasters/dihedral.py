@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """The eight flips and quarter turns of an image, the dihedral group D4.
 
 An element is an integer ``k`` of 0-7: first ``k % 4`` counter-clockwise quarter turns,

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Figure of a pair of images and its questions."""
 
 import textwrap
@@ -26,13 +24,7 @@ _CHARACTERS = 13
 
 
 class QAPair(NamedTuple):
-    """A question-answer pair to show.
-
-    Attributes:
-        question: The question.
-        answer: The true answer.
-        prediction: The predicted answer, if there is one.
-    """
+    """A question with its true answer and, if there is one, the predicted one, to show."""
 
     question: str
     answer: str
@@ -46,9 +38,8 @@ def stretch(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     finite = np.where(np.isfinite(image), image, np.nan)
     low, high = np.zeros(image.shape[-1]), np.ones(image.shape[-1])
-    for band in range(image.shape[-1]):
-        if not np.isnan(finite[..., band]).all():
-            low[band], high[band] = np.nanpercentile(finite[..., band], (2, 98))
+    for band in np.flatnonzero(np.isfinite(image).any(axis=(0, 1))):
+        low[band], high[band] = np.nanpercentile(finite[..., band], (2, 98))
     scale = np.maximum(high - low, 1e-6)
     return np.nan_to_num(np.clip((finite - low) / scale, 0, 1)).astype(np.float32)
 
@@ -87,10 +78,10 @@ def plot_pair(
         text = f'{question} → {answer}'
         if prediction is not None:
             text += f' (predicted: {prediction})'
-        wrapped = textwrap.wrap(
+        for line in textwrap.wrap(
             text, int(width * _CHARACTERS), subsequent_indent='    '
-        )
-        lines += [(line, _COLORS[right]) for line in wrapped]
+        ):
+            lines.append((line, _COLORS[right]))
     if num_hidden:
         lines.append((f'and {num_hidden} more', 'gray'))
 
@@ -100,23 +91,16 @@ def plot_pair(
     figure = plt.figure(figsize=(width, height))
     for i, (modality, image) in enumerate(images.items()):
         left = (width - _PANEL * len(images)) / 2 + _PANEL * i
-        axes = figure.add_axes(
-            (
-                (left + 0.1) / width,
-                (text_height + 0.1) / height,
-                (_PANEL - 0.2) / width,
-                (_PANEL - 0.2) / height,
-            )
-        )
+        corner = (left + 0.1) / width, (text_height + 0.1) / height
+        side = _PANEL - 0.2
+        axes = figure.add_axes((*corner, side / width, side / height))
         axes.imshow(to_rgb(modality, image), vmin=0, vmax=1)
         axes.axis('off')
         if show_titles:
             axes.set_title(TITLES[modality])
     for i, (line, color) in enumerate(lines):
-        y = (text_height - _LINE * i) / height
-        figure.text(
-            0.1 / width, y, line, color=color, fontsize=9, va='top', parse_math=False
-        )
+        at = 0.1 / width, (text_height - _LINE * i) / height
+        figure.text(*at, line, color=color, fontsize=9, va='top', parse_math=False)
     if suptitle is not None:
         figure.suptitle(suptitle)
     return figure

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Grids of pixels, and warping from one to another."""
 
 from dataclasses import dataclass
@@ -71,10 +69,7 @@ class Grid:
         return Grid(self.crs, transform, height, width)
 
     def overlap(self, other: 'Grid') -> Window | None:
-        """Return the window of this grid that another one shares.
-
-        None if they share no pixel, or their pixels do not coincide.
-        """
+        """Return the window that another grid shares, None if no pixels coincide."""
         offset = other.offset(self)
         if offset is None:
             return None

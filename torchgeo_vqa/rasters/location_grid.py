@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Numbers for the locations of patches."""
 
 import math
@@ -30,10 +28,8 @@ class LocationGrid:
         """Initialize a new LocationGrid instance."""
         xmin, ymin, xmax, ymax = bounds
         self.res = res
-        columns, rows = (
-            math.ceil((xmax - xmin) / res[0]),
-            math.ceil((ymax - ymin) / res[1]),
-        )
+        columns = math.ceil((xmax - xmin) / res[0])
+        rows = math.ceil((ymax - ymin) / res[1])
         self._corner = xmin - columns * res[0], ymin + 2 * rows * res[1]
         self._cell = res
         columns, rows = 3 * columns + 1, 3 * rows + 1

@@ -1,21 +1,61 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
-"""Pairing of image files into tiles."""
+# SPDX-License-Identifier: MIT
+"""Tiles: pairs of image files of one location."""
 
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from rasterio.warp import transform_bounds
+from rasterio.windows import Window
 
 from ..storage import is_inside
-from .grid import Grid
+from .grid import Array, Grid, warp
 from .image_file import ImageFile, in_large_folders
 from .placement import lay_out
-from .tile import Tile
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Image file of each modality of a pair, and the north-up grid of the first image."""
+
+    name: str
+    grid: Grid
+    files: dict[str, ImageFile]
+
+    def read(
+        self, modality: str, num_bands: int, window: Window | None = None
+    ) -> Array:
+        """Read an image, (num_bands, H, W); it is warped only where its grid is not the tile's.
+
+        A single band is repeated, and further bands are left out. A *window* of the tile can be
+        read where :meth:`has_pixels_of`. The type is the file's, unless it is warped.
+        """
+        file = self.files[modality]
+        array = file.read(window)
+        if len(array) == 1:
+            array = np.repeat(array, num_bands, axis=0)
+        array = array[:num_bands]
+        if window is not None or self.has_pixels_of(modality):
+            return array
+        return warp(array, self._grid_of(modality), self.grid, file.nodata)
+
+    def has_pixels_of(self, modality: str) -> bool:
+        """Tell whether an image has the very pixels of the tile, so is never warped."""
+        return self._grid_of(modality).is_same(self.grid)
+
+    def _grid_of(self, modality: str) -> Grid:
+        """Return the grid of an image; without a CRS, it has the bounds of its partner."""
+        grid = self.files[modality].grid
+        return grid if grid.crs else self.grid.resized(grid.height, grid.width)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.grid.height, self.grid.width
+
 
 #: Bands of an optical image.
 OPTICAL_BANDS = 3
@@ -41,17 +81,10 @@ def pair_images(
 ) -> tuple[dict[str, Tile], dict[str, int]]:
     """Find and open the images of a split's pairs, and check that they go together.
 
-    Args:
-        open_image: Opens an image, or raises an OSError.
-        first_rows: For the name of each pair, the file and the row that name it first.
-        strip: Number of the split; no two splits are laid out on each other.
-        modalities: Images each pair must have.
-        positions: For the name of each pair, its position among those of the split.
-        on_error: 'raise' the first problem, or 'skip' the pairs that have one.
-        optical_bands: Number of bands of an optical image.
-
-    Returns:
-        The tile of each pair by its name, and the number of bands of each modality.
+    *first_rows* says for each pair's name which row of which file names it first,
+    *positions* where it is among those of the split; *strip* is the number of the split: no
+    two are laid out on each other. Return the tile of each pair by its name, and the number
+    of bands of each modality. Raise the first problem, or 'skip' the pairs that have one.
     """
     problems: dict[str, Exception] = {}
     pairs: dict[str, Files] = {}
@@ -125,12 +158,8 @@ def _overlap(grid: Grid, other: Grid) -> bool:
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
     west, south, east, north = other.bounds
-    return (
-        bounds[0] < east
-        and bounds[2] > west
-        and bounds[1] < north
-        and bounds[3] > south
-    )
+    xmin, ymin, xmax, ymax = bounds
+    return xmin < east and xmax > west and ymin < north and ymax > south
 
 
 def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> None:
@@ -145,11 +174,8 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
             )
     anchor = _anchor(pair)
     for file in pair.values():
-        if (
-            file is not anchor
-            and file.grid.crs
-            and not _overlap(file.grid, anchor.grid)
-        ):
+        is_other = file is not anchor and file.grid.crs
+        if is_other and not _overlap(file.grid, anchor.grid):
             raise ValueError(f'{file.path} shows nothing of {anchor.path}')
     if georeferenced and not anchor.grid.crs:
         raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Rasters that a user names, by UTM zone or any other CRS."""
 
 import os
@@ -17,8 +15,7 @@ from rasterio.warp import transform_bounds
 from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets import RasterDataset
 
-from .extensions import RASTER_EXTENSIONS
-from .image_file import ImageFile
+from .image_file import RASTER_EXTENSIONS, ImageFile
 
 _WGS84 = 'EPSG:4326'
 
@@ -37,23 +34,13 @@ class Zone:
     """Files that lie where those of one layer and one CRS do.
 
     A dataset of TorchGeo has one CRS. Warping all images to that of the first would
-    spoil the pixels of every other UTM zone.
-
-    Attributes:
-        crs: The coordinate reference system.
-        files: Files of each layer. Those of the first are in the zone's CRS, so that their
-            pixels stay as they are.
-        area: Where all layers have files.
+    spoil the pixels of every other UTM zone. Files of the first layer are in the zone's
+    CRS, so that their pixels stay as they are; *area* is where all layers have files.
     """
 
     crs: CRS
     files: dict[str, list[ImageFile]]
     area: BaseGeometry
-
-    @property
-    def first(self) -> list[ImageFile]:
-        """Files of the first layer."""
-        return next(iter(self.files.values()))
 
     def open(
         self,
@@ -94,12 +81,12 @@ def find_zones(layers: Layers) -> list[Zone]:
         for name in others:
             near = shapely.intersects(outlines[name], location)
             files[name] = [layers[name][i] for i in np.flatnonzero(near).tolist()]
-        area = shapely.intersection_all(
-            [
-                shapely.union_all([_footprint(file, own[0].grid.crs) for file in some])
-                for some in files.values()
-            ]
-        )
+        crs = own[0].grid.crs
+        areas = [
+            shapely.union_all([_footprint(file, crs) for file in some])
+            for some in files.values()
+        ]
+        area = shapely.intersection_all(areas)
         if area.area > 0:
             zones.append(Zone(CRS.from_wkt(wkt), files, area))
     return zones
@@ -113,26 +100,20 @@ def find_rasters(path: str | os.PathLike[str] | None) -> tuple[str, ...]:
     if path is None:
         return ()
     root = Path(path)
+    files = [root] if root.exists() else []
     if root.is_dir():
-        files = sorted(
-            p for p in root.rglob('*') if p.suffix.lower() in RASTER_EXTENSIONS
-        )
-    else:
-        files = [root] if root.exists() else []
+        files = [p for p in root.rglob('*') if p.suffix.lower() in RASTER_EXTENSIONS]
     if not files:
-        raise FileNotFoundError(
-            f'{path} is neither a raster nor a folder with one ({", ".join(RASTER_EXTENSIONS)})'
-        )
-    return tuple(str(file.resolve()) for file in files)
+        known = ', '.join(RASTER_EXTENSIONS)
+        raise FileNotFoundError(f'{path} is neither a raster nor a folder of {known}')
+    return tuple(str(file.resolve()) for file in sorted(files))
 
 
 def read_header(path: str) -> ImageFile:
     """Read the header of a raster; raise a ValueError if it has no CRS."""
     file = ImageFile.open(path)
     if file.grid.crs is None:
-        raise ValueError(
-            f'{path} has no CRS; give it one, for example with `rio edit-info`'
-        )
+        raise ValueError(f'{path} has no CRS; give it one, as with `rio edit-info`')
     return file
 
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Sampling of patches inside square blocks, each of which belongs to one split."""
 
 import copy
@@ -20,12 +18,10 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import GeoSampler
 
 from ..annotations.split_draw import draw_splits
+from ..rasters.coverage import Query
 
 #: Row and column of a block.
 Block = tuple[int, int]
-
-#: Bounds and time of a patch, which index a dataset.
-Query = tuple[slice, slice, slice]
 
 #: Returns the upper left corner of the image that holds a point, or None.
 Origin = Callable[[float, float], tuple[float, float] | None]
@@ -38,22 +34,16 @@ _MAX_DRAWS = 1000
 
 
 class Cell(NamedTuple):
-    """Patches that may be cut from one image inside one block.
-
-    Attributes:
-        block: Row and column of the block.
-        left: x of the leftmost patches.
-        top: y of the uppermost patches.
-        rows: Number of positions from north to south, a pixel apart.
-        columns: Number of positions from west to east, a pixel apart.
-        time: Time of the image.
-    """
+    """Patches that may be cut from one image inside one block."""
 
     block: Block
+    #: x and y of the patch in the upper left corner.
     left: float
     top: float
+    #: Number of positions from north to south and from west to east, a pixel apart.
     rows: int
     columns: int
+    #: Start and end of the time of the image.
     time: tuple[pd.Timestamp, pd.Timestamp]
 
 
@@ -118,8 +108,7 @@ class BlockSampler(GeoSampler):
                 raise ValueError(f'{name} must be at least 1, got {number}')
         if block_size < size:
             raise ValueError(
-                f'block_size must be at least the size of a patch ({size}), got '
-                f'{block_size}'
+                f'block_size must be at least size ({size}), got {block_size}'
             )
         self.size = size
         self.block_size = block_size
@@ -188,10 +177,8 @@ class BlockSampler(GeoSampler):
         ends = np.cumsum(self.num_positions(1))
         for _ in range(self._length):
             for _ in range(_MAX_DRAWS):
-                position = int(self.generator.integers(ends[-1]))
-                i = int(np.searchsorted(ends, position, side='right'))
-                start = int(ends[i - 1]) if i else 0
-                query = self.query(self.cells[i], position - start, 1)
+                i, position = locate(ends, int(self.generator.integers(ends[-1])))
+                query = self.query(self.cells[i], position, 1)
                 if self._is_inside(query):
                     break
             yield query
@@ -214,6 +201,12 @@ class BlockSampler(GeoSampler):
         near = self.roi.geometries[self.roi.query(box)]
         share = shapely.area(shapely.intersection(near, box)).sum() / box.area
         return bool(share > self.min_share - _TOLERANCE)
+
+
+def locate(ends: NDArray[np.int64], position: int) -> tuple[int, int]:
+    """Return which of some ranges, given their ends, holds a position, and where."""
+    i = int(np.searchsorted(ends, position, side='right'))
+    return i, position - (int(ends[i - 1]) if i else 0)
 
 
 def split_blocks[Key: Hashable](

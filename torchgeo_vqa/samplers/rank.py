@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Sharing of a sampler among processes."""
 
 from collections.abc import Iterator
@@ -19,15 +17,9 @@ class RankSampler(DistributedSampler[Any]):
     """
 
     def __init__(self, sampler: Sampler[Any], num_replicas: int, rank: int) -> None:
-        """Initialize a new RankSampler instance.
+        """Share a sampler, in the same order in all *num_replicas* processes, with one.
 
-        Args:
-            sampler: What to share; it must be in the same order in all processes.
-            num_replicas: Number of processes.
-            rank: Number of this process.
-
-        Raises:
-            ValueError: If *rank* is not that of one of the processes.
+        Raise a ValueError if *rank* is not the number of one of the processes.
         """
         super().__init__(sampler, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
         self.sampler = sampler

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Sampling of whole tiles."""
 
 import copy
@@ -10,18 +8,18 @@ from typing import Literal
 import numpy as np
 import shapely
 import torch
-from numpy.random import BitGenerator, Generator, RandomState, SeedSequence
+from numpy.random import Generator
 from shapely import Polygon
 from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import SpatialSampler, SpatioTemporalSampler, TemporalSampler
 
 
 class TileSampler(SpatialSampler):
-    """Sample whole tiles, each place once per epoch.
+    """Sample whole tiles, each location once per epoch.
 
     A question is asked about a whole tile, so that a :term:`patch` of another size
-    comes without it. Several acquisitions of a place are one location; combine with a temporal
-    sampler to tell them apart:
+    comes without it. Several acquisitions of a tile are one location; combine with a
+    temporal sampler to tell them apart:
 
     .. code-block:: python
 
@@ -35,12 +33,7 @@ class TileSampler(SpatialSampler):
         shuffle: bool = False,
         length: int | None = None,
         roi: Polygon | None = None,
-        generator: int
-        | BitGenerator
-        | Generator
-        | RandomState
-        | SeedSequence
-        | None = None,
+        generator: int | Generator | None = None,
     ) -> None:
         """Initialize a new TileSampler instance.
 
@@ -75,8 +68,7 @@ class TileSampler(SpatialSampler):
             self.tiles = self.tiles[inside]
             if not len(self.tiles):
                 raise ValueError(
-                    f'roi must hold at least one whole tile, got bounds {roi.bounds} for '
-                    f'tiles within {self.bounds}'
+                    f'roi must hold a whole tile of {self.bounds}, got {roi.bounds}'
                 )
         self._length = length or len(self.tiles)
         if generator is None:
@@ -95,14 +87,13 @@ class TileSampler(SpatialSampler):
             order = np.arange(num_tiles)
             if self.shuffle:
                 self.generator.shuffle(order)
-            for xmin, ymin, xmax, ymax in self.tiles[
-                order[: self._length - start]
-            ].tolist():
+            order = order[: self._length - start]
+            for xmin, ymin, xmax, ymax in self.tiles[order].tolist():
                 yield slice(xmin, xmax), slice(ymin, ymax)
 
     def __matmul__(self, other: TemporalSampler) -> SpatioTemporalSampler:
         """Return the product with a temporal sampler."""
-        # A temporal sampler takes the times of all places that touch a location,
+        # A temporal sampler takes the times of all footprints that touch a location,
         # neighbouring tiles among them; halved they do not touch
         other = copy.copy(other)
         halved = other.index.geometry.scale(0.5, 0.5, origin='centroid')

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Synthetic scenes: land cover with natural borders, objects, clouds and night."""
 
 import numpy as np

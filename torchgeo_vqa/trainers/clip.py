@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Trainer that fine-tunes CLIP on pairs and what is said about them.
 
 If you use this trainer in your research, please cite the following papers:
@@ -17,7 +15,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
-from torchgeo.tasks import BaseTask
 from torchmetrics import MeanMetric
 
 from ..callbacks.data import adapt_images, data_module
@@ -26,12 +23,12 @@ from ..callbacks.report import print_checkpoint
 from ..models import pair_clip
 from ..models.clip_checkpoint import KEY
 from ..sample import MODALITIES
-from .optimizer import adamw_with_cosine
 from .quiet import hide_notes
 from .statement_loss import contrastive_loss, hits, make_statements
+from .task import PairTask
 
 
-class CLIPTask(BaseTask):
+class CLIPTask(PairTask):
     r"""Fine-tuning of CLIP on pairs of images and statements made of their questions.
 
     TGFNet's first stage: an optical tower, a SAR tower and a text tower learn to tell
@@ -48,9 +45,7 @@ class CLIPTask(BaseTask):
     devices, raise ``batch_size``.
     """
 
-    ignore = None
     monitor = 'val_recall'
-    mode = 'max'
 
     def __init__(
         self,
@@ -77,11 +72,6 @@ class CLIPTask(BaseTask):
         """
         hide_notes()
         super().__init__()
-
-    @override
-    def configure_models(self) -> None:
-        """Wait for the data: the model is built once its modalities are known."""
-        self.model: Any = None
 
     @override
     def setup(self, stage: str) -> None:
@@ -139,8 +129,8 @@ class CLIPTask(BaseTask):
         if self._trainer is not None:
             self._adapt()
 
+    @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages."""
         statements = make_statements(batch, data_module(self.trainer).answers)
         images = {m: batch[f'image_{m}'] for m in MODALITIES if f'image_{m}' in batch}
         similarities: dict[str, Tensor] = self(images, statements.tokens)
@@ -150,15 +140,8 @@ class CLIPTask(BaseTask):
                 for similarity in similarities.values()
             ]
         ).mean()
-        training = stage == 'train'
-        self.log(
-            f'{stage}_loss',
-            loss,
-            batch_size=len(batch['question']),
-            prog_bar=training,
-            sync_dist=not training,
-        )
-        if training:
+        self._log_loss(stage, loss, len(batch['question']))
+        if stage == 'train':
             return loss
         pair = torch.stack(list(similarities.values())).mean(0)
         for modality, similarity in {'': pair, **similarities}.items():
@@ -167,21 +150,6 @@ class CLIPTask(BaseTask):
             metric.update(hits(similarity, statements).float())
             self.log(name, metric, prog_bar=name == self.monitor, batch_size=1)
         return loss
-
-    @override
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Compute the training loss."""
-        return self._shared_step(batch, 'train')
-
-    @override
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the validation loss and recall."""
-        self._shared_step(batch, 'val')
-
-    @override
-    def test_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the test loss and recall."""
-        self._shared_step(batch, 'test')
 
     @override
     def teardown(self, stage: str) -> None:
@@ -195,14 +163,3 @@ class CLIPTask(BaseTask):
     def configure_callbacks(self) -> list[Callback]:
         """Return callbacks that guard the run."""
         return default_callbacks(self.trainer)
-
-    @override
-    def configure_optimizers(self) -> Any:
-        """Initialize AdamW with warm-up and cosine decay."""
-        return adamw_with_cosine(
-            self.model,
-            lambda name: self.hparams['lr'],
-            self.hparams['weight_decay'],
-            self.hparams['warmup'],
-            self.trainer,
-        )

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What is said about pairs, and the loss that contrasts it with the pairs."""
 
 from collections.abc import Sequence

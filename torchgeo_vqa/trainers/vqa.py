@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Trainer for visual question answering."""
 
 from typing import Any, Literal, Self, cast, override
@@ -10,7 +8,6 @@ import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
-from torchgeo.tasks import BaseTask
 
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
 from ..callbacks.data import adapt_images, data_module
@@ -30,13 +27,13 @@ from ..prediction.checkpoint import (
     read_metadata,
     verify_model_args,
 )
-from .optimizer import adamw_with_cosine
 from .quiet import hide_notes
+from .task import PairTask
 
 # Q questions, E experts, A answers
 
 
-class VQATask(BaseTask):
+class VQATask(PairTask):
     """Visual question answering on optical and SAR images.
 
     The number of answers, the question types, the modalities and the normalisation come
@@ -49,9 +46,7 @@ class VQATask(BaseTask):
        predictor.ask(optical, sar, ['How many ships are there?'])
     """
 
-    ignore = None
     monitor = 'val_OA'
-    mode = 'max'
 
     def __init__(
         self,
@@ -142,11 +137,6 @@ class VQATask(BaseTask):
         return Predictor(self.model, self.metadata, self.hparams['chunk_size'])
 
     @override
-    def configure_models(self) -> None:
-        """Wait for the data: the model is built once the answers are known."""
-        self.model: Any = None
-
-    @override
     def setup(self, stage: str) -> None:
         """Build the model for the data at hand, and adapt the data module to it.
 
@@ -197,8 +187,8 @@ class VQATask(BaseTask):
         if self._trainer is not None:
             _adapt(data_module(self.trainer), metadata)
 
+    @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
-        """Forward pass, loss and metrics of all stages."""
         training = stage == 'train'
         real = batch['question_id'] >= 0
         label = batch['label'][real]
@@ -213,13 +203,7 @@ class VQATask(BaseTask):
             self.hparams['routing_loss_weight'],
         )
         size = max(1, len(label))
-        self.log(
-            f'{stage}_loss',
-            loss,
-            batch_size=size,
-            prog_bar=training,
-            sync_dist=not training,
-        )
+        self._log_loss(stage, loss, size)
         preds = output.logits.argmax(-1)
         if training:
             accuracy = (preds == label).float().mean()
@@ -234,21 +218,6 @@ class VQATask(BaseTask):
             metric = cast(VQAAccuracy, self.metrics[name])
             metric.update(answers, label, question_type, group)
         return loss
-
-    @override
-    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
-        """Compute the training loss."""
-        return self._shared_step(batch, 'train')
-
-    @override
-    def validation_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the validation loss and metrics."""
-        self._shared_step(batch, 'val')
-
-    @override
-    def test_step(self, batch: Sample, batch_idx: int) -> None:
-        """Compute the test loss and metrics."""
-        self._shared_step(batch, 'test')
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -280,16 +249,9 @@ class VQATask(BaseTask):
         return default_callbacks(self.trainer, *further)
 
     @override
-    def configure_optimizers(self) -> Any:
-        """Initialize AdamW with two learning rates, warm-up and cosine decay."""
-        clip = ('image_encoders.', 'text_encoder.')
-        return adamw_with_cosine(
-            self.model,
-            lambda name: self.hparams['clip_lr' if name.startswith(clip) else 'lr'],
-            self.hparams['weight_decay'],
-            self.hparams['warmup'],
-            self.trainer,
-        )
+    def _lr(self, name: str) -> float:
+        clip = name.startswith(('image_encoders.', 'text_encoder.'))
+        return float(self.hparams['clip_lr' if clip else 'lr'])
 
 
 class tgfnet(VQATask):

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Augmentations and preprocessing of image pairs, on batches and on the device."""
 
 from .augmentation import Augmentation
@@ -8,11 +6,10 @@ from .cloud import RandomCloud
 from .degradation import Degradation, ImageShuffle
 from .dihedral import RandomDihedral
 from .directions import rewrite
-from .low_light import RandomLowLight
 from .missing import RandomMissing
+from .noise import RandomLowLight, RandomSpeckle
 from .paired import PairedAugmentation
 from .preprocessing import Preprocess, normalize, resize
-from .speckle import RandomSpeckle
 
 __all__ = (
     'Augmentation',

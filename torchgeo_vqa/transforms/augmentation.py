@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What is done to training pairs: one object of a data module's options."""
 
 from collections.abc import Collection, Sequence
@@ -12,10 +10,9 @@ import kornia.augmentation as K
 from .cloud import RandomCloud
 from .degradation import QUALITY_TYPES
 from .dihedral import RandomDihedral
-from .low_light import RandomLowLight
 from .missing import RandomMissing
+from .noise import RandomLowLight, RandomSpeckle
 from .paired import PairedAugmentation
-from .speckle import RandomSpeckle
 
 PROBABILITIES = (
     *('color_jitter', 'cloud', 'low_light', 'speckle'),

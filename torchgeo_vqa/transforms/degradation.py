@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Degradations of a known severity, the same in every evaluation.
 
 Augmentations draw how strong they are; to measure a model, that has to be given, and no
@@ -17,8 +15,7 @@ from torchgeo.datasets.utils import Sample
 
 from ..sample import MODALITIES
 from .cloud import RandomCloud
-from .low_light import RandomLowLight
-from .speckle import RandomSpeckle
+from .noise import RandomLowLight, RandomSpeckle
 
 # B pairs, C channels
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Random flips and quarter turns, see :mod:`torchgeo_vqa.rasters.dihedral`."""
 
 from collections.abc import Sequence
@@ -42,13 +40,10 @@ class RandomDihedral(GeometricAugmentationBase2D):
         """Initialize a new RandomDihedral instance.
 
         Args:
-            elements: Elements of D4 to draw from, with equal chance. The identity (0) is
-                one of them.
+            elements: Elements of D4 to draw from, with equal chance, 0 to 7 (else it is a
+                ValueError). The identity (0) is one of them.
             p: Probability of drawing at all.
             **kwargs: Other arguments of Kornia's augmentations, such as *same_on_batch*.
-
-        Raises:
-            ValueError: If *elements* is empty or holds anything but 0-7.
         """
         super().__init__(p=p, **kwargs)
         if not elements or not set(elements) <= set(ELEMENTS):

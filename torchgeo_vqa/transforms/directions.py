@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Direction words in questions and answers, rewritten as the image is flipped or turned.
 
 Four families are known, in any case and as whole words only:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Augmentation of optical-SAR pairs together with their questions and answers."""
 
 from collections.abc import Collection, Mapping, Sequence
@@ -60,19 +58,13 @@ class PairedAugmentation(nn.Module):
     ) -> None:
         """Initialize a new PairedAugmentation instance.
 
-        Args:
-            answers: The vocabulary that labels index.
-            usual_answers: For each question type, the indices of the answers it is known
-                to have: they choose among synonyms.
-            geometry: Flip and turn the pairs, by a :class:`RandomDihedral` of one's own
-                if it is one.
-            optical: Kornia augmentations of optical images in [0, 1].
-            sar: Kornia augmentations of SAR images in their own units.
-            optical_max: Value of the optical images that becomes 1.
-            quality_types: Question types about the quality of the images.
+        *answers* is the vocabulary that labels index; *usual_answers*, the indices of the
+        answers that each question type is known to have, choose among synonyms. *geometry*
+        may be a :class:`RandomDihedral` of one's own. *optical* are Kornia augmentations of
+        optical images in [0, 1], 1 being *optical_max*, *sar* of SAR images in their own
+        units; *quality_types* are the question types about the quality of the images.
 
-        Raises:
-            ValueError: If *optical_max* is not positive, or *geometry* leaves out pairs.
+        Raise a ValueError if *optical_max* is not positive, or *geometry* leaves out pairs.
         """
         super().__init__()
         if optical_max <= 0:

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Direction words of tokenized questions and of a vocabulary, rewritten."""
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """A model that sees no image: its accuracy is what the questions give away."""
 
 import os
@@ -58,14 +56,10 @@ class Blind(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: None,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: None, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits of each question, whatever the pair."""
-        return questions[question_index]
+        return questions[question]
 
 
 @options_of(Blind)

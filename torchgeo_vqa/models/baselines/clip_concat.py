@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """CLIP's features concatenated.
 
 If you use a CLIP tower in your research, please cite the following papers:
@@ -83,14 +81,10 @@ class CLIPConcat(SingleHeadModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        x = torch.cat([images[pair_index], questions[question_index]], dim=-1)
+        x = torch.cat([images[pair], questions[question]], dim=-1)
         return cast(Tensor, self.classifier(x))
 
 

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Convolutional networks of timm as image encoders, with early fusion.
 
 If you use a network of timm in your research, please cite:

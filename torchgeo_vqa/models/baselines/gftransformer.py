@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """GFTransformer: a transformer with gated attention and mutual fusion.
 
 If you use this model in your research, please cite the following paper:
@@ -245,12 +243,12 @@ class GFTransformer(CNNModel):
         self,
         images: EncodedPatches,
         questions: EncodedQuestions,
-        pair_index: Tensor,
-        question_index: Tensor,
+        pair: Tensor,
+        question: Tensor,
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        words, summary, mask = (x[question_index] for x in questions)
-        patches = images.patches[pair_index]
+        words, summary, mask = (x[question] for x in questions)
+        patches = images.patches[pair]
         first, *others = (cast(DecoderLayer, layer) for layer in self.decoder)
         patches = first.read(patches, words, mask)
         for layer in others:

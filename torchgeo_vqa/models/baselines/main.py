@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Mutual attention inception network (MAIN), as far as its abstract describes it.
 
 If you use this model in your research, please cite the following paper:
@@ -146,13 +144,13 @@ class MAIN(CNNModel):
         self,
         images: EncodedMaps,
         questions: EncodedWords,
-        pair_index: Tensor,
-        question_index: Tensor,
+        pair: Tensor,
+        question: Tensor,
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        words, mask = (x[question_index] for x in questions)
+        words, mask = (x[question] for x in questions)
         positions, words = self.attention(
-            images.positions[pair_index], images.keys[pair_index], words, mask
+            images.positions[pair], images.keys[pair], words, mask
         )
         positions = rearrange(positions, 'q (h w) d -> q d h w', h=images.grid[0])
         seen = self.image_inception(positions, torch.ones_like(positions[:, :1]))

@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """RSVQA, the first method for questions about remote sensing images.
 
 If you use this model in your research, please cite the following paper:
@@ -97,14 +95,10 @@ class RSVQAModel(CNNModel):
 
     @override
     def classify(
-        self,
-        images: Tensor,
-        questions: Tensor,
-        pair_index: Tensor,
-        question_index: Tensor,
+        self, images: Tensor, questions: Tensor, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Return the logits, shape (Q, A)."""
-        product = images[pair_index] * questions[question_index]
+        product = images[pair] * questions[question]
         return cast(Tensor, self.classifier(product))
 
 

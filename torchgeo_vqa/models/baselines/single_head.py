@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """What the models that TGFNet is compared with have in common."""
 
 from abc import abstractmethod
@@ -39,7 +37,7 @@ class SingleHeadModel(VQAModel):
 
     @abstractmethod
     def classify(
-        self, images: Any, questions: Any, pair_index: Tensor, question_index: Tensor
+        self, images: Any, questions: Any, pair: Tensor, question: Tensor
     ) -> Tensor:
         """Compute logits, shape (Q, A), from the arguments of :meth:`answer`."""
 

@@ -1,11 +1,9 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the ranges that numbers are evaluated in."""
 
 import pytest
 
-from torchgeo_vqa.annotations.answer_ranges import area_range, count_range
+from torchgeo_vqa.datasets.rsvqa import area_range, count_range
 
 # Written from the article: 0, 1 to 10, 11 to 100, 101 to 1000, and above
 RANGES = {

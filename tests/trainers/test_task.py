@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the optimizer of all trainers."""
 
 import math
@@ -11,7 +9,7 @@ import pytest
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from torch import nn
 
-from torchgeo_vqa.trainers.optimizer import adamw_with_cosine
+from torchgeo_vqa.trainers.task import adamw_with_cosine
 
 
 def make(num_steps: int, warmup: float, plugin: Any = None) -> dict[str, Any]:

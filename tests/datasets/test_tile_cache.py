@@ -1,6 +1,4 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
-
+# SPDX-License-Identifier: MIT
 """Tests of the cache of decoded images."""
 
 import pickle
@@ -8,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from torchgeo_vqa.rasters.tile_cache import TileCache
+from torchgeo_vqa.datasets.tile_reader import TileCache
 
 
 def test_is_bounded() -> None:

@@ -1,17 +1,62 @@
-# Copyright (c) torchgeo-vqa contributors. All rights reserved.
-# Licensed under the MIT License.
+# SPDX-License-Identifier: MIT
+"""What all trainers have in common."""
 
-"""The optimizer of all trainers."""
-
+import abc
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, override
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+from torchgeo.datasets.utils import Sample
+from torchgeo.tasks import BaseTask
+
+
+class PairTask(BaseTask):
+    """Base class of tasks on pairs, whose model is built once the data are known."""
+
+    ignore = None
+    mode = 'max'
+
+    @override
+    def configure_models(self) -> None:
+        """Wait for the data."""
+        self.model: Any = None
+
+    @abc.abstractmethod
+    def _shared_step(self, batch: Sample, stage: str) -> Tensor:
+        """Forward pass, loss and metrics of all stages."""
+
+    @override
+    def training_step(self, batch: Sample, batch_idx: int) -> Tensor:
+        return self._shared_step(batch, 'train')
+
+    @override
+    def validation_step(self, batch: Sample, batch_idx: int) -> None:
+        self._shared_step(batch, 'val')
+
+    @override
+    def test_step(self, batch: Sample, batch_idx: int) -> None:
+        self._shared_step(batch, 'test')
+
+    def _log_loss(self, stage: str, loss: Tensor, batch_size: int) -> None:
+        """Log the loss of *batch_size* pairs or questions."""
+        training = stage == 'train'
+        options: Any = {'prog_bar': training, 'sync_dist': not training}
+        self.log(f'{stage}_loss', loss, batch_size=batch_size, **options)
+
+    def _lr(self, name: str) -> float:
+        """Return the peak learning rate of a parameter of the model."""
+        return float(self.hparams['lr'])
+
+    @override
+    def configure_optimizers(self) -> Any:
+        """Initialize AdamW with warm-up and cosine decay."""
+        decay, warmup = self.hparams['weight_decay'], self.hparams['warmup']
+        return adamw_with_cosine(self.model, self._lr, decay, warmup, self.trainer)
 
 
 def adamw_with_cosine(
