@@ -198,7 +198,8 @@ import torchgeo.tasks
 assert 'torchgeo_vqa.trainers' in sys.modules
 for name in ('app', 'cli', 'conversion', 'generation', 'rate_limit'):
     assert f'torchgeo_vqa.{name}' not in sys.modules, name
-for name in ('distributed', 'gradio'):
+import torchgeo_vqa.questions
+for name in ('distributed', 'gradio', 'inflect'):
     assert name not in sys.modules, name
 """
     run_python('-c', code)

@@ -23,6 +23,17 @@ SMALL = {
 }
 
 
+#: Notes of libraries that nobody who runs a command can act on.
+USELESS = (
+    'tensorboardX',
+    'litlogger',
+    'LeafSpec',
+    'dirpath has changed',
+    'DeprecationWarning',
+    'FutureWarning',
+)
+
+
 def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
     """Cells of a notebook that have a tag."""
     return [c for c in notebook.cells if tag in c.metadata.get('tags', [])]
@@ -75,3 +86,15 @@ pyplot.close('all')
     kernel.reset_execution_trackers()
     for index, cell in enumerate(notebook.cells):
         kernel.execute_cell(cell, index)
+    check_screens({path.stem: path.read_text() for path in tmp_path.glob('*.log')})
+
+
+def check_screens(screens: dict[str, str]) -> None:
+    """Check what commands have shown, each in a process of its own."""
+    for name, screen in screens.items():
+        assert [note for note in USELESS if note in screen] == [], name
+        # One process reports, however many there are
+        assert screen.count('OA, all questions') == (name != 'predict'), name
+    if 'fit' in screens:
+        assert screens['fit'].count('torchgeo test') == 1
+        assert 'is smaller than the logging interval' in screens['fit']

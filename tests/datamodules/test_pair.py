@@ -2,12 +2,11 @@
 """Pairs are loaded, augmented and normalized, again and again the same."""
 
 import inspect
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -315,19 +314,11 @@ def test_flat_option_says_the_new_form(name: str) -> None:
         OSVQADataModule(**{name: 0})  # type: ignore[arg-type]
 
 
-def test_flat_option_on_the_command_line(tmp_path: Path) -> None:
-    package = Path(inspect.getfile(OSVQADataModule)).parents[2]
-    environment = os.environ | {'PYTHONPATH': str(package), 'OMP_NUM_THREADS': '1'}
+def test_flat_option_on_the_command_line(
+    run_python: Callable[..., CompletedProcess[str]],
+) -> None:
     options = ['--model', 'tgfnet', '--data', 'OSVQADataModule']
-    command = [sys.executable, '-m', 'torchgeo', 'fit', *options]
-    done = subprocess.run(
-        [*command, '--data.geometry', 'false'],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python('-m', 'torchgeo', 'fit', *options, '--data.geometry', 'false')
     assert done.returncode == 2
     assert 'now --data.augmentation.geometry' in done.stderr
     assert 'Traceback' not in done.stderr

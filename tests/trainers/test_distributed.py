@@ -122,20 +122,3 @@ def test_same_metrics_as_one_process(
     assert result.keys() == other.keys() >= {'test_OA', 'test_loss'}
     for name, value in result.items():
         assert other[name] == pytest.approx(value, abs=1e-6), name
-
-
-def test_command_line(
-    run_python: Callable[..., CompletedProcess[str]], release_root: Path, tmp_path: Path
-) -> None:
-    """Every parameter that is trained takes part in every step, as DDP demands."""
-    command = f"""
-        -m torchgeo fit --model VQATask --model.model tgfnet_tiny
-        --data OSVQADataModule --data.root {release_root} --data.batch_size 1
-        --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
-        --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
-    """
-    done = run_python(*command.split())
-    assert done.returncode == 0, done.stderr[-2000:]
-    # one process reports
-    assert done.stdout.count('OA, all questions') == 1
-    assert done.stdout.count('torchgeo test') == 1
