@@ -31,9 +31,10 @@ demo: $(INSTALLED)
 	{ set +x; } 2> /dev/null && \
 	echo "Checkpoint: $$checkpoint"
 
-# One thread a process: the test processes share the cores.
+# One thread a process: the test processes share the cores. Three for two cores, since some
+# wait for processes of their own.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
 
 test-lowest: $(LOWEST)/.torchgeo-vqa
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal

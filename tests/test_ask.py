@@ -44,18 +44,6 @@ def test_pair_and_area(
         assert layer.crs == 'EPSG:32633'
 
 
-def test_bands_of_a_pair(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    printed = []
-    for options in ([], ['--optical_bands', '3', '1', '1']):
-        main(['ask', *QUESTIONS, *pair, *options])
-        printed.append(capsys.readouterr().out.splitlines())
-    truth = ask_pair(Predictor.from_weights(), QUESTIONS, pair[1], pair[3], [3, 1, 1])
-    assert printed[1] == [
-        f'{a.question}  {a.answer} ({a.probability:.0%})' for a in truth
-    ]
-    assert printed[1] != printed[0]
-
-
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -23,7 +23,7 @@ for number in range(30):
     assert len(table) == 3000
     assert table.text('question', [2999]) == ['question 2999']
     if number % 7 == int(sys.argv[2]):
-        for cache in path.parent.glob('.cache/*.table'):
+        for cache in path.parent.glob('.cache/[!.]*.table'):
             cache.unlink(missing_ok=True)
 """
 

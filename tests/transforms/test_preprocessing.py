@@ -12,8 +12,9 @@ SAR = {'mean': [-15.0, -20.0], 'std': [3.0, 4.0]}
 def test_resize_averages_when_it_shrinks() -> None:
     # Stripes of two pixels without anti-aliasing become black or white.
     stripes = (torch.arange(64) + 1) // 2 % 2
-    small = resize(stripes.float().expand(1, 64, 64), 16)[..., 1:-1]
+    small = resize(stripes.float().expand(1, 64, 64), 16)
     assert small.shape == (1, 16, 16)
+    small = small[..., 1:-1]
     torch.testing.assert_close(small, torch.full_like(small, 0.5), atol=0.1, rtol=0)
     # A plane stays a plane.
     plane = torch.arange(32.0).repeat(2, 3, 32, 1)
