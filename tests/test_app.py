@@ -130,9 +130,9 @@ class TestPage:
         assert 'Relied on' not in text
 
     def test_no_question(self, page: app.Page) -> None:
-        arguments: Any = app.SOURCES[0], next(iter(page.pairs)), None, None, 0.0, 1.0
+        title = next(iter(page.pairs))
         with pytest.raises(gradio.Error, match='type a question'):
-            page.answer(*arguments, ' ')
+            page.answer(app.SOURCES[0], title, None, None, 0.0, 1.0, ' ')
 
 
 @pytest.fixture(scope='module')
