@@ -4,9 +4,8 @@
 import json
 import re
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -137,23 +136,23 @@ class TestPage:
 
 
 @pytest.fixture(scope='module')
-def page_url() -> Iterator[str]:
+def page_url(start_python: Callable[..., Any]) -> Iterator[str]:
     """Start the page as a user does."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    command = [sys.executable, '-m', 'torchgeo_vqa', 'app', '--port', str(port)]
     url = f'http://127.0.0.1:{port}'
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(url, timeout=1):
-                    break
-            except OSError:
-                assert process.poll() is None, process.stdout
-                time.sleep(0.2)
-        yield url
-        process.terminate()
+    process = start_python('-m', 'torchgeo_vqa', 'app', '--port', port)
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                break
+        except OSError:
+            assert process.poll() is None, process.wait().stderr
+            time.sleep(0.2)
+    yield url
+    process.send_signal(signal.SIGTERM)
+    process.wait()
 
 
 def test_only_this_machine_is_served(page_url: str) -> None:

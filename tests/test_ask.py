@@ -44,6 +44,21 @@ def test_pair_and_area(
         assert layer.crs == 'EPSG:32633'
 
 
+def test_bands_of_a_pair(
+    tmp_path: Path, write_image: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An image of more than three bands can be asked about."""
+    path = tmp_path / 'five.tif'
+    image = np.random.default_rng(0).integers(1, 256, (5, 64, 64), np.uint8)
+    write_image(path, image, 400_000.0)
+    options = ['--optical', str(path), '--optical_bands', '5', '2', '1']
+    main(['ask', *QUESTIONS, *options])
+    truth = ask_pair(Predictor.from_weights(), QUESTIONS, path, None, [5, 2, 1])
+    assert capsys.readouterr().out.splitlines() == [
+        f'{a.question}  {a.answer} ({a.probability:.0%})' for a in truth
+    ]
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

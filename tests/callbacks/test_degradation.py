@@ -291,7 +291,6 @@ def test_two_processes(
     """Images are the same, and all are counted, whatever the number of devices."""
     folders = tmp_path / 'one', tmp_path / 'two'
     evaluate(root, folders[0])
-    # Lightning starts the second process by running the script again
     script = tmp_path / 'evaluate.py'
     script.write_text(f"""
 from importlib.util import module_from_spec, spec_from_file_location
@@ -301,7 +300,7 @@ spec = spec_from_file_location('module', {__file__!r})
 module = module_from_spec(spec)
 spec.loader.exec_module(module)
 root, folder = Path({str(root)!r}), Path({str(folders[1])!r})
-module.evaluate(root, folder, devices=2, strategy='ddp')
+module.evaluate(root, folder, devices=2, strategy='ddp_fork')
 """)
     done = run_python(script)
     assert done.returncode == 0, done.stderr[-2000:]

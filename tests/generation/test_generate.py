@@ -502,8 +502,13 @@ def test_other_arguments(tmp_path: Path, arguments: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_running_scheduler(tmp_path: Path, arguments: dict[str, Any]) -> None:
     generate(tmp_path / 'alone', **arguments)
+    # Its worker is a thread: that of `test_real_two_workers` imports for seconds
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol='tcp',
+        dashboard_address=None,
     ) as cluster:
         generate(tmp_path / 'cluster', **arguments, scheduler=cluster.scheduler_address)
     assert contents(tmp_path / 'cluster') == contents(tmp_path / 'alone')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tests of answers in words and in tables."""
 
+import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -34,7 +34,7 @@ def test_in_words(output: VQAOutput) -> None:
     assert (first.question, first.answer) == ('x?', 'b')
     assert first.expert_weights == {'optical': 0.25, 'sar': 0.75}
     assert (second.question, second.answer) == ('y?', 'a')
-    assert second.probability == pytest.approx(np.e / (1 + np.e))
+    assert second.probability == pytest.approx(math.e / (1 + math.e))
 
 
 def test_as_columns(output: VQAOutput, release_root: Path) -> None:

@@ -236,7 +236,7 @@ def test_two_processes(
     command = f"""
         -m torchgeo fit --model CLIPTask --model.clip tgfnet-tiny
         --data OSVQADataModule --data.root {release_root} --data.batch_size 2
-        --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp
+        --trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp_fork
         --trainer.max_epochs 2 --trainer.default_root_dir {tmp_path}
     """
     done = run_python(*command.split())
