@@ -122,12 +122,12 @@ class MapVQADataModule(MapSource, VQADataModule):
             for split in SPLITS:
                 own = [block for block in blocks if split_of[block] == split]
                 self._samplers[split] = everywhere.within(own)
-            opened.dataset.measure(self._overview(opened.dataset))
+            opened.dataset.measure(self.overview(opened.dataset))
             self._dataset = opened.dataset
         return self._dataset
 
     @override
-    def _overview(self, dataset: MapVQA) -> list[GeoSlice]:
+    def overview(self, dataset: MapVQA) -> list[GeoSlice]:
         """Draw patches of training in place of tiles, which a map does not have."""
         train = self._samplers['train']
         return list(train.within(train.blocks, NUM_MEASURED, self.seed))

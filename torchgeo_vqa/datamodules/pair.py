@@ -18,10 +18,11 @@ from torchgeo.samplers import (
     SequentialTimestampSampler,
 )
 
+from ..rasters.units import verify_scales
 from ..sample import MODALITIES
 from ..samplers import RankSampler, TileSampler
-from ..transforms import Augmentation, PairedAugmentation, normalize
-from ..transforms.preprocessing import Statistics
+from ..transforms import Augmentation, PairedAugmentation
+from ..transforms.preprocessing import Statistics, normalize_batch
 from .collate import PairCollate
 from .statistics import check_statistics, compute_statistics
 from .worker import start_worker
@@ -79,6 +80,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         modalities: Sequence[str] = MODALITIES,
         statistics: dict[str, dict[str, list[float]]] | None = None,
         augmentation: Augmentation = DEFAULT_AUGMENTATION,
+        optical_scale: str | None = None,
+        sar_scale: str | None = None,
         **flat: Unpack[FlatOptions],
     ) -> None:
         """Initialize a new PairDataModule instance.
@@ -102,6 +105,11 @@ class PairDataModule(GeoDataModule, abc.ABC):
                 [...], 'std': [...]}, 'sar': ...}`` (defaults to those of the training
                 split; a checkpoint brings its own).
             augmentation: Random changes of training pairs.
+            optical_scale: What the pixels of the optical files are: '8bit', 'reflectance',
+                'sentinel2-l2a' (reflectance x 10,000) or 'sentinel2-l2a-offset' (the same
+                plus 1,000, as since 2022). A model gets the unit that it was trained on.
+            sar_scale: What the pixels of the SAR files are: 'dB', 'linear' (power) or
+                'amplitude'. A model gets dB.
             **flat: None, see :class:`FlatOptions`.
 
         Raises:
@@ -138,8 +146,13 @@ class PairDataModule(GeoDataModule, abc.ABC):
         self.image_size = image_size
         self.modalities = tuple(modalities)
         self.augmentation = augmentation
+        self.scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
         self._datasets: dict[Stage, Any] = {}
         self._statistics: Statistics | None = None
+        #: Least and greatest value of each modality that statistics were computed from.
+        self.extremes: dict[str, tuple[float, float]] = {}
+        #: Units that a model takes, by modality.
+        self.units: dict[str, str] = {}
         if statistics is not None:
             self.statistics = statistics
 
@@ -197,7 +210,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
             batch_size=batch_size,
             sampler=RankSampler(sampler, world_size, rank) if shared else sampler,
             num_workers=self.num_workers,
-            collate_fn=PairCollate(self.image_size),
+            collate_fn=PairCollate(self.image_size, self.scales, self.units),
             # Evaluation keeps every pair, and training one incomplete batch if there is
             # no other.
             drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
@@ -208,7 +221,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
             generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
         )
 
-    def _overview(self, dataset: Any) -> list[GeoSlice]:
+    def overview(self, dataset: Any) -> list[GeoSlice]:
         """List queries of the training split that statistics are computed from."""
         return list(_sample_tiles(dataset))
 
@@ -220,8 +233,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """
         if self._statistics is None:
             dataset = self.dataset_for('train')
-            self._statistics = compute_statistics(
-                dataset, self._overview(dataset), self.modalities
+            self._statistics, self.extremes = compute_statistics(
+                dataset, self.overview(dataset), self.modalities, self.scales
             )
         return self._statistics
 
@@ -260,12 +273,7 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """Augment training batches and normalize all, on the device."""
         if self.trainer is not None and self.trainer.training:
             batch = self.paired_augmentation(batch)
-        batch = dict(batch)
-        for modality, statistics in self.statistics.items():
-            key = f'image_{modality}'
-            if key in batch:
-                batch[key] = normalize(batch[key], statistics)
-        return batch
+        return normalize_batch(batch, self.statistics)
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -90,11 +90,15 @@ def write_patch(
         for modality, image in found.images.items():
             array = _as_type(image.numpy(), opened.dtypes[modality])
             profile |= dict(zip(('count', 'height', 'width'), array.shape, strict=True))
+            known = ~image.isnan().any(dim=0).numpy()
             with (
                 whole_file(workspace.image(modality, patch.name)) as temporary,
+                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
                 rasterio.open(temporary, 'w', dtype=array.dtype, **profile) as file,
             ):
                 file.write(array)
+                if array.dtype.kind != 'f' and not known.all():  # which has no NaN
+                    file.write_mask(known)
     rows = [[*q[:3], q.footprint, q.wordings] for q in pool]
     write_json(path, {'nodata': found.nodata, 'questions': rows})
 

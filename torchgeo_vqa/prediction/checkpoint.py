@@ -96,6 +96,13 @@ def load_state(
         ) from error
 
 
+def verify_finite(model: VQAModel) -> None:
+    """Raise a ValueError if a weight is not a finite number."""
+    for name, weight in model.state_dict().items():
+        if not weight.isfinite().all():
+            raise ValueError(f'the weights {name} are not finite numbers')
+
+
 def verify_whole(path: str | os.PathLike[str]) -> None:
     """Raise a ValueError if a file is cut off, or no checkpoint; addresses are not checked."""
     # The directory of a ZIP archive is at its end

@@ -62,9 +62,10 @@ def as_explanation(
     answers: Sequence[str],
     expert_names: Sequence[str],
     modalities: Sequence[str],
+    note: str = '',
 ) -> Explanation:
     """Put a model's output for one question, with ``explain=True``, into maps and words."""
-    (answer,) = in_words(output, [question], answers, expert_names)
+    (answer,) = in_words(output, [question], answers, expert_names, [note])
     experts = {}
     for i, name in enumerate(expert_names):
         if answer.expert_weights[name] > 0:

@@ -4,23 +4,69 @@
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import override
 
 import numpy as np
 import shapely
+import torch
+from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.crs import CRS as RIO_CRS
+from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from shapely.geometry.base import BaseGeometry
+from torch import Tensor
 from torchgeo.datasets import RasterDataset
+from torchgeo.datasets.utils import GeoSlice
 
+from .grid import Grid
 from .image_file import RASTER_EXTENSIONS, ImageFile
 
 _WGS84 = 'EPSG:4326'
 
 #: Files of each layer, by its name.
 Layers = Mapping[str, Sequence[ImageFile]]
+
+
+class ImageRaster(RasterDataset):
+    """An image whose pixels without data are NaN, wherever its files lie."""
+
+    @override
+    def _merge_or_stack(
+        self,
+        filepaths: Sequence[str],
+        index: GeoSlice,
+        band_indexes: Sequence[int] | None = None,
+        out_crs: CRS | None = None,
+    ) -> Tensor:
+        """Read files through :class:`ImageFile`, the first on top, (C, H, W)."""
+        x, y, _ = self._disambiguate_slice(index)
+        height = max(1, round((y.stop - y.start) / y.step))
+        width = max(1, round((x.stop - x.start) / x.step))
+        crs = RIO_CRS.from_user_input(out_crs or self.crs)
+        grid = Grid(crs, from_origin(x.start, y.stop, x.step, y.step), height, width)
+        merged: NDArray[np.float32] | None = None
+        for path in filepaths:
+            file = _header(path)
+            if band_indexes is not None:
+                file = replace(
+                    file, bands=tuple(band_indexes), num_bands=len(band_indexes)
+                )
+            image = file.read_on(grid)
+            if merged is None:
+                merged = image
+            elif merged.shape == image.shape:
+                np.copyto(merged, image, where=np.isnan(merged))
+            else:
+                raise ValueError(
+                    f'{path} has {len(image)} bands, but other images of the folder have '
+                    f'{len(merged)}; all need the same bands'
+                )
+        assert merged is not None
+        return torch.from_numpy(merged)
 
 
 class LabelRaster(RasterDataset):
@@ -51,13 +97,19 @@ class Zone:
 
         *bands* counts the bands to read of a layer from 1; *labels* names layers of codes.
         """
-        datasets = {}
+        datasets: dict[str, RasterDataset] = {}
         for name, files in self.files.items():
-            dataset_class = LabelRaster if name in labels else RasterDataset
+            dataset_class = LabelRaster if name in labels else ImageRaster
             datasets[name] = dataset_class([file.path for file in files], crs=self.crs)
             if bands and name in bands:
                 datasets[name].band_indexes = list(bands[name])
         return datasets
+
+
+@lru_cache(maxsize=4096)
+def _header(path: str) -> ImageFile:
+    """Read the header of a file once."""
+    return ImageFile.open(path)
 
 
 def find_zones(layers: Layers) -> list[Zone]:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
-from ..callbacks.data import adapt_images, data_module
+from ..callbacks.data import adapt_images, compare_images, data_module
 from ..callbacks.defaults import default_callbacks
 from ..datamodules import VQADataModule
+from ..datamodules.examination import describe_images
+from ..datamodules.pair import STAGES
 from ..metrics import VQAAccuracy
 from ..models import TGFNet_Weights, VQAOutput
 from ..models.metadata import Metadata
@@ -27,6 +29,7 @@ from ..prediction.checkpoint import (
     read_metadata,
     verify_model_args,
 )
+from ..rasters.units import DB, UNKNOWN, convert
 from .quiet import hide_notes
 from .task import PairTask
 
@@ -153,9 +156,13 @@ class VQATask(PairTask):
                 sar_channels=dm.sar_channels,
                 image_size=dm.image_size,
                 statistics=dm.statistics,
+                images=describe_images(dm),
+                dataset=type(dm.dataset_for('train')).__name__,
             )
             # Weights of CLIP that a checkpoint replaces need not be there
             _build(self, metadata, to_load=stage != 'fit')
+        else:
+            compare_images(dm, self.metadata, STAGES[stage][0])
         assert self.metadata is not None
         _freeze(self.model, self.hparams['freeze_clip'])  # task.train() undoes it
         _adapt(dm, self.metadata)
@@ -185,7 +192,9 @@ class VQATask(PairTask):
             # Lightning loads them too, but its error does not say what differs
             load_state(self.model, checkpoint, self.hparams)
         if self._trainer is not None:
-            _adapt(data_module(self.trainer), metadata)
+            dm = data_module(self.trainer)
+            _adapt(dm, metadata)
+            compare_images(dm, metadata, STAGES[str(self.trainer.state.fn)][0])
 
     @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
@@ -317,6 +326,15 @@ def _adapt(dm: VQADataModule, metadata: Metadata) -> None:
     if tuple(dm.answers) != metadata.answers:
         dm.set_answers(metadata.answers)
     dm.statistics = metadata.statistics
+    dm.units = {m: spec.unit for m, spec in metadata.images.items()}
+    if dm.augmentation.speckle and dm.units.get('sar') not in (None, DB, UNKNOWN):
+        raise ValueError(
+            f'speckle is added in dB, but the SAR images are in {dm.units["sar"]}: name '
+            'their scale, --data.sar_scale linear, or set --data.augmentation.speckle 0'
+        )
+    for modality, scale in dm.scales.items():
+        # a ValueError if that cannot be
+        convert(torch.zeros(1, 1, 1), scale, dm.units.get(modality))
 
 
 def _log_accuracy(task: VQATask, stage: str) -> None:
