@@ -37,6 +37,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 }
 
 
+#: Side in pixels of patches, at most.
+MAX_PATCH = 16_384
+
 #: Flips and turns, and nothing else.
 DEFAULT_AUGMENTATION = Augmentation()
 
@@ -132,6 +135,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         }.items():
             if size is not None and size < 1:
                 raise ValueError(f'{name} must be at least 1, got {size!r}')
+        if patch_size is not None and patch_size > MAX_PATCH:
+            raise ValueError(f'patch_size is at most {MAX_PATCH:,}, got {patch_size:,}')
         super().__init__(
             dataset_class,
             batch_size=batch_size,

@@ -2,6 +2,7 @@
 """Mean and standard deviation of each band of each modality."""
 
 import itertools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.datasets.utils import GeoSlice
 from tqdm import tqdm
 
-from ..rasters.units import convert
+from ..rasters.units import RANGES, UNKNOWN, convert, mask_range
 from ..transforms.preprocessing import Statistics
 
 # Locations read: enough for two digits, few enough to take seconds.
@@ -20,7 +21,7 @@ NUM_LOCATIONS = 512
 
 
 #: Values that often stand for no data in files that do not declare it.
-SENTINELS = (-9999.0, -32768.0, -999.0, 1e20, torch.finfo().min, torch.finfo().max)
+SENTINELS = (-9999.0, -32768.0, -999.0)
 
 #: Pixels of an image among which extremes are looked for.
 NUM_PIXELS = 2**14
@@ -50,7 +51,8 @@ def compute_statistics(
     chosen = evenly(locations, NUM_LOCATIONS)
     sums: dict[str, Tensor] = {}
     extremes: dict[str, list[tuple[float, float]]] = {m: [] for m in modalities}
-    suspects = dict.fromkeys(itertools.product(modalities, SENTINELS), 0)
+    values = (*SENTINELS, math.inf)
+    suspects = dict.fromkeys(itertools.product(modalities, values), 0)
     # The dataset draws questions: it must not shift the random numbers of the run.
     with torch.random.fork_rng(devices=[]):
         for location in tqdm(chosen, desc='Band statistics', leave=False, delay=2):
@@ -58,6 +60,10 @@ def compute_statistics(
             for modality in modalities:
                 image = convert(sample[f'image_{modality}'], scales.get(modality))
                 pixels = image.flatten(1)
+                possible = mask_range(pixels, UNKNOWN)
+                excess = int((pixels.isfinite() & possible.isnan()).sum())
+                suspects[modality, math.inf] += excess
+                pixels = possible
                 if seen := find_extremes(pixels):
                     extremes[modality].append(seen)
                     for value in SENTINELS:
@@ -85,11 +91,13 @@ def compute_statistics(
         std = variance.sqrt().where(variance > 1e-12 * (mean**2 + 1e-12), 1.0)
         statistics[modality] = {'mean': mean.tolist(), 'std': std.tolist()}
     for (modality, value), found in suspects.items():
-        if found > 0.001 * sums[modality][0].sum():
+        what = f'are {value:g}, which usually stands for no data,'
+        if value == math.inf:
+            what = f'are beyond {RANGES[UNKNOWN][1]:g}, and count as no data,'
+        if found > (0 if value == math.inf else 0.001 * sums[modality][0].sum()):
             warnings.warn(
-                f'{found:,} values of the {modality} images are {value:g}, which usually '
-                'stands for no data, but the files do not say so: declare it, as with '
-                f'`rio edit-info --nodata {value:g}`',
+                f'{found:,} values of the {modality} images {what} but the files do not '
+                'say so: declare it, as with `rio edit-info --nodata`',
                 UserWarning,
             )
     ends = {
@@ -128,7 +136,8 @@ def check_statistics(
                 f"statistics of {modality} must hold 'mean' and 'std', got {list(numbers)}"
             )
         mean, std = [[float(x) for x in numbers[key]] for key in ('mean', 'std')]
-        if len(mean) != len(std) or not all(s > 0 for s in std):
+        possible = all(s > 0 for s in std) and all(map(math.isfinite, [*mean, *std]))
+        if len(mean) != len(std) or not possible:
             raise ValueError(
                 f'statistics of {modality} need one mean and one positive std per band, '
                 f'got mean={mean}, std={std}'

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a trained model knows of its data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
@@ -36,9 +37,33 @@ class Metadata:
     dataset: str = ''
 
     def __post_init__(self) -> None:
-        """Guess from the statistics what images are that nothing else is known of."""
+        """Guess from the statistics what images are that nothing else is known of.
+
+        Raise a ValueError if the metadata cannot be those of a model.
+        """
+        if len(set(self.answers)) != len(self.answers):
+            raise ValueError(f'answers must differ, got {self.answers}')
+        if not all(isinstance(answer, str) for answer in self.answers):
+            raise ValueError(f'answers must be texts, got {self.answers}')
+        bands = self.channels
+        for modality in self.modalities:
+            numbers = self.statistics.get(modality, {})
+            mean, std = numbers.get('mean', ()), numbers.get('std', ())
+            good = len(mean) == len(std) == bands[modality] and all(
+                isinstance(x, int | float) and math.isfinite(x) for x in (*mean, *std)
+            )
+            if not good or min(std) <= 0:
+                raise ValueError(
+                    f'statistics of {modality} need a mean and a positive std of each of '
+                    f'{bands[modality]} bands, got {numbers}'
+                )
         for modality, numbers in self.statistics.items():
             self.images.setdefault(modality, spec_of(modality, numbers))
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Number of bands of an image of each modality."""
+        return {'optical': 3, 'sar': self.sar_channels}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:

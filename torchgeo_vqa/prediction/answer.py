@@ -48,7 +48,7 @@ def as_batch(
 
     Raise a ValueError for a wrong number of channels, or not as many optical as SAR images.
     """
-    channels = {'optical': 3, 'sar': metadata.sar_channels}
+    channels = metadata.channels
     batch: dict[str, Tensor] = {}
     for modality, image in {'optical': optical, 'sar': sar}.items():
         if image is None or modality not in metadata.modalities:
@@ -82,9 +82,30 @@ def as_batch(
     if valid:
         for i in (torch.stack(valid).amax(0) == 0).nonzero()[:, 0].tolist():
             findings[i] = [Finding('no image has data', refused=True)]
-    tokens = open_clip.tokenize(list(questions), model.context_length)
+    tokens = open_clip.tokenize(verify_questions(questions), model.context_length)
     batch['question'] = tokens.expand(size, -1, -1)
     return batch, findings
+
+
+def verify_questions(questions: Sequence[str]) -> list[str]:
+    """Return questions as lines of text.
+
+    Raise a TypeError if they are a single string or no strings, a ValueError if one is empty or
+    holds control characters.
+    """
+    if isinstance(questions, str):
+        raise TypeError(f'questions must be a list, got {questions!r}: use [questions]')
+    lines = []
+    for question in questions:
+        if not isinstance(question, str):
+            raise TypeError(f'a question must be a string, got {question!r}')
+        line = ' '.join(question.split())
+        if not line:
+            raise ValueError(f'a question is empty: {question!r}')
+        if not line.isprintable():
+            raise ValueError(f'a question holds control characters: {question!r}')
+        lines.append(line)
+    return lines
 
 
 def _as_tensor(image: Tensor | np.ndarray, modality: str) -> Tensor:

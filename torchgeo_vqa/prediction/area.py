@@ -21,7 +21,7 @@ from ..models.metadata import Metadata
 from ..rasters.image_file import ImageFile
 from ..rasters.units import convert, inspect, verify_order, verify_scales
 from ..rasters.zones import find_rasters, find_zones, read_header, verify_bands
-from .answer import Answer
+from .answer import Answer, verify_questions
 from .pair import Paths, given_paths
 from .predictor import Predictor
 
@@ -71,6 +71,7 @@ def ask_area(
     size = patch_size if patch_size is not None else predictor.model.image_size
     stride = stride if stride is not None else size
     _verify_options(size, stride, batch_size, max_nodata)
+    questions = list(dict.fromkeys(verify_questions(questions)))
     scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
     files = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
     bands = {} if optical_bands is None else {'optical': optical_bands}
@@ -87,7 +88,8 @@ def ask_area(
         datasets = zone.open(bands)
         first = next(iter(datasets.values()))  # whose pixels are kept as they are
         patches = GriddedPatchSampler(first, size=size, stride=stride, roi=zone.area)
-        read = (_read(datasets, x) for x in tqdm(list(patches), 'Asking', disable=None))
+        bar = tqdm(patches, 'Asking', disable=None)
+        read = (_read(datasets, patch) for patch in bar)
         known = (patch for *patch, nodata in read if nodata <= max_nodata)
         for batch in itertools.batched(known, batch_size):
             outlines, images = zip(*batch, strict=True)
@@ -155,7 +157,7 @@ def _verify_files(
 
     Of each file, few pixels are looked at, so that this takes no time.
     """
-    num_bands = 3 if modality == 'optical' else metadata.sar_channels
+    num_bands = metadata.channels[modality]
     spec, numbers = metadata.images[modality], metadata.statistics[modality]
     for file in files:
         if bands is not None:

@@ -4,6 +4,7 @@
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
@@ -105,9 +106,15 @@ def verify_finite(model: VQAModel) -> None:
 
 def verify_whole(path: str | os.PathLike[str]) -> None:
     """Raise a ValueError if a file is cut off, or no checkpoint; addresses are not checked."""
-    # The directory of a ZIP archive is at its end
-    if os.path.isfile(path) and not zipfile.is_zipfile(path):
+    if not os.path.isfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error):  # the directory is at its end
+        damaged = 'all'
+    if damaged is not None:
         raise ValueError(
-            f'{os.fspath(path)} is cut off, or no checkpoint: take another one, such as '
-            'that of the epoch before'
+            f'{os.fspath(path)} is cut off, damaged, or no checkpoint: take another one, '
+            'such as that of the epoch before'
         )

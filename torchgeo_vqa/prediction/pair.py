@@ -2,6 +2,7 @@
 """Asking a trained model about a pair of image files."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from ..models.metadata import Metadata
 from ..rasters.image_file import ImageFile
 from ..rasters.pairing import Tile, overlap
 from ..rasters.units import verify_order
-from ..rasters.zones import verify_bands
+from ..rasters.zones import verify_bands, verify_place
 from .answer import Answer
 from .predictor import Predictor
 
 Paths = str | os.PathLike[str]
+
+#: How much larger the pixels of one image may be than those of the other.
+MAX_RATIO = 8.0
 
 
 def ask_pair(
@@ -44,6 +48,13 @@ def ask_pair(
     """
     paths = given_paths(predictor.metadata, optical, sar)
     images = read_pair(paths, optical_bands)
+    for modality, image in images.items():
+        num_bands = predictor.metadata.channels[modality]
+        if len(image) != num_bands:
+            raise ValueError(
+                f'{paths[modality]} has {len(image)} bands, the model looks at {modality} '
+                f'images of {num_bands}'
+            )
     return predictor.ask(
         images.get('optical'), images.get('sar'), questions, optical_scale, sar_scale
     )
@@ -73,12 +84,22 @@ def read_pair(
                 'such as answers.parquet'
             )
         files[modality] = ImageFile.open(os.fspath(path))
+        verify_place(files[modality])
     first = next(iter(files.values()))
-    tile = Tile('pair', first.grid, files)
+    grid = first.grid
+    if grid.crs and not grid.is_north_up:
+        grid = grid.resized(grid.height, grid.width)
+    tile = Tile('pair', grid, files)
     images = {}
     for modality, file in files.items():
         if not overlap(file.grid, first.grid):
             raise ValueError(f'{file.path} shows nothing of {first.path}')
+        if (ratio := file.grid.coarseness(grid)) > MAX_RATIO:
+            warnings.warn(
+                f'the pixels of {file.path} are {ratio:.0f} times as large as those of '
+                f'{first.path}',
+                UserWarning,
+            )
         image = tile.read(modality, file.num_bands).astype(np.float32)
         names = file.names
         if modality == 'optical' and optical_bands is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..models import TGFNet_Weights, VQAModel
 from ..models.metadata import Metadata
 from ..rasters.units import Finding, verify_scales
-from .answer import Answer, as_batch, in_words
+from .answer import Answer, as_batch, in_words, verify_questions
 from .checkpoint import (
     build_model,
     load_state,
@@ -134,16 +134,13 @@ class Predictor:
             One answer per question, of each pair in turn.
 
         Raises:
-            TypeError: If *questions* is a single string.
+            TypeError: If *questions* is a single string, or holds no strings.
             ValueError: If there is no image, or none with data; one has the wrong number
-                of channels, or values that its unit cannot have; or there are not as
-                many optical as SAR images.
+                of channels, or values that its unit cannot have; there are not as many
+                optical as SAR images; or a question is empty.
             RuntimeError: If the model gives no finite numbers.
         """
-        if isinstance(questions, str):
-            raise TypeError(
-                f'questions must be a list, got {questions!r}: use [questions]'
-            )
+        questions = verify_questions(questions)
         scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
         batch, found = as_batch(
             optical, sar, questions, self.model, self.metadata, scales

@@ -24,7 +24,7 @@ RANGES = {
     REFLECTANCE: (-0.5, 4.0),
     REFLECTANCE_DN: (-5000.0, 40_000.0),
     EIGHT_BIT: (0.0, 255.0),
-    UNKNOWN: (-math.inf, math.inf),
+    UNKNOWN: (-1e6, 1e6),
 }
 
 #: Reflectance that 8-bit pictures show as 255.
@@ -218,8 +218,11 @@ MAX_DISTANCE, MAX_SPREAD, MIN_SPREAD = 4.0, 5.0, 0.005
 #: Pixels of an image that are looked at, at most four times as many.
 MAX_INSPECTED = 2**20
 
-#: Share without data, and reduction in size, from which a note says so.
+#: Share without data, and change of size, from which a note says so.
 MAX_NODATA, MAX_REDUCTION = 0.1, 8.0
+
+#: Length of an image in widths, or width in lengths, from which a note says so.
+MAX_ASPECT = 4.0
 
 
 def mask_range(image: Tensor, unit: str) -> Tensor:
@@ -260,21 +263,20 @@ def inspect(
             f'on {expected}: name its scale, {other} = one of {names}'
         )
         return [Finding(text, refused=True)]
+    finite &= (pixels >= least) & (pixels <= most)
     findings = []
     if outside:
         findings.append(
             f'{outside:,} values of the {name} image cannot be {spec.unit} (up to '
             f'{max(abs(low), abs(high)):.3g}) and count as no data'
         )
-    missing = 1 - (len(seen) - outside) / total
+    seen = pixels[finite]
+    low, high = float(seen.min()) + 0.0, float(seen.max()) + 0.0  # no -0
+    missing = 1 - len(seen) / total
     if missing > MAX_NODATA:
         findings.append(f'{missing:.0%} of the {name} image has no data')
-    reduction = min(image.shape[-2:]) / (image_size or math.inf)
-    if reduction > MAX_REDUCTION:
-        findings.append(
-            f'the {name} image of {image.shape[-1]:,} x {image.shape[-2]:,} pixels is '
-            f'reduced {reduction:.0f} times: ask about its patches'
-        )
+    if image_size is not None:
+        findings += _misshapen(image, name, image_size)
     if low == high:
         findings.append(f'the {name} image shows nothing: all pixels are {low:g}')
     elif unlike := _unlike(pixels, finite, statistics, spec.unit):
@@ -283,6 +285,21 @@ def inspect(
             f'{describe(modality, low, high)}, they had {expected}'
         )
     return [Finding(text) for text in findings]
+
+
+def _misshapen(image: Tensor, name: str, image_size: int) -> list[str]:
+    """Say what is lost when an image (C, H, W) is brought to a side of pixels."""
+    height, width = image.shape[-2:]
+    reduction = min(height, width) / image_size
+    aspect = max(height, width) / min(height, width)
+    start = f'the {name} image of {width:,} x {height:,} pixels is'
+    if reduction > MAX_REDUCTION:
+        return [f'{start} reduced {reduction:.0f} times: ask about its patches']
+    if 1 / reduction > MAX_REDUCTION:
+        return [f'{start} enlarged {1 / reduction:.0f} times, and shows little']
+    if aspect > MAX_ASPECT:
+        return [f'{start} made a square: ask about its patches']
+    return []
 
 
 def _unlike(

@@ -166,7 +166,21 @@ def read_header(path: str) -> ImageFile:
     file = ImageFile.open(path)
     if file.grid.crs is None:
         raise ValueError(f'{path} has no CRS; give it one, as with `rio edit-info`')
+    verify_place(file)
     return file
+
+
+def verify_place(file: ImageFile) -> None:
+    """Raise a ValueError if a file lies nowhere on Earth, or its pixels have no size."""
+    grid = file.grid
+    bounds = grid.bounds
+    if grid.transform.determinant == 0 or not np.isfinite(bounds).all():
+        raise ValueError(f'{file.path} has pixels of no size: {grid.transform[:6]}')
+    if grid.crs and grid.crs.is_geographic and max(map(abs, bounds[1::2])) > 90.01:
+        raise ValueError(
+            f'{file.path} lies at latitude {bounds[1]:g} to {bounds[3]:g}; is its '
+            'coordinate reference system right?'
+        )
 
 
 def verify_bands(path: str, num_bands: int, bands: Sequence[int]) -> None:

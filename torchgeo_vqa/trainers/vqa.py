@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Trainer for visual question answering."""
 
+import math
 from typing import Any, Literal, Self, cast, override
 
 import torch
@@ -31,7 +32,7 @@ from ..prediction.checkpoint import (
 )
 from ..rasters.units import DB, UNKNOWN, convert
 from .quiet import hide_notes
-from .task import PairTask
+from .task import PairTask, verify_numbers
 
 # Q questions, E experts, A answers
 
@@ -99,7 +100,8 @@ class VQATask(PairTask):
                 of the backend that does it. The first steps take minutes.
 
         Raises:
-            ValueError: If *model* is not one of ours, *model_args* has an argument
+            ValueError: If *model* is not one of ours, a number is out of its range,
+                *model_args* has an argument
                 that its builder does not, or *feature_cache* is used although the image
                 towers are not frozen.
         """
@@ -109,6 +111,23 @@ class VQATask(PairTask):
                 'feature_cache keeps what frozen image towers return, but freeze_clip='
                 f"{freeze_clip!r}; use freeze_clip=True or 'image'"
             )
+        if freeze_clip not in (True, False, 'image', 'text'):
+            raise ValueError(
+                f"freeze_clip must be True, False, 'image' or 'text', got {freeze_clip!r}"
+            )
+        if chunk_size != 'auto' and chunk_size < 1:
+            raise ValueError(
+                f"chunk_size must be 'auto' or at least 1, got {chunk_size}"
+            )
+        verify_numbers(
+            lr=(lr, math.inf),
+            clip_lr=(clip_lr, math.inf),
+            weight_decay=(weight_decay, math.inf),
+            warmup=(warmup, 1),
+            label_smoothing=(label_smoothing, 1),
+            expert_loss_weight=(expert_loss_weight, math.inf),
+            routing_loss_weight=(routing_loss_weight, math.inf),
+        )
         verify_model_args(model, model_args)
         #: What the model knows of its data. None until a data module or a checkpoint
         #: tells.
