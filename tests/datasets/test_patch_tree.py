@@ -73,7 +73,7 @@ class TestPartners:
 
     def test_cache_is_used(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = PatchTree(folder).partners()
-        monkeypatch.setattr(patch_vqa, '_read_partners', None)
+        monkeypatch.setattr(patch_vqa, '_read_partners', lambda paths: 1 / 0)
         assert PatchTree(folder).partners() == expected
 
     @pytest.mark.parametrize('content', ['{', '{}', '[]', ''])

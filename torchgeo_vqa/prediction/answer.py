@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Questions and answers in words."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -63,6 +64,16 @@ def as_batch(
             f'{len(batch["image_optical"])} and {len(batch["image_sar"])}'
         )
     tokens = open_clip.tokenize(list(questions), model.context_length)
+    for question in (questions[i] for i in tokens[:, -1].nonzero().flatten().tolist()):
+        # With the marks of start and end
+        whole = open_clip.tokenize(question, len(question.encode()) + 2)
+        num_tokens = int(whole.nonzero().max()) + 1
+        if num_tokens > model.context_length:
+            warnings.warn(
+                f'the question has {num_tokens} tokens, and the model reads '
+                f'{model.context_length}: the rest is cut off: {question[:80]!r}...',
+                UserWarning,
+            )
     batch['question'] = tokens.expand(*sizes or (1,), -1, -1)
     return batch
 

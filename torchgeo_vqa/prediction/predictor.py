@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from ..models import TGFNet_Weights, VQAModel
 from ..models.metadata import Metadata
 from .answer import Answer, as_batch, in_words
-from .checkpoint import build_model, load_state, read_metadata, verify_whole
+from .checkpoint import (
+    NewerVersionError,
+    build_model,
+    load_state,
+    read_metadata,
+    verify_whole,
+)
 from .explanation import Explanation, as_explanation
 
 #: An image of shape (C, H, W), or several of shape (B, C, H, W).
@@ -61,7 +67,7 @@ class Predictor:
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is no checkpoint of the task, or damaged.
+            ValueError: If it is no checkpoint of the task, damaged, or of a newer version.
         """
         verify_whole(path)
         try:
@@ -70,6 +76,8 @@ class Predictor:
             arguments: dict[str, Any] = content['hyper_parameters']
             model, metadata = build_model(arguments, metadata, to_load=True)
             load_state(model, content, arguments)
+        except NewerVersionError as error:
+            raise ValueError(f'{os.fspath(path)}: {error}') from error
         except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(
