@@ -35,7 +35,7 @@ CATALOGUE = {
     'tests/faults/test_workers.py': 'worker processes that die',
     'tests/faults/test_determinism.py': 'the same seed twice: fit, test, predict, generate, '
     'convert, the sample; to the bit',
-    'tests/callbacks/test_random_state.py': 'training that goes on: the same weights, to '
+    'tests/datamodules/test_seed.py': 'training that goes on: the same weights, to '
     'the bit',
     'tests/callbacks/test_defaults.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',

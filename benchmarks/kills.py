@@ -226,7 +226,7 @@ class PredictJob(Job):
 
 
 class FitJob(Job):
-    """Training, which goes on from its last checkpoint."""
+    """Training with two workers, which goes on from its last checkpoint."""
 
     def prepare(self) -> None:
         """Make nothing: training starts from nothing."""
@@ -235,9 +235,14 @@ class FitJob(Job):
         """Command to run."""
         callback = {
             'class_path': 'lightning.pytorch.callbacks.ModelCheckpoint',
-            'init_args': {'filename': '{epoch}', 'dirpath': 'ckpt', 'save_top_k': -1},
+            'init_args': {
+                'filename': '{step:03d}',
+                'dirpath': 'ckpt',
+                'save_top_k': -1,
+                'every_n_train_steps': 3,  # of 8 in an epoch
+            },
         }
-        fit = [*RUN, '--trainer.max_epochs', '6']
+        fit = [*RUN, '--data.num_workers', '2', '--trainer.max_steps', '48']
         fit += ['--trainer.callbacks+', json.dumps(callback)]
         checkpoints = self._checkpoints()
         if checkpoints:
@@ -251,7 +256,7 @@ class FitJob(Job):
     def result(self) -> Any:
         """Hash of the weights at the end."""
         path = self._checkpoints()[-1]
-        assert path.stem == 'epoch=5', path
+        assert path.stem == 'step=048', path
         state = torch.load(path, weights_only=True)['state_dict']
         values = b''.join(value.numpy().tobytes() for value in state.values())
         return hashlib.sha256(values).hexdigest()
@@ -262,8 +267,8 @@ class FitJob(Job):
             torch.load(path, weights_only=True)
 
     def reset(self) -> None:
-        """Remove the checkpoints once the last epoch is there."""
-        if len(self._checkpoints()) == 6:
+        """Remove the checkpoints once the last one is there."""
+        if len(self._checkpoints()) == 16:
             for path in self._checkpoints():
                 path.unlink()
 

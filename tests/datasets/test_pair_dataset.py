@@ -266,6 +266,17 @@ class TestCRS:
         correlation = torch.corrcoef(torch.stack([sample.flatten(), other.flatten()]))
         assert correlation[0, 1] > 0.6
 
+    def test_far_zones_at_once(self, write_pairs: WritePairs) -> None:
+        """A sampler of times alone asks for all that lies between them."""
+        far = {'west': 300_000.0, 'north': 5_600_000.0, 'crs': 'EPSG:32640'}
+        root = write_pairs({'a': far | {'crs': 'EPSG:32633'}, 'b': far})
+        dataset = OSVQA(root)
+        (query,) = set(samplers.SequentialTimestampSampler(dataset))
+        with pytest.raises(ValueError, match=r'TileSampler\(dataset\) @ Sequential'):
+            dataset[query]
+        for tile in TileSampler(dataset):
+            assert dataset[tile]['image_sar'].shape[1:] == (32, 32)
+
     def test_mosaic_of_zones(self, root: Path) -> None:
         dataset = OSVQA(root)
         for geometry in dataset.index.geometry:

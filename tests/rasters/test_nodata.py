@@ -93,11 +93,48 @@ def probabilities(answers: Any) -> list[tuple[str, float]]:
     return [(a.answer, pytest.approx(a.probability, abs=1e-4)) for a in answers]
 
 
+@pytest.fixture(scope='module')
+def real_pair(real_root: Path) -> dict[str, Array]:
+    """A real pair of Sentinel-1 and Sentinel-2."""
+    images = {}
+    for name, modality in (('rgb', 'optical'), ('sar', 'sar')):
+        path = min((real_root / 'OSVQA_1.0/images' / name).glob('*.tif'))
+        with rasterio.open(path) as file:
+            images[modality] = file.read()[:, :SIZE, :SIZE].astype(np.float32)
+    return images
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+@pytest.mark.parametrize('share', [0.0, 0.03, 0.5, 1.0])
+@pytest.mark.parametrize('where', ['optical', 'sar'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_all_ways_agree_on_a_real_pair(
+    tmp_path: Path,
+    predictor: Predictor,
+    real_pair: dict[str, Array],
+    kind: str,
+    where: str,
+    share: float,
+) -> None:
+    check_all_ways(tmp_path, predictor, real_pair, kind, where, share)
+
+
 @pytest.mark.filterwarnings('ignore::UserWarning')
 @pytest.mark.parametrize('share', [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize('where', ['optical', 'sar'])
 @pytest.mark.parametrize('kind', KINDS)
 def test_all_ways_agree(
+    tmp_path: Path,
+    predictor: Predictor,
+    pair: dict[str, Array],
+    kind: str,
+    where: str,
+    share: float,
+) -> None:
+    check_all_ways(tmp_path, predictor, pair, kind, where, share)
+
+
+def check_all_ways(
     tmp_path: Path,
     predictor: Predictor,
     pair: dict[str, Array],
@@ -121,17 +158,18 @@ def test_all_ways_agree(
         alone = predictor.ask(other['optical'], other['sar'], QUESTIONS)
         assert wanted == probabilities(alone)
         assert 'has no data' in expected[0].note
-    found = ask_pair(predictor, QUESTIONS, **paths)
+    found = ask_pair(predictor, QUESTIONS, paths['optical'], paths['sar'])
     assert wanted == probabilities(found)
     uploads = read_uploads({m: str(path) for m, path in paths.items()})
     found = predictor.ask(uploads['optical'], uploads['sar'], QUESTIONS)
     assert wanted == probabilities(found)
-    layer = ask_area(predictor, QUESTIONS, **paths, patch_size=SIZE, max_nodata=1.0)
+    files = paths['optical'], paths['sar']
+    layer = ask_area(predictor, QUESTIONS, *files, patch_size=SIZE, max_nodata=1.0)
     assert wanted == probabilities(layer.itertuples())
     dataset = release(tmp_path / 'OSVQA_1.0', paths)
     (tile,) = TileSampler(dataset)
-    patch = tuple(slice(axis.start, axis.stop) for axis in tile[:2])
-    for index in (tile, patch):
+    x, y, _ = tile
+    for index in (tile, (slice(x.start, x.stop), slice(y.start, y.stop))):
         sample = dataset[index]
         images = sample['image_optical'], sample['image_sar']
         assert wanted == probabilities(predictor.ask(*images, QUESTIONS))

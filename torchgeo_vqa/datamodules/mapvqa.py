@@ -137,7 +137,7 @@ class MapVQADataModule(MapSource, VQADataModule):
         sampler = self._samplers['test' if stage == 'predict' else stage]
         if stage == 'train':
             length = self.length or len(sampler)
-            return sampler.within(sampler.blocks, length, self._sampler_seed())
+            return sampler.within(sampler.blocks, length, self._seed)
         if not len(sampler):
             raise ValueError(
                 f'there is no block for {stage}, fractions are {self.fractions}; give '

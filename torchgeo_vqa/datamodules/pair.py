@@ -4,6 +4,7 @@
 import abc
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, get_args, override
 
 import torch
@@ -24,6 +25,7 @@ from ..samplers import RankSampler, TileSampler
 from ..transforms import Augmentation, PairedAugmentation
 from ..transforms.preprocessing import Statistics, normalize_batch
 from .collate import PairCollate
+from .seed import BATCH, EpochSampler, LazyLoader, Position, SeededDataset, seed_all
 from .statistics import check_statistics, compute_statistics
 from .worker import start_worker
 
@@ -158,6 +160,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         self.extremes: dict[str, tuple[float, float]] = {}
         #: Units that a model takes, by modality.
         self.units: dict[str, str] = {}
+        self._seed = 0
+        self._epochs = count()
         if statistics is not None:
             self.statistics = statistics
 
@@ -175,6 +179,12 @@ class PairDataModule(GeoDataModule, abc.ABC):
 
     @override
     def setup(self, stage: str) -> None:
+        if stage == 'fit':
+            # From torch's generator, so that seed_everything rules the order, and the same
+            # on all ranks, because each takes its share of one and the same order
+            seed = int(torch.randint(2**31, ()))
+            strategy = self.trainer and self.trainer.strategy
+            self._seed = strategy.broadcast(seed) if strategy else seed
         for split in STAGES[stage]:
             dataset = self.dataset_for(split)
             setattr(self, f'{split}_dataset', dataset)
@@ -187,19 +197,24 @@ class PairDataModule(GeoDataModule, abc.ABC):
             if size:
                 return GriddedPatchSampler(dataset, size=size, stride=size)
             return _sample_tiles(dataset)
-        order: Any = {'length': self.length, 'generator': self._sampler_seed()}
+        order: Any = {'length': self.length, 'generator': self._seed}
         if size:
             return RandomPatchSampler(dataset, size=size, **order)
         return _sample_tiles(dataset, shuffle=True, **order)
 
-    def _sampler_seed(self) -> int:
-        """Draw the seed of a random sampler.
-
-        From torch's generator, so that seed_everything rules the order, and the same on
-        all ranks, because each takes its share of one and the same order.
-        """
-        seed = int(torch.randint(2**31, ()))
-        return seed if self.trainer is None else self.trainer.strategy.broadcast(seed)
+    def _position(self) -> Position:
+        """Return where the training is, or the start of the next epoch without a trainer."""
+        if self.trainer is None:
+            return Position(self._seed, next(self._epochs), 0)
+        loop = self.trainer.fit_loop
+        epoch: Any = loop.epoch_progress.current
+        batches: Any = loop.epoch_loop.batch_progress
+        if epoch.started == epoch.processed:
+            return Position(self._seed, epoch.processed, 0)
+        if batches.is_last_batch:
+            return Position(self._seed, epoch.processed + 1, 0)
+        num_done = batches.current.processed * self.batch_size
+        return Position(self._seed, epoch.processed, num_done)
 
     @override
     def _dataloader_factory(self, split: str) -> DataLoader[Sample]:
@@ -208,22 +223,26 @@ class PairDataModule(GeoDataModule, abc.ABC):
         world_size, rank = 1, 0
         if self.trainer is not None:
             world_size, rank = self.trainer.world_size, self.trainer.global_rank
+        dataset = self._valid_attribute(f'{split}_dataset')
+        if split == 'train':
+            dataset = SeededDataset(dataset)
+            sampler = EpochSampler(sampler, world_size, rank, self._position)
         # A process without a batch would not take part in adding up the counts
-        shared = split != 'train' and 1 < world_size <= len(sampler)
-        return DataLoader(
-            dataset=self._valid_attribute(f'{split}_dataset'),
+        elif 1 < world_size <= len(sampler):
+            sampler = RankSampler(sampler, world_size, rank)
+        return LazyLoader(
+            dataset=dataset,
             batch_size=batch_size,
-            sampler=RankSampler(sampler, world_size, rank) if shared else sampler,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=PairCollate(self.image_size, self.scales, self.units),
             # Evaluation keeps every pair, and training one incomplete batch if there is
             # no other.
-            drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
+            drop_last=split == 'train' and len(sampler) >= batch_size,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=start_worker,
-            # Lightning makes an iterator more when it resumes: it must cost no random
-            # number of those that augmentations and questions are drawn by
-            generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
+            # Not torch's own: loaders must not shift the random numbers of the run
+            generator=torch.Generator(),
         )
 
     def overview(self, dataset: Any) -> list[GeoSlice]:
@@ -277,18 +296,24 @@ class PairDataModule(GeoDataModule, abc.ABC):
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int = 0) -> Sample:
         """Augment training batches and normalize all, on the device."""
         if self.trainer is not None and self.trainer.training:
+            loop = self.trainer.fit_loop
+            done = loop.epoch_loop.batch_progress.current.ready
+            rank = self.trainer.global_rank
+            # Augmentations of the batch, and the dropout that follows
+            seed_all(BATCH, self._seed, self.trainer.current_epoch, done, rank)
             batch = self.paired_augmentation(batch)
         return normalize_batch(batch, self.statistics)
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """Return the statistics, so that a resumed training goes on with the same."""
-        return {'statistics': self._statistics}
+        """Return the statistics and the seed, so that a resumed training goes on with them."""
+        return {'statistics': self._statistics, 'seed': self._seed}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict['statistics'] is not None:
             self.statistics = state_dict['statistics']
+        self._seed = state_dict.get('seed', self._seed)
 
 
 def _sample_tiles(dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:

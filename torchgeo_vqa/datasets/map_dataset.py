@@ -21,6 +21,7 @@ from ..questions import NO_DATA, Legend, Scene, SceneObject
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
 from ..rasters.coverage import Query, read_image
+from ..rasters.extent import verify_extent
 from ..sample import MODALITIES
 
 # Side in pixels of what is read first, to see whether a map holds anything
@@ -171,9 +172,10 @@ class MapDataset(GeoDataset):
         """Read images and map at [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres].
 
         Raise an IndexError if that is not in the dataset, a ValueError if a code has no name, or
-        the datasets do not give rasters of one size.
+        the datasets do not give rasters of one size, or it is more than fits in memory.
         """
         query = self._disambiguate_slice(index)
+        verify_extent(query[0], query[1])
         label = self._labels.read(self._own('labels', query))
         shape = label.shape[0], label.shape[1]
         images = {m: self._read_image(m, query, shape) for m in self.modalities}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Questions and answers in words."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -82,7 +83,18 @@ def as_batch(
     if valid:
         for i in (torch.stack(valid).amax(0) == 0).nonzero()[:, 0].tolist():
             findings[i] = [Finding('no image has data', refused=True)]
-    tokens = open_clip.tokenize(verify_questions(questions), model.context_length)
+    asked = verify_questions(questions)
+    tokens = open_clip.tokenize(asked, model.context_length)
+    for question in (asked[i] for i in tokens[:, -1].nonzero().flatten().tolist()):
+        # With the marks of start and end
+        whole = open_clip.tokenize(question, len(question.encode()) + 2)
+        num_tokens = int(whole.nonzero().max()) + 1
+        if num_tokens > model.context_length:
+            warnings.warn(
+                f'the question has {num_tokens} tokens, and the model reads '
+                f'{model.context_length}: the rest is cut off: {question[:80]!r}...',
+                UserWarning,
+            )
     batch['question'] = tokens.expand(size, -1, -1)
     return batch, findings
 

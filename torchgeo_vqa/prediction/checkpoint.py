@@ -10,6 +10,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from packaging.version import Version
+
 from ..models import VQAModel
 from ..models.api import builder, builder_options
 from ..models.metadata import Metadata
@@ -58,11 +60,25 @@ def build_model(
     return model, replace(metadata, image_size=model.image_size)
 
 
+class NewerVersionError(ValueError):
+    """A checkpoint is of a newer version of the package."""
+
+
 def read_metadata(checkpoint: object) -> Metadata:
-    """Read the metadata of a checkpoint; raise a ValueError if it is not one of VQATask."""
+    """Read the metadata of a checkpoint.
+
+    Raise a ValueError if it is not one of VQATask, or of a newer version.
+    """
     if not isinstance(checkpoint, Mapping) or METADATA_KEY not in checkpoint:
         raise ValueError(
             'the checkpoint holds no vocabulary: it was not saved by VQATask'
+        )
+    saved = checkpoint.get(VERSION_KEY)
+    if saved is not None and Version(saved) > Version(VERSION):
+        raise NewerVersionError(
+            f'the checkpoint was saved with torchgeo-vqa {saved}, and this is {VERSION}, '
+            'which cannot know what is new in it: update with pip install --upgrade '
+            'torchgeo-vqa'
         )
     return Metadata.from_dict(checkpoint[METADATA_KEY])
 

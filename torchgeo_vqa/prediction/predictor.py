@@ -17,6 +17,7 @@ from ..models.metadata import Metadata
 from ..rasters.units import Finding, verify_scales
 from .answer import Answer, as_batch, in_words, verify_questions
 from .checkpoint import (
+    NewerVersionError,
     build_model,
     load_state,
     read_metadata,
@@ -69,7 +70,7 @@ class Predictor:
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is no checkpoint of the task, or damaged.
+            ValueError: If it is no checkpoint of the task, damaged, or of a newer version.
         """
         verify_whole(path)
         try:
@@ -79,6 +80,8 @@ class Predictor:
             model, metadata = build_model(arguments, metadata, to_load=True)
             load_state(model, content, arguments)
             verify_finite(model)
+        except NewerVersionError as error:
+            raise ValueError(f'{os.fspath(path)}: {error}') from error
         except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(

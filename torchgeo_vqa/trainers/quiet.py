@@ -12,6 +12,8 @@ WARNINGS = (
     r'`isinstance\(treespec, LeafSpec\)` is deprecated',
     # A run that goes on from a checkpoint has a folder of its own
     r'The dirpath has changed from ',
+    # Our data modules go on where it stopped
+    r"You're resuming from a checkpoint that ended before the epoch ended",
 )
 
 #: A warning of Lightning that is as meant where towers are frozen.

@@ -2,6 +2,7 @@
 """Trainer for visual question answering."""
 
 import math
+import warnings
 from typing import Any, Literal, Self, cast, override
 
 import torch
@@ -344,6 +345,12 @@ def _adapt(dm: VQADataModule, metadata: Metadata) -> None:
     adapt_images(dm, metadata.sar_channels, metadata.image_size)
     if tuple(dm.answers) != metadata.answers:
         dm.set_answers(metadata.answers)
+    if others := sorted(set(dm.question_types) - set(metadata.question_types)):
+        warnings.warn(
+            f'the model was not trained on questions of the types {", ".join(others)}, but '
+            f'on {", ".join(metadata.question_types)}',
+            UserWarning,
+        )
     dm.statistics = metadata.statistics
     dm.units = {m: spec.unit for m, spec in metadata.images.items()}
     if dm.augmentation.speckle and dm.units.get('sar') not in (None, DB, UNKNOWN):
