@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 from .conversion import QuestionFormat, SplitRule, convert
 from .generation import generate
 from .prediction import Predictor, ask_area, ask_pair
-from .prediction.layer import verify_format, write_layer
+from .prediction.layer import reserved, write_layer
 
 Paths = str | os.PathLike[str]
 
@@ -40,13 +40,11 @@ def ask(
         **kwargs: The images, and how an area is cut into patches: arguments of
             :func:`~torchgeo_vqa.prediction.ask_area`.
     """
-    if output is not None:
-        verify_format(output)
-    predictor = _load_predictor(ckpt_path)
     if output is None:
-        return _ask_pair(predictor, questions, kwargs)
-    layer = ask_area(predictor, questions, **kwargs)
-    write_layer(layer, output)
+        return _ask_pair(_load_predictor(ckpt_path), questions, kwargs)
+    with reserved(output):
+        layer = ask_area(_load_predictor(ckpt_path), questions, **kwargs)
+        write_layer(layer, output)
     lines = []
     for question, rows in layer.groupby('question', sort=False):
         counts = rows['answer'].value_counts()
