@@ -10,6 +10,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from _torchgeo_vqa_autoload import interrupt
+
 from .conversion import QuestionFormat, SplitRule, convert
 from .generation import generate
 from .prediction import Predictor, ask_area, ask_pair
@@ -198,6 +200,7 @@ def parser() -> ArgumentParser:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command on arguments (defaults to those of the program)."""
+    interrupt.clean_up()
     config = parser().parse_args(args)
     name = config.subcommand
     try:
