@@ -14,6 +14,7 @@ that imports torch pays for it. ``TORCHGEO_VQA_AUTOLOAD=0`` turns it off, and so
 PyTorch's own ``TORCH_DEVICE_BACKEND_AUTOLOAD=0``.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -115,6 +116,7 @@ class Interrupt:
         self._command = ''
         self._process = self._count = 0
         self._at_once = True
+        self._exit = SystemExit(130)
 
     def start(self, command: str) -> None:
         """End the process at once from now on, if it runs this command."""
@@ -153,7 +155,19 @@ class Interrupt:
         if self._at_once or self._count > 2:
             os._exit(130)
         if self._count == 1:
-            sys.exit(130)
+            if hasattr(signal, 'setitimer'):  # not on Windows
+                signal.signal(signal.SIGALRM, self._insist)
+                signal.setitimer(signal.ITIMER_REAL, 1, 1)
+                atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+            raise self._exit
+
+    def _insist(self, number: int, frame: FrameType | None) -> None:
+        """Raise it again if some library has caught it, as when a checkpoint is written."""
+        handled = sys.exception()
+        while handled not in (None, self._exit):
+            handled = handled.__context__  # type: ignore[union-attr]
+        if handled is None and threading.main_thread().is_alive():
+            raise self._exit
 
     def _say(self) -> None:
         """Write the line, below a progress bar."""

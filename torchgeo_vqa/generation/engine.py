@@ -3,7 +3,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
@@ -18,7 +18,7 @@ def run[Item](
     items: Sequence[Item],
     num_workers: int,
     scheduler: str | None = None,
-) -> Iterator[int]:
+) -> Generator[int]:
     """Do a job with each item, in any order; yield how many have just been done.
 
     One worker stays in this process, more are processes of this machine or of the Dask

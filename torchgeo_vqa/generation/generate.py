@@ -192,8 +192,10 @@ def generate(
             disable=None,
         ) as bar:
             job = partial(write_patch, source, question_types, workspace)
-            for number in run(job, missing, num_workers, scheduler):
-                bar.update(number)
+            # closed where it is left, also at Ctrl-C
+            with contextlib.closing(run(job, missing, num_workers, scheduler)) as done:
+                for number in done:
+                    bar.update(number)
         report = _finish(workspace, plan, opened, seed, **drawing)
         workspace.finish(output)
     return Generated(output, report)

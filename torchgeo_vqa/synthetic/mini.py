@@ -159,7 +159,7 @@ def _map[T](
         warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)
         pool = ProcessPoolExecutor(num_workers, mp_context=context)
         stack.callback(pool.shutdown, cancel_futures=True)  # at Ctrl-C
-        return list(bar(pool.map(job, names, chunksize=16)))
+        return list(bar(pool.map(job, names, chunksize=4)))
 
 
 def _write_scene(
