@@ -10,10 +10,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from _torchgeo_vqa_autoload import interrupt
+
 from .conversion import QuestionFormat, SplitRule, convert
 from .generation import generate
 from .prediction import Predictor, ask_area, ask_pair
-from .prediction.layer import verify_format, write_layer
+from .prediction.layer import reserved, write_layer
 
 Paths = str | os.PathLike[str]
 
@@ -40,13 +42,11 @@ def ask(
         **kwargs: The images, and how an area is cut into patches: arguments of
             :func:`~torchgeo_vqa.prediction.ask_area`.
     """
-    if output is not None:
-        verify_format(output)
-    predictor = _load_predictor(ckpt_path)
     if output is None:
-        return _ask_pair(predictor, questions, kwargs)
-    layer = ask_area(predictor, questions, **kwargs)
-    write_layer(layer, output)
+        return _ask_pair(_load_predictor(ckpt_path), questions, kwargs)
+    with reserved(output):
+        layer = ask_area(_load_predictor(ckpt_path), questions, **kwargs)
+        write_layer(layer, output)
     lines = []
     for question, rows in layer.groupby('question', sort=False):
         counts = rows['answer'].value_counts()
@@ -200,6 +200,7 @@ def parser() -> ArgumentParser:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command on arguments (defaults to those of the program)."""
+    interrupt.clean_up()
     config = parser().parse_args(args)
     name = config.subcommand
     try:

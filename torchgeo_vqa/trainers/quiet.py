@@ -4,6 +4,8 @@
 import logging
 import warnings
 
+from _torchgeo_vqa_autoload import interrupt
+
 #: Warnings of Lightning: how their messages start.
 WARNINGS = (
     # CSV files are what we mean; the extra `tensorboard` brings the other logger
@@ -30,8 +32,10 @@ def hide_notes(frozen: bool = False) -> None:
 
     Our tasks call it when they are made, which the command line does before it makes the
     trainer. Runs of other tasks show what they always show. *frozen* tells whether towers
-    are frozen, which Lightning warns of.
+    are frozen, which Lightning warns of. From now on, Ctrl-C ends TorchGeo's command
+    without Lightning's note, too, and with another exit status than an error.
     """
+    interrupt.clean_up()
     for message in (*WARNINGS, *([FROZEN] if frozen else [])):
         warnings.filterwarnings('ignore', message, module=r'lightning\.')
     logging.getLogger(LOGGER).addFilter(_is_useful)
