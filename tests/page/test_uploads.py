@@ -63,7 +63,8 @@ class TestUploads:
         write_image(path, np.zeros((3, 20, 30), np.uint8))
         monkeypatch.setattr(uploads, 'MAX_PIXELS', 599)
         with pytest.raises(
-            ValueError, match=r'o\.tif has 30 x 20 pixels in 3 bands.*at most 599 pixels'
+            ValueError,
+            match=r'o\.tif has 30 x 20 pixels in 3 bands.*at most 599 pixels',
         ):
             uploads.read_uploads({'optical': str(path)})
         monkeypatch.setattr(uploads, 'MAX_UPLOAD', 2**20)
@@ -78,14 +79,16 @@ class TestUploads:
         tiled = {'tiled': True, 'blockxsize': side, 'blockysize': side}
         write_image(path, np.zeros((3, 8, 8), np.uint8), compress='deflate', **tiled)
         assert path.stat().st_size < 2**20
-        with pytest.raises(ValueError, match=r'8 x 8 pixels.*blocks of up to 16,908,544'):
+        with pytest.raises(
+            ValueError, match=r'8 x 8 pixels.*blocks of up to 16,908,544'
+        ):
             uploads.read_uploads({'optical': str(path)})
 
     def test_many_values(self, tmp_path: Path, write_image: WriteImage) -> None:
         path = tmp_path / 's.tif'
         image = np.zeros((5, 4096, 4096), np.uint8)
         write_image(path, image, compress='deflate', sparse_ok=True)
-        with pytest.raises(ValueError, match='at most.*67,108,864 values'):
+        with pytest.raises(ValueError, match=r'at most.*67,108,864 values'):
             uploads.read_uploads({'sar': str(path)})
 
     def test_folder_is_not_shown(self, tmp_path: Path, write_image: WriteImage) -> None:

@@ -177,7 +177,9 @@ class Page:
             job = None
             try:
                 async for before in self.line.wait(place):
-                    visitors = '1 visitor is' if before == 1 else f'{before} visitors are'
+                    visitors = (
+                        '1 visitor is' if before == 1 else f'{before} visitors are'
+                    )
                     yield f'{visitors} before you.', gr.skip()
                 yield 'Your question is being answered.', gr.skip()
                 job = self._worker.submit(self.answer, *pair, asked)
@@ -191,9 +193,7 @@ class Page:
                 if job is None:
                     self.line.leave(place)
         except TimeoutError:
-            failure = (
-                f'the answer took longer than {ANSWER_SECONDS:.0f} s: take a smaller image'
-            )
+            failure = f'the answer took longer than {ANSWER_SECONDS:.0f} s: take a smaller image'
         except (OSError, ValueError, LineError) as error:
             failure = str(error)
         except Exception:

@@ -40,7 +40,11 @@ class Line:
 
     def join(self, address: str) -> Place:
         """Take a place. In a full line, the last one loses its own."""
-        own = [p.round for p in (*self._waiting, self._served) if p and p.address == address]
+        own = [
+            p.round
+            for p in (*self._waiting, self._served)
+            if p and p.address == address
+        ]
         place = Place(address, max([self._round, *own]) + 1)
         self._waiting.append(place)
         if len(self._waiting) > self.max_waiting:

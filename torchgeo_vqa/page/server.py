@@ -91,6 +91,8 @@ def host_names(host: str) -> list[str]:
 
 def guarded(app: gr.Blocks, folder: Path, names: Sequence[str]) -> ASGIApp:
     """Put the page behind its limits. *folder* keeps the uploads, *names* are the page's."""
+    # Gradio takes the path of any file of the machine for an upload unless it has started itself
+    app.has_launched = True
     server: ASGIApp = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         app,

@@ -39,8 +39,7 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
                 # A block is decoded as a whole, and may be larger than the image
                 blocks = max(h * w for h, w in file.block_shapes)
         except OSError as error:
-            # Without the folder, here and below, which is nothing to the visitor
-            reason = error.__cause__
+            reason = _without_folder(error.__cause__, given)
             raise OSError(f'{name} is no {TITLES[modality]} image: {reason}') from error
         if (
             max(height * width, blocks) > MAX_PIXELS
@@ -55,7 +54,12 @@ def read_uploads(paths: Mapping[str, str | None]) -> Images:
     try:
         return read_pair(given)
     except (OSError, ValueError) as error:
-        reason = str(error)
-        for path in given.values():
-            reason = reason.replace(path, Path(path).name)
-        raise ValueError(reason) from error
+        raise ValueError(_without_folder(error, given)) from error
+
+
+def _without_folder(error: object, given: Mapping[str, str]) -> str:
+    """Return an error with the names of the files only: their folder is nothing to visitors."""
+    text = str(error)
+    for path in given.values():
+        text = text.replace(path, Path(path).name)
+    return text
