@@ -17,7 +17,7 @@ MAX_STORED = 2**30
 UPLOAD_SECONDS = 600
 
 #: Pixels of an image, and of its blocks, which are decoded as a whole.
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = 2048 * 2048
 
 #: Bands of an image, and values of all its bands.
 MAX_BANDS = 16

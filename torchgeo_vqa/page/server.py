@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The server of the page."""
 
+import logging
 import os
 import signal
 import socket
@@ -67,7 +68,16 @@ def run_app(
         address = listener.getsockname()
         name = f'[{address[0]}]' if family == socket.AF_INET6 else address[0]
         print(f'The page is at http://{name}:{address[1]}', flush=True)
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that ends without a word."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, where uvicorn prints a stack for every page that is open."""
+        logging.getLogger('uvicorn.error').setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def _stop(number: int, _: Any) -> None:
