@@ -39,8 +39,8 @@ CATALOGUE = {
     'the bit',
     'tests/callbacks/test_defaults.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',
-    'tests/test_rate_limit.py': 'too many requests to the page',
-    'tests/test_app.py': 'the page: uploads, paths, sizes, addresses outside',
+    'tests/page/test_rate_limit.py': 'too many requests to the page',
+    'tests/page/test_server.py': 'the page: uploads, paths, sizes, addresses outside',
 }
 
 FUZZING = 'tests/faults/test_fuzzing.py'

@@ -78,7 +78,10 @@ def _load_predictor(ckpt_path: Paths | None) -> Predictor:
 
 
 def serve(
-    ckpt_path: Paths | None = None, host: str = '127.0.0.1', port: int = 7860
+    ckpt_path: Paths | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+    allowed_hosts: Sequence[str] = (),
 ) -> str:
     """Serve a page to ask on.
 
@@ -90,14 +93,17 @@ def serve(
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
+        allowed_hosts: Names by which visitors may call the page beside *host* and those
+            of this machine, such as the name of a reverse proxy: ``vqa.example.org``, or
+            ``*.example.org``.
     """
     try:
-        from .app import run_app
+        from .page import run_app
     except ImportError as error:
         raise ImportError(
             f"the page needs Gradio ({error}): pip install 'torchgeo-vqa[app]'"
         ) from error
-    run_app(_load_predictor(ckpt_path), host, port)
+    run_app(_load_predictor(ckpt_path), host, port, allowed_hosts)
     return 'The page is closed.'
 
 
@@ -178,7 +184,7 @@ COMMANDS = {
         },
     ),
     'ask': Command(ask, {'questions': _NAMES, '--optical_bands': _NUMBERS}),
-    'app': Command(serve),
+    'app': Command(serve, {'--allowed_hosts': {**_NAMES, 'default': []}}),
 }
 
 

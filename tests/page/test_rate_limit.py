@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from torchgeo_vqa import rate_limit
-from torchgeo_vqa.rate_limit import RateLimit
+from torchgeo_vqa.page import rate_limit
+from torchgeo_vqa.page.rate_limit import RateLimit
 
 
 class Visit:
