@@ -4,6 +4,7 @@
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -64,7 +65,7 @@ def _ask_pair(
             'patch_size and stride are those of an area, whose answers need a file: '
             'name one with output, such as answers.parquet'
         )
-    own = ('optical', 'sar', 'optical_bands')
+    own = ('optical', 'sar', 'optical_bands', 'optical_scale', 'sar_scale')
     shared = {name: options[name] for name in own if name in options}
     answers = ask_pair(predictor, questions, **shared)
     return '\n'.join(f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers)
@@ -209,8 +210,15 @@ def main(args: Sequence[str] | None = None) -> None:
     interrupt.clean_up()
     config = parser().parse_args(args)
     name = config.subcommand
+
+    def show(message: Warning | str, kind: type[Warning], *args: Any) -> None:
+        if issubclass(kind, UserWarning):
+            print(f'torchgeo-vqa {name}: warning: {message}', file=sys.stderr)
+
     try:
-        print(COMMANDS[name].run(config[name].as_dict()))
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            print(COMMANDS[name].run(config[name].as_dict()))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f'torchgeo-vqa {name}: error: {error}', file=sys.stderr)
         sys.exit(1)

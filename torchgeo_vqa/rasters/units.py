@@ -277,6 +277,12 @@ def inspect(
         findings.append(f'{missing:.0%} of the {name} image has no data')
     if image_size is not None:
         findings += _misshapen(image, name, image_size)
+    zeros = float((pixels == 0).all(dim=0).double().mean())
+    if zeros > MAX_NODATA and low < high:
+        findings.append(
+            f'{zeros:.0%} of the {name} image is exactly 0: if that stands for no data, '
+            'declare it, as with `rio edit-info --nodata 0`'
+        )
     if low == high:
         findings.append(f'the {name} image shows nothing: all pixels are {low:g}')
     elif unlike := _unlike(pixels, finite, statistics, spec.unit):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import override
+from typing import Any, override
 
 import numpy as np
 import shapely
@@ -73,6 +73,19 @@ class LabelRaster(RasterDataset):
     """A raster of codes."""
 
     is_image = False
+
+    @override
+    def _merge_or_stack(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Read files as TorchGeo does, but let no code be rounded."""
+        codes = super()._merge_or_stack(*args, **kwargs)
+        if codes.is_floating_point():
+            odd = codes[codes.isfinite() & (codes != codes.round())]
+            if len(odd):
+                raise ValueError(
+                    f'codes must be whole numbers, got {float(odd[0]):g} in a raster of '
+                    f'{", ".join(map(str, self.index["filepath"][:3]))}'
+                )
+        return codes
 
 
 @dataclass(frozen=True)
