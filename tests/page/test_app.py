@@ -120,26 +120,32 @@ class TestQuestion:
         assert len(words) <= app.MAX_WORDS
 
 
-def asked(page: app.Page, *values: Any, address: str = '1.2.3.4') -> list[Any]:
-    """Ask as Gradio does, and return what was shown in turn."""
+def asking(page: app.Page, values: list[Any]) -> Any:
+    """Ask as Gradio does."""
+    ask: Any = page.ask
+    return ask(*values, SimpleNamespace(client=None))
+
+
+def asked(page: app.Page, *values: Any) -> list[Any]:
+    """Ask, and return what was shown in turn."""
 
     async def ask() -> list[Any]:
-        request: Any = SimpleNamespace(client=SimpleNamespace(host=address))
-        return [shown async for shown in page.ask(*values, request)]
+        return [shown async for shown in asking(page, [*values])]
 
     return asyncio.run(ask())
 
 
 @pytest.fixture
 def example(page: app.Page) -> list[Any]:
-    """Values of the page's elements, but for the question."""
-    return [app.SOURCES[0], next(iter(page.pairs)), None, None, 0.0, 1.0]
+    """Values of the page's elements, the last of them a question."""
+    title = next(iter(page.pairs))
+    return [app.SOURCES[0], title, None, None, 0.0, 1.0, 'Is there water?']
 
 
 class TestAsk:
     def test_markup_is_text(self, page: app.Page, example: list[Any]) -> None:
         """Nothing of a question is markup to Matplotlib."""
-        (*_, (text, plot)) = asked(page, *example, MARKUP)
+        (*_, (text, plot)) = asked(page, *example[:-1], MARKUP)
         assert text.startswith('## ')
         assert 'script' not in text
         assert plot.plot.startswith('data:image')
@@ -149,7 +155,7 @@ class TestAsk:
     ) -> None:
         monkeypatch.setattr(page, 'line', None)
         with pytest.raises(gradio.Error, match='60,000 characters'):
-            asked(page, *example, 'a' * 60_000)
+            asked(page, *example[:-1], 'a' * 60_000)
 
     def test_error_is_plain_text(self, page: app.Page, tmp_path: Path) -> None:
         path = tmp_path / '<img onerror=x>.png'
@@ -174,7 +180,7 @@ class TestAsk:
 
         monkeypatch.setattr(page.predictor, 'explain', fail)
         with pytest.raises(gradio.Error, match='its log says why') as error:
-            asked(page, *example, 'Is there water?')
+            asked(page, *example)
         assert 'secret' not in str(error.value)
 
     def test_slow_answer(
@@ -185,11 +191,10 @@ class TestAsk:
         monkeypatch.setattr(page, 'answer', lambda *args: time.sleep(0.5))
 
         async def two() -> tuple[list[Any], int | None]:
-            request: Any = SimpleNamespace(client=None)
-            asking = page.ask(*example, 'Is there water?', request)
-            shown = [(await anext(asking))[0], (await anext(asking))[0]]
+            waiting = asking(page, example)
+            shown = [(await anext(waiting))[0], (await anext(waiting))[0]]
             with pytest.raises(gradio.Error, match='took longer than'):
-                await anext(asking)
+                await anext(waiting)
             place = page.line.join('b')
             before = place.before
             await asyncio.wait_for(place.called.wait(), 5)
@@ -205,18 +210,17 @@ class TestAsk:
     ) -> None:
         """Who leaves makes room; who finds no room is told to come back."""
         monkeypatch.setattr(page, 'line', Line(2, 60))
-        request: Any = SimpleNamespace(client=None)
 
         async def wait() -> list[str]:
             served, _ = page.line.join('a'), page.line.join('b')
-            waiting = page.ask(*example, 'Is there water?', request)
+            waiting = asking(page, example)
             found = [(await anext(waiting))[0]]
-            refused = page.ask(*example, 'Is there water?', request)
+            refused = asking(page, example)
             with pytest.raises(gradio.Error, match='come back in a minute'):
                 [shown async for shown in refused]
-            await waiting.aclose()  # type: ignore[attr-defined]
+            await waiting.aclose()
             page.line.leave(served)
-            late = page.ask(*example, 'Is there water?', request)
+            late = asking(page, example)
             return [*found, (await anext(late))[0]]
 
         assert asyncio.run(wait()) == [
