@@ -354,7 +354,8 @@ class TestVQATask:
         task = VQATask.load_from_checkpoint(
             trained[1], label_smoothing=0.3, expert_loss_weight=0.0
         ).eval()
-        dm = make(release_root)
+        assert task.metadata is not None
+        dm = make(release_root, image_size=task.metadata.image_size)
         dm.setup('fit')
         batch = dm.on_after_batch_transfer(next(iter(dm.train_dataloader())))
         with torch.no_grad():
