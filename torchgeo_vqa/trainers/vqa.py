@@ -215,7 +215,8 @@ class VQATask(PairTask):
         if self._trainer is not None:
             dm = data_module(self.trainer)
             _adapt(dm, metadata)
-            compare_images(dm, metadata, STAGES[str(self.trainer.state.fn.value)][0])
+            assert self.trainer.state.fn is not None
+            compare_images(dm, metadata, STAGES[self.trainer.state.fn.value][0])
 
     @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
