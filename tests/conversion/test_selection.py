@@ -76,6 +76,24 @@ def test_split_of_files(
     assert splits(tmp_path / 'out') == expected
 
 
+def test_duplicates_have_the_same_type_and_answer(
+    rows: Any, tmp_path: Path, images: Path
+) -> None:
+    image, question_type, question, answer = rows[0]
+    differ = [
+        [image, question_type, question, f'{answer}!'],
+        [image, f'{question_type}!', question, answer],
+        [image, question_type, f'{question}!', answer],
+        rows[1],
+    ]
+    (tmp_path / 'q.json').write_text(json.dumps([rows[0], *differ, rows[0]]))
+    report = convert(
+        [tmp_path / 'q.json'], tmp_path / 'out', optical=images / 'optical'
+    )
+    assert report.num_taken == 5
+    assert dict(report.rejected) == {'duplicate': 1}
+
+
 def test_duplicates_may_be_kept(rows: Any, tmp_path: Path, images: Path) -> None:
     (tmp_path / 'q.json').write_text(json.dumps([rows[0]] * 3))
     report = convert(

@@ -391,6 +391,46 @@ class TestUnknownPixels:
         assert candidates(Scene(label, ('sea', 'land'), urban_classes=('land',))) == []
 
 
+@pytest.mark.parametrize(('hidden', 'is_asked'), [(0, True), (67, True), (68, False)])
+def test_unknown_pixels_around_an_object(hidden: int, is_asked: bool) -> None:
+    """Of the 192 pixels of the ring, 65 % must be known to be sea: 125."""
+    label = np.zeros((32, 32), np.uint8)
+    label[12:20, 12:20] = NO_DATA  # under the ship itself they do not matter
+    label[8:12, 8:24].flat[: min(hidden, 64)] = NO_DATA
+    label[20, 8 : 8 + hidden - min(hidden, 64)] = NO_DATA
+    ship = SceneObject('ship', 12, 12, 20, 20)
+    scene = Scene(label, ('sea', 'land'), (ship,), ('ship',))
+    answers = [q.answer for q in candidates(scene, ['object_surroundings'])]
+    assert answers == (['sea'] if is_asked else [])
+
+
+@pytest.mark.parametrize(
+    ('distance', 'truth'), [(3, 'yes'), (4, None), (12, None), (13, 'no')]
+)
+def test_near_and_far(distance: int, truth: str | None) -> None:
+    """Between 3 and 12 pixels from the box is neither near nor far."""
+    label = np.zeros((40, 40), np.uint8)
+    label[:, 14 + distance - 1 :] = 1
+    ship = SceneObject('ship', 18, 10, 22, 14)
+    scene = Scene(label, ('sea', 'land'), (ship,), ('ship',))
+    asked = {q.question: q.answer for q in candidates(scene)}
+    assert asked.get('Is there a ship near land?') == truth
+
+
+@pytest.mark.parametrize('turns', range(4))
+@pytest.mark.parametrize(('contact', 'is_asked'), [(7, False), (8, True)])
+def test_a_border_has_eight_pixel_edges(
+    contact: int, turns: int, is_asked: bool
+) -> None:
+    label = np.full((32, 32), 2, np.uint8)
+    label[:16, :12] = 0
+    label[16:, :contact] = 1
+    scene = Scene(np.rot90(label, turns), ('sea', 'land', 'ice'))
+    asked = {q.question: q.answer for q in candidates(scene, ['adjacency'])}
+    assert asked.get('Does sea border land?') == ('yes' if is_asked else None)
+    assert asked['Does sea border ice?'] == 'yes'
+
+
 def test_objects_on_the_edge_are_not_counted_on() -> None:
     ship = SceneObject('ship', 4, 4, 8, 8)
     label = np.zeros((32, 32), np.uint8)

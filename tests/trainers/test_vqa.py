@@ -209,7 +209,12 @@ class TestVQATask:
         loaded: bool,
     ) -> None:
         task, path = trained
-        dm = make(release_root, num_answers=2, statistics=None)
+        # Other numbers than the checkpoint's, which are those of these very images
+        other = {
+            'optical': {'mean': [7.0] * 3, 'std': [9.0] * 3},
+            'sar': {'mean': [-3.0] * 2, 'std': [2.0] * 2},
+        }
+        dm = make(release_root, num_answers=2, statistics=other)
         if loaded:
             own = VQATask.load_from_checkpoint(path)
             trainer(folder).test(own, dm, verbose=False)
@@ -218,7 +223,16 @@ class TestVQATask:
             trainer(folder).test(own, dm, ckpt_path=path, verbose=False)
         assert task.metadata is not None
         assert dm.answers == task.metadata.answers
-        assert dm.statistics == task.metadata.statistics
+        assert dm.statistics == task.metadata.statistics != other
+
+    def test_each_validation_counts_its_own_questions(
+        self, release_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        runner = trainer(tmp_path, max_epochs=2, limit_train_batches=1)
+        runner.fit(VQATask('tgfnet_tiny'), datamodule=make(release_root))
+        annotation = release_root / 'annotations/all_val_annotation.json'
+        number = len(json.loads(annotation.read_text()))
+        assert f'Validation ({number} questions)' in capsys.readouterr().out
 
     def test_single_modality(self, release_root: Path, folder: Path) -> None:
         task = VQATask('tgfnet_tiny')
@@ -339,6 +353,17 @@ class TestVQATask:
         loss = answer_loss(output, label, 0.0, 0.5, 0.0)
         assert float(loss) == pytest.approx(expected)
         assert float(answer_loss(output, torch.full((4,), 3), 0.0, 0.5, 0.0)) == 0
+
+    def test_label_smoothing(self) -> None:
+        """A share of the target is spread evenly over all answers."""
+        logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+        label = torch.tensor([2, 1, 0, 2])
+        target = torch.full((4, 3), 0.3 / 3)
+        target[range(4), label] += 0.7
+        expected = -(target * logits.log_softmax(-1)).sum(-1).mean()
+        output = VQAOutput(logits, logits[:, None], torch.ones(4, 1))
+        loss = answer_loss(output, label, 0.3, 0.5, 0.0)
+        assert float(loss) == pytest.approx(float(expected))
 
     @pytest.mark.parametrize(
         ('args', 'match'),
