@@ -9,8 +9,8 @@ until one fails: those that are nearest, then those of the same room, then all o
     python tests/planted/run.py --jobs 2 --resume
 
 An entry of the list has the ``file``, the ``old`` text, which occurs once in it, the ``new``
-one, an ``id``, and the ``tests`` that are nearest: by default the test file of the same
-name. A time-out does not count as caught unless the entry says that the fault ``hangs``.
+one, an ``id``, and the ``tests`` that are nearest, files or single tests: by default the
+file of the same name. A time-out does not count as caught unless the entry says that the fault ``hangs``.
 
 Every result is a line of the file of results at once. ``--resume`` keeps those of faults
 that have not changed since.
@@ -104,7 +104,11 @@ class Fault:
             return f'the old text occurs {count} times'
         if self.old == self.new:
             return 'old and new text are the same'
-        if missing := [name for name in self.nearest if not (ROOT / name).is_file()]:
+        if missing := [
+            name
+            for name in self.nearest
+            if not (ROOT / name.partition('::')[0]).is_file()
+        ]:
             return f'there is no {", ".join(missing)}'
         return None
 

@@ -327,7 +327,11 @@ class TestVQATask:
         runner = trainer(folder, max_epochs=4, limit_val_batches=0)
         runner.fit(task, datamodule=make(release_root))
         metrics = runner.optimizers[0].param_groups
-        assert {g['initial_lr'] for g in metrics} == {1e-3, 1e-4}
+        rate_of = {id(p): g['initial_lr'] for g in metrics for p in g['params']}
+        for name, parameter in task.model.named_parameters():  # type: ignore[union-attr]
+            if parameter.requires_grad:
+                of_clip = name.startswith(('image_encoders.', 'text_encoder.'))
+                assert rate_of[id(parameter)] == (1e-4 if of_clip else 1e-3), name
         scheduler: Any = runner.lr_scheduler_configs[0].scheduler
         factor = scheduler.lr_lambdas[0]
         steps = int(runner.estimated_stepping_batches)
