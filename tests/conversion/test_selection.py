@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from torchgeo_vqa.annotations.split_draw import draw_splits
 from torchgeo_vqa.conversion import SplitRule, convert
@@ -81,21 +82,19 @@ def test_split_of_files(
     assert splits(tmp_path / 'out') == expected
 
 
-def test_duplicates_have_the_same_type_and_answer(
-    rows: Any, tmp_path: Path, images: Path
+@pytest.mark.parametrize(
+    ('key', 'other'), [('answer', 'no'), ('question_type', 'other')]
+)
+def test_what_is_no_duplicate(
+    key: str, other: str, write_csv: Any, tmp_path: Path, images: Path
 ) -> None:
-    image, question_type, question, answer = rows[0]
-    differ = [
-        [image, question_type, question, f'{answer}!'],
-        [image, f'{question_type}!', question, answer],
-        [image, question_type, f'{question}!', answer],
-        rows[1],
-    ]
-    (tmp_path / 'q.json').write_text(json.dumps([rows[0], *differ, rows[0]]))
-    report = convert(
-        [tmp_path / 'q.json'], tmp_path / 'out', optical=images / 'optical'
-    )
-    assert report.num_taken == 5
+    """A question with another answer, or of another type; the same row twice is one."""
+    header = ['image', 'question', 'answer', 'question_type', 'split']
+    row = ['a', 'Is it?', 'yes', 'presence', 'train']
+    changed = [other if name == key else x for name, x in zip(header, row, strict=True)]
+    path = write_csv(tmp_path / 'q.csv', [row, changed, row], header)
+    report = convert([path], tmp_path / 'out', optical=images / 'optical')
+    assert report.num_taken == 2
     assert dict(report.rejected) == {'duplicate': 1}
 
 

@@ -494,7 +494,7 @@ def test_other_arguments(tmp_path: Path, arguments: dict[str, Any]) -> None:
     (tmp_path / 'output').rename(tmp_path / 'dataset')
     partial = tmp_path / 'output.partial'
     partial.mkdir()
-    (tmp_path / 'dataset').rename(partial / 'dataset')
+    (tmp_path / 'dataset/manifest.json').rename(partial / 'manifest.json')
     with pytest.raises(FileExistsError, match='was begun with other arguments'):
         generate(tmp_path / 'output', **arguments | {'seed': 1})
 

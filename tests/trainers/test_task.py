@@ -57,12 +57,12 @@ def test_groups() -> None:
     ]
 
 
-def test_betas_of_clip() -> None:
-    """Those of section 2.5 of https://doi.org/10.48550/arXiv.2103.00020 for its ViTs."""
-    assert make(8, 0.5)['optimizer'].defaults['betas'] == (0.9, 0.98)
-
-
 def test_fused_unless_mixed() -> None:
     assert make(8, 0.5)['optimizer'].defaults['fused'] is True
     plugin = MixedPrecision('bf16-mixed', 'cpu')
     assert make(8, 0.5, plugin)['optimizer'].defaults['fused'] is None
+
+
+def test_betas() -> None:
+    """Those that CLIP was trained with."""
+    assert make(8, 0.5)['optimizer'].defaults['betas'] == (0.9, 0.98)
