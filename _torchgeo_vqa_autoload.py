@@ -133,7 +133,8 @@ class Interrupt:
 
     def hand_back(self) -> None:
         """Leave it to Python again, but for its traceback: TorchGeo may run other tasks."""
-        if signal.getsignal(signal.SIGINT) is self:
+        handler: object = signal.getsignal(signal.SIGINT)
+        if handler is self:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.excepthook = self._show
 

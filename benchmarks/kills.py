@@ -378,11 +378,11 @@ class ConvertJob(OutputJob):
         """Write images and questions, too."""
         super().prepare()
         (self.folder / 'images').mkdir()
-        rows = ['image_name,question_type,question,answer']
+        rows = ['image,question,answer']
         for i in range(1000):
             image = self.folder / f'images/{i}.tif'
             shutil.copyfile(self.folder / 'area/sentinel2.tif', image)
-            rows.append(f'{i},presence,Is there water?,{("yes", "no")[i % 2]}')
+            rows.append(f'{i},Is there water?,{("yes", "no")[i % 2]}')
         (self.folder / 'rows.csv').write_text('\n'.join(rows) + '\n')
 
 

@@ -217,7 +217,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show
+            warnings.showwarning = show  # type: ignore[assignment]
             print(COMMANDS[name].run(config[name].as_dict()))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f'torchgeo-vqa {name}: error: {error}', file=sys.stderr)

@@ -321,6 +321,8 @@ class TestVQATask:
         metrics = runner.optimizers[0].param_groups
         rates = {id(p): g['initial_lr'] for g in metrics for p in g['params']}
         for name, parameter in task.model.named_parameters():
+            if not parameter.requires_grad:
+                continue
             is_clip = name.startswith(('image_encoders.', 'text_encoder.'))
             assert rates[id(parameter)] == (1e-4 if is_clip else 1e-3), name
         scheduler: Any = runner.lr_scheduler_configs[0].scheduler
@@ -354,7 +356,8 @@ class TestVQATask:
         task = VQATask.load_from_checkpoint(
             trained[1], label_smoothing=0.3, expert_loss_weight=0.0
         ).eval()
-        dm = make(release_root)
+        assert task.metadata is not None
+        dm = make(release_root, image_size=task.metadata.image_size)
         dm.setup('fit')
         batch = dm.on_after_batch_transfer(next(iter(dm.train_dataloader())))
         with torch.no_grad():

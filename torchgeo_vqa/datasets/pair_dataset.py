@@ -173,7 +173,6 @@ class PairDataset(TileDataset):
         """
         x, y, t = self._disambiguate_slice(index)
         bounds, res = (x.start, y.start, x.stop, y.stop), (x.step, y.step)
-        height, width = verify_extent(x, y)
         rows = self._find_tiles((x, y, t))
         if len(rows) > 1:
             names = ', '.join(self._names[row] for row in rows)
@@ -196,6 +195,7 @@ class PairDataset(TileDataset):
                     f'index: {index} not found in dataset with bounds: {self.bounds}'
                 )
             transform = from_origin(x.start, y.stop, *res)
+            height, width = verify_extent(x, y)
             grid = Grid(self._grid_crs, transform, height, width)
             tiles = [self.tiles[self._names[row]] for row in rows]
             images = {m: self._reader.merge(tiles, m, grid) for m in self.num_bands}

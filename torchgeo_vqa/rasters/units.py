@@ -161,9 +161,9 @@ def spec_of(
     """
     numbers = list(zip(statistics['mean'], statistics['std'], strict=True))
     if extremes is None:
-        low = min(mean - 3 * std for mean, std in numbers)
-        high = max(mean + 3 * std for mean, std in numbers)
         unit = _guess_from_means(modality, numbers)
+        low = max(min(mean - 3 * std for mean, std in numbers), RANGES[unit][0])
+        high = min(max(mean + 3 * std for mean, std in numbers), RANGES[unit][1])
     else:
         low, high = extremes
         unit = guess_unit(modality, low, high)

@@ -167,6 +167,7 @@ class VQATask(PairTask):
         other channels than the model takes.
         """
         dm = data_module(self.trainer)
+        is_trained = self.metadata is not None
         if self.metadata is None:
             metadata = Metadata(
                 answers=dm.answers,
@@ -181,11 +182,11 @@ class VQATask(PairTask):
             )
             # Weights of CLIP that a checkpoint replaces need not be there
             _build(self, metadata, to_load=stage != 'fit')
-        else:
-            compare_images(dm, self.metadata, STAGES[stage][0])
         assert self.metadata is not None
         _freeze(self.model, self.hparams['freeze_clip'])  # task.train() undoes it
         _adapt(dm, self.metadata)
+        if is_trained:
+            compare_images(dm, self.metadata, STAGES[stage][0])
         sizes = len(dm.question_types), len(dm.groups)
         names = [
             f'{split}{kind}' for split in ('val', 'test') for kind in ('', '_blind')
@@ -214,7 +215,8 @@ class VQATask(PairTask):
         if self._trainer is not None:
             dm = data_module(self.trainer)
             _adapt(dm, metadata)
-            compare_images(dm, metadata, STAGES[str(self.trainer.state.fn)][0])
+            assert self.trainer.state.fn is not None
+            compare_images(dm, metadata, STAGES[self.trainer.state.fn.value][0])
 
     @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
