@@ -163,7 +163,7 @@ class Copy:
             os.dup2(output, 2)
             os.chdir(self.root)
             sys.path[0] = os.environ['PYTHONPATH'] = str(self.root)
-            del os.environ['TORCHGEO_VQA_AUTOLOAD']
+            del os.environ['TORCH_DEVICE_BACKEND_AUTOLOAD']
             sys.modules['__main__'] = ModuleType('__main__')
             import torchgeo_vqa
 
@@ -275,12 +275,16 @@ def print_table(faults: Sequence[Fault], results: dict[str, dict[str, str]]) -> 
 def preload() -> None:
     """Import what takes long, and nothing of the package: tests run in forks."""
     os.environ['OMP_NUM_THREADS'] = '1'
-    os.environ['TORCHGEO_VQA_AUTOLOAD'] = '0'
+    os.environ['TORCH_DEVICE_BACKEND_AUTOLOAD'] = '0'
     shared = str(ROOT.parent / 'shared' / 'data')
     os.environ.setdefault('TORCHGEO_VQA_SHARED_DATA', shared)
     for name in PRELOADED:
         importlib.import_module(name)
-    loaded = [name for name in sys.modules if name.partition('.')[0] == 'torchgeo_vqa']
+    loaded = [
+        name
+        for name in sys.modules
+        if 'torchgeo_vqa' in name and 'editable' not in name
+    ]
     if loaded:
         raise RuntimeError(f'{loaded[0]} was imported before a fault was planted')
 
