@@ -115,6 +115,13 @@ class TestTable:
         assert table.rows(images.index('a')).tolist() == [1, 3]
         assert table.rows(images.index('b')).tolist() == [0, 2]
 
+    def test_rows_of_many(self, path: Path) -> None:
+        """In the order of the file, which sorting few rows would keep by chance."""
+        rows = [[f'{i % 3}', 'count', f'How many {i}?', '2'] for i in range(3000)]
+        table = QuestionTable.of_rows(rows)
+        for code, image in enumerate(table.values['image'].to_pylist()):
+            assert table.rows(code).tolist() == list(range(int(image), 3000, 3))
+
     def test_select(self, path: Path) -> None:
         table = QuestionTable.read(path)
         kept = table.select(np.array([False, True, True, False]))

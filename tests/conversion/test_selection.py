@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from torchgeo_vqa.annotations.split_draw import draw_splits
 from torchgeo_vqa.conversion import SplitRule, convert
 
 WriteImage = Callable[..., None]
@@ -39,6 +40,10 @@ def test_split_is_drawn_by_image(
     assert sizes == [10, 6, 4]
     assert all(len(s) == 1 for s in first.values())
     assert drawn('b', fractions=(0.5, 0.3, 0.2), seed=1) == first
+    # in the order of the names: that of a set differs from process to process
+    names = sorted(str(i) for i in range(20))
+    expected = draw_splits(names, (0.5, 0.3, 0.2), 1)
+    assert first == {f'{name}.png': {split} for name, split in expected.items()}
     assert drawn('c', fractions=(0.5, 0.3, 0.2), seed=2) != first
     everything = drawn('d', fractions=(1, 0, 0))
     assert set.union(*everything.values()) == {'train'}

@@ -68,6 +68,20 @@ class TestPairCLIP:
         assert torch.equal(both['sar'], alone['sar'])
         assert not torch.allclose(both['sar'], both['optical'])
 
+    def test_similarities_are_bounded(self) -> None:
+        """As in CLIP, by 100 times the cosine."""
+        torch.manual_seed(0)
+        model = pair_clip('tgfnet-tiny').eval()
+        model.logit_scale.data.fill_(9.0)
+        image = {'optical': torch.randn(3, 3, 64, 64)}
+        cosine = cosine_similarity(
+            model.image_encoders['optical'].embed(image['optical'])[:, None],
+            model.text_encoder.embed(TOKENS)[None],
+            dim=-1,
+        )
+        similarity = model(image, TOKENS)['optical']
+        torch.testing.assert_close(similarity, 100 * cosine, atol=1e-4, rtol=1e-4)
+
     def test_no_text(self, model: PairCLIP) -> None:
         similarity = model({'sar': torch.randn(2, 2, 64, 64)}, TOKENS[:0, :1])
         assert similarity['sar'].shape == (2, 0)

@@ -391,6 +391,19 @@ class TestUnknownPixels:
         assert candidates(Scene(label, ('sea', 'land'), urban_classes=('land',))) == []
 
 
+@pytest.mark.parametrize(
+    ('distance', 'truth'), [(3, 'yes'), (4, None), (12, None), (13, 'no')]
+)
+def test_near_and_far(distance: int, truth: str | None) -> None:
+    """Between 3 and 12 pixels from the box is neither near nor far."""
+    label = np.zeros((40, 40), np.uint8)
+    label[:, 14 + distance - 1 :] = 1
+    ship = SceneObject('ship', 18, 10, 22, 14)
+    scene = Scene(label, ('sea', 'land'), (ship,), ('ship',))
+    asked = {q.question: q.answer for q in candidates(scene)}
+    assert asked.get('Is there a ship near land?') == truth
+
+
 def test_objects_on_the_edge_are_not_counted_on() -> None:
     ship = SceneObject('ship', 4, 4, 8, 8)
     label = np.zeros((32, 32), np.uint8)
