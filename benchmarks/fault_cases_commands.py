@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Files, options, signals and surroundings of the commands that are wrong or unusual."""
 
+# A table: a line for each case, whatever its length
+# fmt: off
+
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fault_inputs import QUESTIONS, WEST, NORTH, good_release, maps, scene, tif
+from rasterio.transform import from_origin
+
+from fault_inputs import NORTH, WEST, maps, scene, tif
 from fault_run import (
-    Case,
+    GOOD,
+    REFUSED,
+    RIGHT,
+    TOLD,
     Damage,
     Ran,
     ask,
     call,
+    case,
     command,
     end,
     interpreter,
@@ -28,18 +35,6 @@ from fault_run import (
     one_line,
     start,
 )
-from rasterio.transform import from_origin
-
-CASES: list[Case] = []
-
-RIGHT, REFUSED = ('right',), ('refused',)
-TOLD = ('refused', 'warned')
-ANY = ('right', 'refused', 'warned')
-
-
-def case(name: str, row: str, about: str, run: Any, accept: Any = REFUSED, **options: Any) -> None:
-    """Add a case."""
-    CASES.append(Case(name, row, run, about, accept, **options))
 
 
 def area(folder: Path, tiles: int = 2) -> list[str]:
@@ -109,7 +104,7 @@ for mine, output in (
     *(('x.gpkg.parquet', 'x.gpkg'), ('x.parquet.tmp', 'x.parquet')),
     ('.x.torchgeo-vqa-old.parquet', 'x.parquet'),
 ):
-    case(f'`ask --output {output}` beside a file {mine}', '8', OUTPUT, beside(mine, output), ANY)
+    case(f'`ask --output {output}` beside a file {mine}', '8', OUTPUT, beside(mine, output), GOOD)
 
 
 def over(name: str, make: Callable[[Path], None]) -> Callable[[Path], Ran]:
@@ -156,7 +151,7 @@ case('`ask --output` below a file', 'new', OUTPUT, over('o.tif/x.parquet', lambd
 case('`ask --output` in a folder that nobody may write (/proc)', '8', OUTPUT, lambda f: early(f, '/proc/x.parquet'), limit=90)
 case('`ask --output` in a folder that cannot be made (/dev/null/x)', '8', OUTPUT, lambda f: early(f, '/dev/null/x/a.parquet'))
 case('`ask --output` of another ending', 'new', OUTPUT, lambda f: early(f, str(f / 'a.shp')))
-case('`ask --output A.PARQUET`', 'new', OUTPUT, lambda f: early(f, str(f / 'A.PARQUET')), ANY)
+case('`ask --output A.PARQUET`', 'new', OUTPUT, lambda f: early(f, str(f / 'A.PARQUET')), GOOD)
 case('`ask --output` with an empty name', 'new', rf'{OUTPUT}|empty|name', lambda f: early(f, ''))
 
 
@@ -283,7 +278,7 @@ for name, values in {
     for value in values:
         known = '13' if (name, value) in {('batch_size', '0'), ('patch_size', '1000000'), ('max_nodata', '2')} else 'new'
         case(f'`ask --{name} {value}`', known, rf'{name}|patch of|invalid', option(f'--{name}', *value.split()))
-case('`ask --batch_size 1000000000`', 'new', 'batch_size', option('--batch_size', '1000000000'), ANY + ('SILENT',))
+case('`ask --batch_size 1000000000`', 'new', 'batch_size', option('--batch_size', '1000000000'), GOOD)
 case('`ask` with an option that there is none of', 'new', 'max_cloud|unrecognized', option('--max_cloud', '1'))
 case('`ask` of no image', 'new', 'nothing|image|optical', lambda f: ask('ask', 'Is there water?'))
 case('`ask` of no question', 'new', 'question', lambda f: ask('ask', *area(f)[1:]))
@@ -340,7 +335,7 @@ def loop(folder: Path) -> Ran:
     return ran
 
 
-case('a folder of images with a link to itself', 'new', 'link|folder', loop, ANY)
+case('a folder of images with a link to itself', 'new', 'link|folder', loop, GOOD)
 
 
 # --- generate and convert -------------------------------------------------------------
@@ -378,13 +373,13 @@ def foreign_inside(folder: Path) -> None:
         _text(folder / 'D.partial' / name)
 
 
-case('`generate` beside a foreign folder D.partial', '9', r'D\.partial|exist', generating(before=foreign), ANY, quick=True)
-case('`generate` where D.partial is a link to a foreign folder', '9', r'D\.partial|exist|link', generating(before=foreign_link), ANY)
-case('`generate` where D.partial is a file', '9+', r'D\.partial|exist', generating(before=lambda f: _text(f / 'D.partial') and None), ANY)
-case('`generate` where D.partial has names like its own, of the user', '9+', r'D\.partial|exist', generating(before=foreign_inside), ANY)
+case('`generate` beside a foreign folder D.partial', '9', r'D\.partial|exist', generating(before=foreign), GOOD, quick=True)
+case('`generate` where D.partial is a link to a foreign folder', '9', r'D\.partial|exist|link', generating(before=foreign_link), GOOD)
+case('`generate` where D.partial is a file', '9+', r'D\.partial|exist', generating(before=lambda f: _text(f / 'D.partial') and None), GOOD)
+case('`generate` where D.partial has names like its own, of the user', '9+', r'D\.partial|exist', generating(before=foreign_inside), GOOD)
 case('`generate` where D is a link to nowhere', '9+', r'exist', generating(before=lambda f: (f / 'D').symlink_to('nowhere')))
 case('`generate` where D is a foreign folder', '9+', r'exist', generating(before=lambda f: foreign(f, 'D')))
-case('`generate` where D is an empty folder', '9+', r'exist', generating(before=lambda f: (f / 'D').mkdir()), ANY)
+case('`generate` where D is an empty folder', '9+', r'exist', generating(before=lambda f: (f / 'D').mkdir()), GOOD)
 
 
 def again(change: Callable[[Path], None], beside: bool = False) -> Callable[[Path], Ran]:
@@ -402,10 +397,10 @@ def again(change: Callable[[Path], None], beside: bool = False) -> Callable[[Pat
     return run
 
 
-case('`generate` on a complete dataset without report.json', '9', r'report|complete|exist', again(lambda f: (f / 'D/report.json').unlink()), ANY)
-case('`generate` on a complete dataset with a foreign D.partial', '9', r'D\.partial|exist', again(foreign), ANY)
+case('`generate` on a complete dataset without report.json', '9', r'report|complete|exist', again(lambda f: (f / 'D/report.json').unlink()), GOOD)
+case('`generate` on a complete dataset with a foreign D.partial', '9', r'D\.partial|exist', again(foreign), GOOD)
 case('`generate` on a complete dataset that lacks an image', '9+', r'image|complete|lack|missing|exist', again(lambda f: next((f / 'D/images/rgb').iterdir()).unlink()))
-case('`generate` on a complete dataset with a damaged report.json', '9+', r'report|complete|exist', again(lambda f: _text(f / 'D/report.json', '{') and None), ANY)
+case('`generate` on a complete dataset with a damaged report.json', '9+', r'report|complete|exist', again(lambda f: _text(f / 'D/report.json', '{') and None), GOOD)
 case('`generate` on a complete dataset with a damaged manifest', '9+', r'exist|manifest', again(lambda f: _text(f / 'D/manifest.json', '{') and None))
 
 
@@ -415,7 +410,7 @@ def generate_full(folder: Path) -> Ran:
         return ask(*args)
 
 
-case('a full disk in `generate`', '10', r'(/D|\.tif|\.json|\.parquet).*', generate_full, quick=True)
+case('a full disk in `generate`', '10', r'(/D|\.tif|\.json|\.parquet).*', generate_full)
 for words, about in (
     ('--patch_size 0', 'patch_size'), ('--patch_size 1000000', 'patch|block|large'), ('--num_patches 0', 'num_patches'),
     ('--stride 0', 'stride'), ('--block_size 1', 'block_size'), ('--seed -1', 'seed'),
@@ -503,12 +498,12 @@ case('`convert` of "yes" and "Yes" to one question', '6', r'answer|contradict|du
 case('`convert` of "yes" and "no" to one question', '6+', r'answer|contradict|duplicate|differ', converting(row('a,presence,Is there water?,no,train')), TOLD)
 case('`convert` of an image in two splits', 'new', r'split', converting(row('a,presence,Is there snow?,no,test')), TOLD)
 case('`convert --output` that is the folder of images', '8+', 'exist', converting(output='o'))
-case('`convert --output` inside the folder of images', '8+', 'inside|exist|folder', converting(output='o/D'), ('refused', 'warned', 'SILENT'))
+case('`convert --output` inside the folder of images', '8+', 'inside|exist|folder', converting(output='o/D'), GOOD)
 case('`convert --report` that is the question file', '8+', 'exist', converting(lambda _: None, '--report', '{}/q.csv'))
 case('`convert --report` that is an image', '8+', r'exist|report', converting(lambda _: None, '--report', '{}/o/a.tif'))
 case('`convert` with D a link to nowhere', '9+', 'exist', converting(lambda f: (f / 'D').symlink_to('nowhere')))
 case('`convert --transfer symlink` of links that lead nowhere', 'new', r'image|cannot|missing|unreadable', converting(lambda f: ((f / 'o/a.tif').unlink(), (f / 'o/a.tif').symlink_to('no'))[0], '--transfer', 'symlink'), TOLD)
-case('`convert` of a CSV with a byte order mark', 'new', 'column|header', converting(lambda f: (f / 'q.csv').write_bytes(b'\xef\xbb\xbf' + (f / 'q.csv').read_bytes()) and None), ANY)
+case('`convert` of a CSV with a byte order mark', 'new', 'column|header', converting(lambda f: (f / 'q.csv').write_bytes(b'\xef\xbb\xbf' + (f / 'q.csv').read_bytes()) and None), GOOD)
 case('`convert` of a CSV in UTF-16', 'new', 'utf|encod|decode', converting(lambda f: (f / 'q.csv').write_bytes((f / 'q.csv').read_text().encode('utf-16')) and None))
 case('`convert --fractions 0 0 0`', 'new', 'fraction', converting(lambda _: None, '--fractions', '0', '0', '0'), TOLD)
 
@@ -595,17 +590,17 @@ def _home(folder: Path) -> dict[str, str | None]:
     return {'HOME': '/proc/none', 'TORCHGEO_VQA_CACHE': None, 'XDG_CACHE_HOME': None}
 
 
-case('TORCHGEO_VQA_CACHE that is a file, in `ask`', '13', 'cache', surrounded(lambda f: {'TORCHGEO_VQA_CACHE': str(_text(f / 'c'))}), ANY)
-case('a home folder that nobody may write', 'new', 'cache|home|HOME', surrounded(_home), ANY)
-case('no HOME', 'new', 'cache|home|HOME', surrounded(lambda f: {'HOME': None}), ANY)
-case('a TMPDIR that does not exist', 'new', 'tmp|TMPDIR', surrounded(lambda f: {'TMPDIR': str(f / 'no')}), ANY)
-case('an ASCII terminal and a question of other letters', 'new', 'encod|ascii', surrounded(lambda f: {'PYTHONIOENCODING': 'ascii', 'LC_ALL': 'C'}, 'Is there água?', '--optical', 'o.tif'), ANY)
+case('TORCHGEO_VQA_CACHE that is a file, in `ask`', '13', 'cache', surrounded(lambda f: {'TORCHGEO_VQA_CACHE': str(_text(f / 'c'))}), GOOD)
+case('a home folder that nobody may write', 'new', 'cache|home|HOME', surrounded(_home), GOOD)
+case('no HOME', 'new', 'cache|home|HOME', surrounded(lambda f: {'HOME': None}), GOOD)
+case('a TMPDIR that does not exist', 'new', 'tmp|TMPDIR', surrounded(lambda f: {'TMPDIR': str(f / 'no')}), GOOD)
+case('an ASCII terminal and a question of other letters', 'new', 'encod|ascii', surrounded(lambda f: {'PYTHONIOENCODING': 'ascii', 'LC_ALL': 'C'}, 'Is there água?', '--optical', 'o.tif'), GOOD)
 case('standard output that is full (/dev/full)', 'new', 'space|write|output', lambda f: _full_output(f))
-case('standard output that is closed (a pipe to `head`)', 'new', 'pipe', lambda f: _closed_pipe(f), ANY)
-case('a working folder that is gone', 'new', 'folder|directory', lambda f: _gone(f), ANY)
+case('standard output that is closed (a pipe to `head`)', 'new', 'pipe', lambda f: _closed_pipe(f), GOOD)
+case('a working folder that is gone', 'new', 'folder|directory', lambda f: _gone(f), GOOD)
 case('a sample in a TORCHGEO_VQA_CACHE that is a file', '13', 'cache|CACHE', lambda f: _sample(_text(f / 'c')))
 case('a sample in a cache folder that cannot be made', 'new', 'cache|CACHE|/proc', lambda f: _sample(Path('/proc/none/c')))
-case('a sample whose cached image was overwritten', 'new', r'damaged|hash|checksum|sample|cannot read', lambda f: _damaged_sample(f), ANY)
+case('a sample whose cached image was overwritten', 'new', r'damaged|hash|checksum|sample|cannot read', lambda f: _damaged_sample(f), GOOD)
 
 
 def _full_output(folder: Path) -> Ran:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Questions, arrays, datasets, checkpoints and training options that are wrong or unusual."""
 
+# A table: a line for each case, whatever its length
+# fmt: off
+
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -8,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.transform import from_origin
+
 from fault_inputs import (
     NORTH,
     QUESTIONS,
@@ -25,19 +30,7 @@ from fault_inputs import (
     tif,
     without,
 )
-from fault_run import Case, Ran, ask, call
-from rasterio.transform import from_origin
-
-CASES: list[Case] = []
-
-RIGHT, REFUSED = ('right',), ('refused',)
-TOLD = ('refused', 'warned')
-ANY = ('right', 'refused', 'warned')
-
-
-def case(name: str, row: str, about: str, run: Any, accept: Any = TOLD, **options: Any) -> None:
-    """Add a case."""
-    CASES.append(Case(name, row, run, about, accept, **options))
+from fault_run import GOOD, REFUSED, RIGHT, Ran, ask, call, case
 
 
 def files(folder: Path) -> list[str]:
@@ -80,10 +73,10 @@ case('a question of emoji', 'new', WORDS, asked('\U0001f6a2\U0001f30a?'))
 case('a question in Chinese', 'new', WORDS, asked('图中有多少艘船？'))
 case('a question of words that training never had', 'new', WORDS, asked('Qual è la capitale della Francia?'))
 case('a question of control characters', 'new', WORDS, asked('\x01\x1b[31m\x07'))
-case('a question with a terminal escape sequence', 'new', WORDS, printed('Is there water?\x1b[2J\x1b]0;owned\x07'), ANY)
-case('a question of two lines', 'new', WORDS, printed('Is there water?\nIs there forest?  yes (100%)'), ANY)
+case('a question with a terminal escape sequence', 'new', WORDS, printed('Is there water?\x1b[2J\x1b]0;owned\x07'), GOOD)
+case('a question of two lines', 'new', WORDS, printed('Is there water?\nIs there forest?  yes (100%)'), GOOD)
 case('a question that is not Unicode (a byte of Latin-1)', 'new', rf'{WORDS}|unicode|utf|surrogate', asked('Is there caf\udce9?'))
-case('a right-to-left override in a question', 'new', WORDS, printed('Is there \u202ewater\u202c?'), ANY)
+case('a right-to-left override in a question', 'new', WORDS, printed('Is there \u202ewater\u202c?'), GOOD)
 
 
 def twice(folder: Path) -> Ran:
@@ -104,7 +97,7 @@ def twice_in_area(folder: Path) -> Ran:
     return ran
 
 
-case('a question twice about an area of one patch', 'new', WORDS, twice_in_area, ANY)
+case('a question twice about an area of one patch', 'new', WORDS, twice_in_area, GOOD)
 
 
 # --- arrays ---------------------------------------------------------------------------
@@ -141,24 +134,24 @@ def hidden(x: Array) -> Any:
 
 
 GAP = slice(3, 19)
-case('a masked array of NumPy', 'new', IMAGE, array(keep, hidden, expected=lambda o, s: (o, without(s, GAP))), ANY, quick=True)
-case('a masked array of which all is masked', 'new', IMAGE, array(keep, lambda s: np.ma.masked_all(s.shape, np.float32), expected=lambda o, s: (o, None)), ANY)
+case('a masked array of NumPy', 'new', IMAGE, array(keep, hidden, expected=lambda o, s: (o, without(s, GAP))), GOOD, quick=True)
+case('a masked array of which all is masked', 'new', IMAGE, array(keep, lambda s: np.ma.masked_all(s.shape, np.float32), expected=lambda o, s: (o, None)), GOOD)
 case('an array of complex numbers', '4+', IMAGE, array(keep, lambda s: s * (1 + 1j)))
 case('an array of SAR in linear power', '3+', r'dB|linear|scale|unit|statistic|range|far', array(keep, linear))
 case('an array of reflectance', '3+', r'reflectance|scale|unit|statistic|range|far', array(reflectance, keep))
-case('an array of nothing but NaN', '1+', IMAGE, array(keep, lambda s: np.full_like(s, np.nan), expected=lambda o, s: (o, None)), ANY)
+case('an array of nothing but NaN', '1+', IMAGE, array(keep, lambda s: np.full_like(s, np.nan), expected=lambda o, s: (o, None)), GOOD)
 case('arrays of nothing but NaN, both', '1+', IMAGE, array(lambda o: np.full(o.shape, np.nan), lambda s: np.full_like(s, np.nan)))
 case('an array with a pixel of 1e38', '2', r'finite|e\+?38|far|statistic|range|valid', array(keep, lambda s: filled(s, slice(0, 1), 1e38)))
 case('an array of shape (H, W, 3)', 'new', IMAGE, array(lambda o: np.moveaxis(o, 0, -1), keep), REFUSED)
 case('an array of no pixels', 'new', IMAGE, array(lambda o: o[:, :0, :0], keep), REFUSED)
 case('two optical arrays and three of SAR', 'new', IMAGE, array(lambda o: np.stack([o] * 2), lambda s: np.stack([s] * 3)), REFUSED)
 case('one optical array and three of SAR', 'new', IMAGE, array(keep, lambda s: np.stack([s] * 3)), REFUSED)
-case('an array of texts', 'new', IMAGE, array(keep, lambda s: s.astype(str)), REFUSED)
-case('an array of objects (None)', 'new', IMAGE, array(keep, lambda s: np.full(s.shape, None)), REFUSED)
+case('an array of texts', 'new', IMAGE, array(keep, lambda s: s.astype(str), expected=lambda o, s: (o, s)), GOOD)
+case('an array of objects (None)', 'new', IMAGE, array(keep, lambda s: np.full(s.shape, None)))
 case('an array of bool', 'new', rf'{IMAGE}|bool|range|statistic', array(lambda o: o > 99, keep))
-case('a path in place of an array', 'new', rf'{IMAGE}|ask_pair|path', array(lambda _: 'o.tif', keep), REFUSED)
+case('a path in place of an array', 'new', rf'{IMAGE}|o.tif|ask_pair|path', array(lambda _: 'o.tif', keep), REFUSED)
 case('optical and SAR arrays that do not show the same (128 and 64 pixels)', 'new', IMAGE,
-     array(lambda o: np.tile(o, (1, 2, 2)), keep, expected=lambda o, s: (np.tile(o, (1, 2, 2)), s)), ANY)
+     array(lambda o: np.tile(o, (1, 2, 2)), keep, expected=lambda o, s: (np.tile(o, (1, 2, 2)), s)), GOOD)
 case('a question that is a number', 'new', WORDS, array(keep, keep, [5]), REFUSED)
 case('a question that is None', 'new', WORDS, array(keep, keep, [None]), REFUSED)
 case('questions that are one text', 'new', WORDS, array(keep, keep, 'Is there water?'), REFUSED)
@@ -262,7 +255,7 @@ def opened(rows: Sequence[Sequence[str]]) -> Callable[[Path], Ran]:
 ROW = ['a', 'presence', 'Is there water?']
 LABELS = r'answer|label|contradict|twice|duplicate|spell|same question'
 case('"yes" and "Yes" to one question', '6', LABELS, opened([[*ROW, 'yes'], [*ROW, 'Yes']]))
-case('"yes" and "no" to one question about one image', '6', LABELS, opened([[*ROW, 'yes'], [*ROW, 'no']]), quick=True)
+case('"yes" and "no" to one question about one image', '6', LABELS, opened([[*ROW, 'yes'], [*ROW, 'no']]))
 case('"yes" and "yes " (a space) as answers', 'new', LABELS, opened([[*ROW, 'yes'], ['a', 'presence', 'Is there a ship?', 'yes ']]))
 case('answers that differ in Unicode form only', 'new', LABELS, opened([[*ROW, '\u00e1gua'], ['a', 'LC', 'What is there?', 'a\u0301gua']]))
 case('an answer of spaces', 'new', LABELS, opened([[*ROW, '  ']]))
@@ -290,7 +283,7 @@ case('a pair of an all-zero SAR image in a dataset', '3+', rf'{UNITS}|zero|const
 case('a complex SAR image in a dataset', '4+', r'complex|SLC', lambda f: two_scales(f, keep, lambda s: s.astype(np.complex64)), REFUSED)
 
 
-def tested(optical: Any = keep, sar: Any = keep, answers: tuple[str, str] = ('yes', 'no'), predict: bool = False) -> Callable[[Path], Ran]:
+def evaluated(optical: Any = keep, sar: Any = keep, answers: tuple[str, str] = ('yes', 'no'), predict: bool = False) -> Callable[[Path], Ran]:
     """Test the weights of OSVQAMini on another dataset."""
 
     def run(folder: Path) -> Ran:
@@ -317,10 +310,10 @@ def tested(optical: Any = keep, sar: Any = keep, answers: tuple[str, str] = ('ye
 
 
 OTHER = r'OSVQAMini|dataset|trained on|vocabular|unit|scale|dB|statistic|far'
-case('an OSVQAMini checkpoint tested on another dataset', '7', OTHER, tested())
-case('an OSVQAMini checkpoint tested on linear power', '3', OTHER, tested(sar=linear))
-case('an OSVQAMini checkpoint that predicts on reflectance', '3', OTHER, tested(reflectance, predict=True))
-case('a checkpoint tested on answers that it does not know', 'new', rf'{OTHER}|answer', tested(answers=('lake', 'river')))
+case('an OSVQAMini checkpoint tested on another dataset', '7', OTHER, evaluated())
+case('an OSVQAMini checkpoint tested on linear power', '3', OTHER, evaluated(sar=linear))
+case('an OSVQAMini checkpoint that predicts on reflectance', '3', OTHER, evaluated(reflectance, predict=True))
+case('a checkpoint tested on answers that it does not know', 'new', rf'{OTHER}|answer', evaluated(answers=('lake', 'river')))
 
 
 # --- checkpoints ----------------------------------------------------------------------
@@ -391,7 +384,7 @@ case('a checkpoint without the statistics of SAR', '13+', CKPT, loaded(dropping(
 case('a checkpoint whose statistics have a spread of 0', '13+', CKPT, loaded(setting('vqa', 'statistics', 'sar', 'std', value=[0.0, 1.0])), REFUSED)
 case('a checkpoint whose statistics are NaN', '13+', CKPT, loaded(setting('vqa', 'statistics', 'sar', 'mean', value=[NAN, NAN])), REFUSED)
 case('a checkpoint whose statistics are texts', '13+', CKPT, loaded(setting('vqa', 'statistics', 'sar', 'mean', value=['a', 'b'])), REFUSED)
-case('a checkpoint that is a list', '13', CKPT, loaded(lambda _: [1, 2]), REFUSED, quick=True)
+case('a checkpoint that is a list', '13', CKPT, loaded(lambda _: [1, 2]), REFUSED)
 case('a checkpoint that is an empty dictionary', '13', CKPT, loaded(lambda _: {'state_dict': {}}), REFUSED)
 case('a checkpoint whose metadata is a list', '13+', CKPT, loaded(setting('vqa', value=[1])), REFUSED)
 case('a checkpoint without hyper-parameters', '13+', CKPT, loaded(dropping('hyper_parameters')), REFUSED)
@@ -402,7 +395,7 @@ case('a checkpoint for images of 0 pixels', '13+', rf'{CKPT}|image_size', loaded
 case('a checkpoint of three SAR bands, weights of two', '13+', rf'{CKPT}|band|channel', loaded(setting('vqa', 'sar_channels', value=3)), REFUSED)
 case('a checkpoint whose vocabulary has an answer twice', 'new', rf'{CKPT}|answer|vocabular', loaded(lambda c: c['vqa']['answers'].__setitem__(1, 'yes')))
 case('a checkpoint whose vocabulary is numbers', 'new', rf'{CKPT}|answer|vocabular', loaded(lambda c: c['vqa'].__setitem__('answers', list(range(len(c['vqa']['answers']))))))
-case('a checkpoint whose chunk_size is 0', 'new', rf'{CKPT}|chunk', lambda f: _right(loaded(setting('hyper_parameters', 'chunk_size', value=0))(f)), ANY)
+case('a checkpoint whose chunk_size is 0', 'new', rf'{CKPT}|chunk', lambda f: _right(loaded(setting('hyper_parameters', 'chunk_size', value=0))(f)), GOOD)
 
 
 def spoiled(spoil: Callable[[bytes], bytes]) -> Callable[[Path], Ran]:
@@ -522,7 +515,7 @@ def several_zones(folder: Path) -> Ran:
     return call(read)
 
 
-case('SequentialTimestampSampler over several zones', '13', r'GiB|TiB|large|zone|patch|tile', several_zones, ANY)
+case('SequentialTimestampSampler over several zones', '13', r'GiB|TiB|large|zone|patch|tile', several_zones, GOOD)
 case('data with patch_size=1000000 in evaluation', '13', 'patch', lambda f: _evaluated(f), REFUSED)
 
 
@@ -532,6 +525,11 @@ def _evaluated(folder: Path) -> Ran:
     from torchgeo_vqa.datamodules import OSVQADataModule
     from torchgeo_vqa.trainers import VQATask
 
-    dm = OSVQADataModule(str(good_release(folder, 1)), patch_size=1_000_000)
-    trainer = Trainer(accelerator='cpu', logger=False, enable_progress_bar=False)
-    return call(lambda: trainer.test(VQATask('tgfnet_tiny'), dm))  # type: ignore[func-returns-value]
+    root = str(good_release(folder, 1))
+
+    def test() -> None:
+        dm = OSVQADataModule(root, patch_size=1_000_000)
+        trainer = Trainer(accelerator='cpu', logger=False, enable_progress_bar=False)
+        trainer.test(VQATask('tgfnet_tiny'), dm)
+
+    return call(test)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What visitors may send to the page."""
 
+# A table: a line for each case, whatever its length
+# fmt: off
+
 import contextlib
 import json
 import os
@@ -10,25 +13,24 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from fault_inputs import linear, scene, tif
-from fault_run import Case, Process, Ran, one_line, start
+from fault_run import GOOD, REFUSED, RIGHT, TOLD, Process, Ran, case, one_line, start
 
-CASES: list[Case] = []
-
-RIGHT, REFUSED = ('right',), ('refused',)
-ANY = ('right', 'refused', 'warned')
 JSON = {'Content-Type': 'application/json'}
 
 
-def case(name: str, row: str, about: str, run: Any, accept: Any = RIGHT, **options: Any) -> None:
-    """Add a case."""
-    CASES.append(Case(name, row, run, about, accept, **{'limit': 90, 'prepare': SERVER.ensure, **options}))
+def visit(
+    name: str, row: str, about: str, run: Any, accept: Sequence[str] = RIGHT, **options: Any
+) -> None:
+    """Add a case of a page that is served."""
+    case(name, row, about, run, accept, **{'limit': 90, 'prepare': SERVER.ensure, **options})
 
 
 class Page:
@@ -125,21 +127,31 @@ def said(question: Any, **changed: Any) -> Callable[[Path], Ran]:
     return on_page(lambda p: as_ran(p.ask(question, **changed)))
 
 
+def shown(question: str, is_right: Callable[[str], bool]) -> Callable[[Path], Ran]:
+    """Ask the page something; look at what it shows."""
+
+    def look(page: Page) -> Ran:
+        text = page.ask(question)
+        return as_ran(text, is_right(text))
+
+    return on_page(look)
+
+
 WORDS = r'question|token|word|character|long|413|too large|422|valid'
-case('a good question on the page', 'control', 'sure', on_page(lambda p: (lambda t: as_ran(t, 'sure' in t))(p.ask('Is there water?'))))
-case('a question of 60,000 characters on the page', '12', WORDS, said('water? ' * 8600), ('refused', 'warned'), limit=60)
-case('a question of 3 MB on the page', '12', WORDS, said('water? ' * 430_000), REFUSED, limit=60)
-case('an empty question on the page', 'control', WORDS, said('  '), REFUSED)
-case('a question on the page that is a number', 'control', rf'{WORDS}|null', said(5), REFUSED)
-case('a question on the page that is a list', 'control', rf'{WORDS}|null', said(['Is there water?'] * 3), REFUSED)
-case('a question on the page that is null', 'control', rf'{WORDS}|null', said(None), REFUSED)
-case('a pair on the page that there is none of', 'new', 'pair|choice|value', said('Is there water?', at1='no such pair'), REFUSED)
-case('clouds of 1e300 on the page', 'new', 'cloud|value|must|maximum|range', said('Is there water?', at4=1e300), REFUSED)
-case('light of NaN on the page', 'control', 'null|light|value|must|minimum|range|valid', said('Is there water?', at5='nan'), REFUSED)
-case('light of 0 on the page', 'new', 'light|value|must|minimum|range', said('Is there water?', at5=-1), REFUSED)
-case('a question of broken TeX, $\\frac{$, on the page', '12', 'sure', on_page(lambda p: (lambda t: as_ran(t, 'sure' in t))(p.ask('$\\frac{$'))), ANY)
-case('a question of HTML on the page', 'new', 'sure', on_page(lambda p: (lambda t: as_ran(t, '<script' not in t))(p.ask('<script>alert(1)</script>'))), ANY)
-case('a source on the page that there is none of', 'new', 'upload|source|value|choice', said('Is there water?', at0='elsewhere'), REFUSED)
+visit('a good question on the page', 'control', 'sure', shown('Is there water?', lambda t: 'sure' in t))
+visit('a question of 60,000 characters on the page', '12', WORDS, said('water? ' * 8600), TOLD, limit=60)
+visit('a question of 3 MB on the page', '12', WORDS, said('water? ' * 430_000), REFUSED, limit=60)
+visit('an empty question on the page', 'control', WORDS, said('  '), REFUSED)
+visit('a question on the page that is a number', 'control', rf'{WORDS}|null', said(5), REFUSED)
+visit('a question on the page that is a list', 'control', rf'{WORDS}|null', said(['Is there water?'] * 3), REFUSED)
+visit('a question on the page that is null', 'control', rf'{WORDS}|null', said(None), REFUSED)
+visit('a pair on the page that there is none of', 'new', 'pair|choice|value', said('Is there water?', at1='no such pair'), REFUSED)
+visit('clouds of 1e300 on the page', 'new', 'cloud|value|must|maximum|range', said('Is there water?', at4=1e300), REFUSED)
+visit('light of NaN on the page', 'control', 'null|light|value|must|minimum|range|valid', said('Is there water?', at5='nan'), REFUSED)
+visit('light of 0 on the page', 'new', 'light|value|must|minimum|range', said('Is there water?', at5=-1), REFUSED)
+visit('a question of broken TeX, $\\frac{$, on the page', '12', 'sure', shown('$\\frac{$', lambda t: 'sure' in t), GOOD)
+visit('a question of HTML on the page', 'new', 'sure', shown('<script>alert(1)</script>', lambda t: '<script' not in t), GOOD)
+visit('a source on the page that there is none of', 'new', 'upload|source|value|choice', said('Is there water?', at0='elsewhere'), REFUSED)
 
 
 def others_wait(p: Page) -> Ran:
@@ -154,7 +166,7 @@ def others_wait(p: Page) -> Ran:
     return as_ran(f'answered after {took:.0f} s', 'sure' in answer and took < 10)
 
 
-case('a visitor while another sends 60,000 characters', '12', 'wait', on_page(others_wait))
+visit('a visitor while another sends 60,000 characters', '12', 'wait', on_page(others_wait))
 
 
 def body(p: Page, path: str, size: int) -> Ran:
@@ -164,19 +176,19 @@ def body(p: Page, path: str, size: int) -> Ran:
     return Ran(int(status >= 400), text, f'error: {status} {text}')
 
 
-case('a JSON body of 60 MB', '12', '413|large', on_page(lambda p: body(p, '/gradio_api/call/{api}', 60_000_000)), REFUSED)
-case('a JSON body of 60 MB to the queue', '12', '413|large', on_page(lambda p: body(p, '/gradio_api/queue/join', 60_000_000)), REFUSED)
-case('a JSON body of 60 MB to an address that there is none of', 'new', '404|405|413|large', on_page(lambda p: body(p, '/no/such', 60_000_000)), REFUSED)
-case('JSON nested 100,000 deep', 'new', '4[0-9][0-9]', on_page(lambda p: _status(p.get(f'/gradio_api/call/{p.api}', b'[' * 100_000, **JSON))), REFUSED)
-case('a body that is no JSON', 'new', '4[0-9][0-9]', on_page(lambda p: _status(p.get(f'/gradio_api/call/{p.api}', b'{', **JSON))), REFUSED)
+visit('a JSON body of 60 MB', '12', '413|large', on_page(lambda p: body(p, '/gradio_api/call/{api}', 60_000_000)), REFUSED)
+visit('a JSON body of 60 MB to the queue', '12', '413|large', on_page(lambda p: body(p, '/gradio_api/queue/join', 60_000_000)), REFUSED)
+visit('a JSON body of 60 MB to an address that there is none of', 'new', '404|405|413|large', on_page(lambda p: body(p, '/no/such', 60_000_000)), REFUSED)
+visit('JSON nested 100,000 deep', 'new', '4[0-9][0-9]', on_page(lambda p: _status(p.get(f'/gradio_api/call/{p.api}', b'[' * 100_000, **JSON))), REFUSED)
+visit('a body that is no JSON', 'new', '4[0-9][0-9]', on_page(lambda p: _status(p.get(f'/gradio_api/call/{p.api}', b'{', **JSON))), REFUSED)
 
 
 def _status(answer: tuple[int, str, Any]) -> Ran:
     return Ran(int(answer[0] >= 400), answer[1], f'error: {answer[0]} {answer[1][:300]}')
 
 
-case('another Host in the header', '12', '4[0-9][0-9]|host', on_page(lambda p: _status(p.get('/', None, Host='evil.example'))), REFUSED)
-case('another Host on the address of answers', '12', '4[0-9][0-9]|host', on_page(lambda p: _status(p.get('/config', None, Host='evil.example:80'))), REFUSED)
+visit('another Host in the header', '12', '4[0-9][0-9]|host', on_page(lambda p: _status(p.get('/', None, Host='evil.example'))), REFUSED)
+visit('another Host on the address of answers', '12', '4[0-9][0-9]|host', on_page(lambda p: _status(p.get('/config', None, Host='evil.example:80'))), REFUSED)
 
 
 def headers(name: str, pattern: str) -> Callable[[Path], Ran]:
@@ -189,11 +201,11 @@ def headers(name: str, pattern: str) -> Callable[[Path], Ran]:
     return on_page(look)
 
 
-case('the page says a Content-Security-Policy', '12', 'x', headers('Content-Security-Policy', r'(default|script)-src'))
-case('the page says nosniff', '12', 'x', headers('X-Content-Type-Options', 'nosniff'))
-case('the page may not be framed', 'new', 'x', on_page(lambda p: (lambda h: as_ran(f'{h.get("X-Frame-Options")}', bool(h.get('X-Frame-Options') or 'frame-ancestors' in h.get('Content-Security-Policy', ''))))(p.get('/')[2])))
+visit('the page says a Content-Security-Policy', '12', 'x', headers('Content-Security-Policy', r'(default|script)-src'))
+visit('the page says nosniff', '12', 'x', headers('X-Content-Type-Options', 'nosniff'))
+visit('the page may not be framed', 'new', 'x', headers('Content-Security-Policy', 'frame-ancestors'))
 for path in ('/gradio_api/file=/etc/passwd', '/gradio_api/file=../../etc/passwd', '/static/../../../../etc/passwd', '/gradio_api/file=http://127.0.0.1:22', '/gradio_api/proxy=http://127.0.0.1:22/x'):
-    case(f'GET {path}', 'control', '4[0-9][0-9]', on_page(lambda p, path=path: _status(p.get(path))), REFUSED)
+    visit(f'GET {path}', 'control', '4[0-9][0-9]', on_page(lambda p, path=path: _status(p.get(path))), REFUSED)
 
 
 def path_in_place(p: Page) -> Ran:
@@ -203,7 +215,7 @@ def path_in_place(p: Page) -> Ran:
     return Ran(int(text.startswith('error: ')), text, 'error: refused')
 
 
-case('a path of the machine in place of an upload', 'control', 'refused', on_page(path_in_place), REFUSED)
+visit('a path of the machine in place of an upload', 'control', 'refused', on_page(path_in_place), REFUSED)
 
 
 def sent(p: Page, path: Path) -> str:
@@ -231,8 +243,8 @@ def ended(folder: Path, number: int) -> Ran:
     return ran if number == signal.SIGINT else as_ran('gone', True)
 
 
-case('uploads when the page ends by SIGTERM', '11', 'gone', lambda f: ended(f, signal.SIGTERM), prepare=None)
-case('uploads when the page ends by Ctrl-C', '11+', 'exit', lambda f: ended(f, signal.SIGINT), REFUSED, prepare=None)
+visit('uploads when the page ends by SIGTERM', '11', 'gone', lambda f: ended(f, signal.SIGTERM), prepare=None)
+visit('uploads when the page ends by Ctrl-C', '11+', 'exit', lambda f: ended(f, signal.SIGINT), REFUSED, prepare=None)
 
 
 def uploaded(optical: Any, sar: Any, about: str = '') -> Callable[[Path], Ran]:
@@ -253,10 +265,10 @@ def uploaded(optical: Any, sar: Any, about: str = '') -> Callable[[Path], Ran]:
 
 
 UNITS = r'dB|linear|unit|scale|statistic|range|trained|far|expect|data'
-case('an upload of SAR in linear power', '3', UNITS, uploaded(lambda o: o, linear), ('refused', 'warned'))
-case('an upload of SAR of nothing but zeros', '3+', UNITS, uploaded(lambda o: o, np.zeros_like), ('refused', 'warned'))
-case('an upload of SAR with a pixel of 1e38', '2', rf'{UNITS}|finite', uploaded(lambda o: o, lambda s: np.where(s == s.max(), np.float32(1e38), s)), ('refused', 'warned'))
-case('an upload of 13 bands', 'new', 'band|shape', uploaded(lambda o: np.concatenate([o] * 4 + [o[:1]]), lambda s: s), REFUSED)
+visit('an upload of SAR in linear power', '3', UNITS, uploaded(lambda o: o, linear), TOLD)
+visit('an upload of SAR of nothing but zeros', '3+', UNITS, uploaded(lambda o: o, np.zeros_like), TOLD)
+visit('an upload of SAR with a pixel of 1e38', '2', rf'{UNITS}|finite', uploaded(lambda o: o, lambda s: np.where(s == s.max(), np.float32(1e38), s)), TOLD)
+visit('an upload of 13 bands', 'new', 'band|shape', uploaded(lambda o: np.concatenate([o] * 4 + [o[:1]]), lambda s: s), REFUSED)
 
 
 def flood(p: Page) -> Ran:
@@ -278,4 +290,4 @@ def _tried(p: Page) -> str:
         return f'{error}'
 
 
-case('24 visitors at once', '12', 'wait', on_page(flood))
+visit('24 visitors at once', '12', 'wait', on_page(flood))

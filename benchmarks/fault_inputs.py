@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from fault_run import Ran, call
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
+
+from fault_run import Ran, call
 
 Array = NDArray[Any]
 SIZE, WEST, NORTH = 64, 400_000.0, 5_000_000.0
@@ -101,7 +102,9 @@ def without(array: Array, rows: slice, bands: slice = slice(None)) -> Array:
     return image
 
 
-def filled(array: Array, rows: slice, value: float, bands: slice = slice(None)) -> Array:
+def filled(
+    array: Array, rows: slice, value: float, bands: slice = slice(None)
+) -> Array:
     """Return an image with a value in some rows."""
     image = array.copy()
     image[bands, rows] = value
@@ -130,7 +133,11 @@ def same(answers: Sequence[Any], expected: Sequence[Any]) -> bool:
     return [(a.question, a.answer) for a in answers] == [
         (e.question, e.answer) for e in expected
     ] and bool(
-        np.allclose([a.probability for a in answers], [e.probability for e in expected], atol=1e-4)
+        np.allclose(
+            [a.probability for a in answers],
+            [e.probability for e in expected],
+            atol=1e-4,
+        )
     )
 
 
@@ -182,12 +189,19 @@ def maps(folder: Path, size: int = 192, **sar_profile: Any) -> list[str]:
     (folder / 'classes.json').write_text(json.dumps(classes))
     return [
         *('--optical', f'{folder}/sentinel2.tif', '--sar', f'{folder}/sentinel1.tif'),
-        *('--labels', f'{folder}/land_cover.tif', '--classes', f'{folder}/classes.json'),
+        *(
+            '--labels',
+            f'{folder}/land_cover.tif',
+            '--classes',
+            f'{folder}/classes.json',
+        ),
         *('--patch_size', '32', '--num_workers', '1', '--balance_by', 'patch'),
     ]
 
 
-def checkpoint(path: Path, change: Callable[[dict[str, Any]], Any] | None = None) -> Path:
+def checkpoint(
+    path: Path, change: Callable[[dict[str, Any]], Any] | None = None
+) -> Path:
     """Write the shipped weights as a checkpoint, changed in place or to what is returned."""
     import torch
     from lightning.pytorch import Trainer
@@ -284,7 +298,9 @@ def _dataset(model: Any, paths: Mapping[str, Path | None]) -> Any:
     return model.ask(sample.get('image_optical'), sample.get('image_sar'), QUESTIONS)
 
 
-def _statistics(paths: Mapping[str, Path | None], expected: Mapping[str, Array]) -> bool:
+def _statistics(
+    paths: Mapping[str, Path | None], expected: Mapping[str, Array]
+) -> bool:
     from torchgeo_vqa.datamodules import OSVQADataModule
 
     files = (paths['optical'], paths['sar'])

@@ -22,10 +22,18 @@ from pathlib import Path
 from typing import Any
 
 #: What a caller of the package is told may be raised.
-DOCUMENTED = (FloatingPointError, ImportError, OSError, RuntimeError, TypeError, ValueError)
+DOCUMENTED = (
+    FloatingPointError,
+    ImportError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
-#: Verdicts that may be acceptable; the first is the best.
+#: Verdicts that may be acceptable, the best first; sets of them.
 GOOD = ('right', 'warned', 'refused')
+RIGHT, REFUSED, TOLD = ('right',), ('refused',), ('refused', 'warned')
 
 #: Verdicts that never are, the worst first.
 BAD = ('DAMAGE', 'SILENT', 'HANG', 'CRASH', 'TRACEBACK', 'UNCLEAR')
@@ -80,6 +88,22 @@ class Case:
     prepare: Callable[[], object] | None = None
 
 
+#: All cases.
+CASES: list[Case] = []
+
+
+def case(
+    name: str,
+    row: str,
+    about: str,
+    run: Any,
+    accept: Sequence[str] = TOLD,
+    **options: Any,
+) -> None:
+    """Add a case."""
+    CASES.append(Case(name, row, run, about, tuple(accept), **options))
+
+
 def call(function: Callable[[], bool | None], door: str = '') -> Ran:
     """Call a function of the package, as a program that shows warnings and errors.
 
@@ -93,7 +117,7 @@ def call(function: Callable[[], bool | None], door: str = '') -> Ran:
             raise
         except DOCUMENTED as error:
             ran = Ran(1, err=f'error: {type(error).__name__}: {error}', door=door)
-        except Exception:
+        except Exception:  # noqa: BLE001
             ran = Ran(1, err=traceback.format_exc(), door=door)
     said = [f'Warning: {w.message}\n' for w in caught if w.category is UserWarning]
     ran.out, ran.err = out.getvalue(), ''.join([err.getvalue(), *said]) + ran.err
@@ -108,8 +132,10 @@ def command(main: Callable[[Sequence[str]], object], *args: object) -> Ran:
         try:
             main([str(a) for a in args])
         except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
+            status = (
+                end.code if isinstance(end.code, int) else int(end.code is not None)
+            )
+        except BaseException:  # noqa: BLE001
             status = 1
             traceback.print_exc()
     return Ran(status, out.getvalue(), err.getvalue())
@@ -125,9 +151,11 @@ def ask(*args: object) -> Ran:
 class Process:
     """A command in a process of its own: forked, so that it need not import anything."""
 
-    def __init__(self, module: str, args: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, module: str, args: Sequence[str], env: Mapping[str, str]
+    ) -> None:
         """Start ``python -m <module> <args>`` with some environment variables."""
-        self._printed = [tempfile.TemporaryFile() for _ in range(2)]
+        self._printed = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
         self.pid = os.fork()
         self.status: int | None = None
         if self.pid:
@@ -143,8 +171,10 @@ class Process:
         try:
             runpy.run_module(module, run_name='__main__', alter_sys=True)
         except SystemExit as done:
-            status = done.code if isinstance(done.code, int) else int(done.code is not None)
-        except BaseException:
+            status = (
+                done.code if isinstance(done.code, int) else int(done.code is not None)
+            )
+        except BaseException:  # noqa: BLE001
             status = 1
             traceback.print_exc()
         atexit._run_exitfuncs()
@@ -179,7 +209,9 @@ def start(*args: object, module: str = 'torchgeo_vqa', **env: str) -> Process:
 def interpreter(*args: object, module: str = 'torchgeo_vqa', **kwargs: Any) -> Any:
     """Start a command in a Python of its own, where its beginning and end matter."""
     pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    return subprocess.Popen([sys.executable, '-m', module, *map(str, args)], **{**pipes, **kwargs})
+    return subprocess.Popen(
+        [sys.executable, '-m', module, *map(str, args)], **{**pipes, **kwargs}
+    )
 
 
 def end(process: Any) -> Ran:
@@ -189,7 +221,10 @@ def end(process: Any) -> Ran:
 
 
 def interrupted(
-    until: Callable[[], object], *args: object, number: int = signal.SIGINT, **kwargs: Any
+    until: Callable[[], object],
+    *args: object,
+    number: int = signal.SIGINT,
+    **kwargs: Any,
 ) -> Ran:
     """Interrupt a command once something is so; it must end at once, in a line, with 130.
 
@@ -209,7 +244,11 @@ def one_line(ran: Ran, number: int = signal.SIGINT) -> Ran:
     lines = [line for line in ran.err.splitlines() if _is_text(line)]
     good = ran.status in (128 + number, -number) and len(lines) <= 1
     said = f'exit {ran.status}, {len(lines)} lines: {"".join(lines[-1:])}'
-    return Ran(1, '', f'error: {said}' if good else f'Traceback (most recent call last)\n{said}')
+    return Ran(
+        1,
+        '',
+        f'error: {said}' if good else f'Traceback (most recent call last)\n{said}',
+    )
 
 
 def _is_text(line: str) -> bool:
@@ -241,7 +280,9 @@ def judge(ran: Ran, about: str) -> tuple[str, str]:
         return ('refused' if clear else 'UNCLEAR'), sentence
     if ran.right:
         return 'right', 'equal to the answer by another way'
-    for warning in re.finditer(r'(\w*warning|note): [^\n]*(\n(?!\S*:)[^\n]*)*', ran.err, flags & ~re.DOTALL):
+    for warning in re.finditer(
+        r'(\w*warning|note): [^\n]*(\n(?!\S*:)[^\n]*)*', ran.err, flags & ~re.DOTALL
+    ):
         if re.search(about, warning[0], flags):
             return 'warned', warning[0].partition(': ')[2].strip()
     said = 'a wrong answer' if ran.right is False else 'an answer'
@@ -300,7 +341,7 @@ def _child(case: Case, folder: Path) -> None:
             content: dict[str, Any] = {'ran': [asdict(r) for r in rans]}
         except Damage as damage:
             content = {'damage': str(damage)}
-        except BaseException:
+        except BaseException:  # noqa: BLE001
             os.write(2, traceback.format_exc().encode())
             os._exit(9)
         path = folder / '.result.json'

@@ -22,11 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import fault_cases_commands
-import fault_cases_images
-import fault_cases_models
-import fault_cases_page
-from fault_run import BAD, GOOD, Case, run_case
+import fault_cases_commands  # noqa: F401
+import fault_cases_images  # noqa: F401
+import fault_cases_models  # noqa: F401
+from fault_cases_page import SERVER
+from fault_run import BAD, CASES, GOOD, Case, run_case
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,11 +35,9 @@ ORDER = [*BAD, 'refused', 'warned', 'right']
 
 def cases() -> list[Case]:
     """Return all cases, those of the catalogue first."""
-    modules = (fault_cases_images, fault_cases_models, fault_cases_commands, fault_cases_page)
-    found = [case for module in modules for case in module.CASES]
-    names = Counter(case.name for case in found)
+    names = Counter(case.name for case in CASES)
     assert max(names.values()) == 1, names.most_common(3)
-    return sorted(found, key=lambda case: _row(case.row))
+    return sorted(CASES, key=lambda case: _row(case.row))
 
 
 def _row(row: str) -> tuple[int, str]:
@@ -51,9 +49,9 @@ def warm_up() -> None:
     """Import once what every case needs; a forked process has it at once."""
     os.environ.update(OMP_NUM_THREADS='1', GRADIO_ANALYTICS_ENABLED='False')
     import torch
-    from fault_inputs import scene
     from torchgeo import main  # noqa: F401
 
+    from fault_inputs import scene
     from torchgeo_vqa import cli, trainers  # noqa: F401
 
     try:
@@ -83,7 +81,9 @@ def shortened(text: str, folder: Path, length: int = 230) -> str:
     return text if len(text) <= length else f'{text[: length - 1]}…'
 
 
-def as_row(number: int, case: Case, views: Sequence[dict[str, Any]], folder: Path) -> str:
+def as_row(
+    number: int, case: Case, views: Sequence[dict[str, Any]], folder: Path
+) -> str:
     """Make a row of the table: ways with the same verdict share a sentence."""
     cells = []
     for verdict in ORDER:
@@ -93,12 +93,18 @@ def as_row(number: int, case: Case, views: Sequence[dict[str, Any]], folder: Pat
         doors = ', '.join(view['door'] for view in own if view['door'])
         sentence = shortened(own[0]['sentence'], folder)
         text = verdict if verdict == 'right' else f'{verdict}: {sentence}'
-        cells.append(f'{doors} {text}'.strip() if len({v['verdict'] for v in views}) > 1 else text)
+        cells.append(
+            f'{doors} {text}'.strip()
+            if len({v['verdict'] for v in views}) > 1
+            else text
+        )
     mark = f'**{overall(views)}**' if is_fault(case, views) else overall(views)
     return f'| {number} | {case.row} | {case.name} | {"; ".join(cells)} | {mark} |'
 
 
-def run_all(chosen: Sequence[Case], folder: Path, jobs: int) -> list[list[dict[str, Any]]]:
+def run_all(
+    chosen: Sequence[Case], folder: Path, jobs: int
+) -> list[list[dict[str, Any]]]:
     """Run cases, each in a folder and a process of its own."""
 
     def run(numbered: tuple[int, Case]) -> list[dict[str, Any]]:
@@ -108,13 +114,18 @@ def run_all(chosen: Sequence[Case], folder: Path, jobs: int) -> list[list[dict[s
         views = run_case(case, own)
         shutil.rmtree(own, ignore_errors=True)
         if case.prepare is not None and overall(views) == 'HANG':
-            fault_cases_page.SERVER.stop()  # the next visitor is to find a page
+            SERVER.stop()  # the next visitor is to find a page
         took = time.monotonic() - began
         bad = is_fault(case, views)
-        print(f'{"FAULT" if bad else "ok":5} {took:5.1f}s {case.row:4} {case.name}', flush=True)
+        print(
+            f'{"FAULT" if bad else "ok":5} {took:5.1f}s {case.row:4} {case.name}',
+            flush=True,
+        )
         for view in views if bad else ():
             if view['verdict'] not in case.accept:
-                print(f'      {view["door"]} {view["verdict"]}: {view["sentence"][:300]}')
+                print(
+                    f'      {view["door"]} {view["verdict"]}: {view["sentence"][:300]}'
+                )
         return views
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -155,7 +166,7 @@ def main() -> None:
             *(as_row(i, c, v, folder) for i, (c, v) in enumerate(pairs, 1)),
         ]
     finally:
-        fault_cases_page.SERVER.stop()
+        SERVER.stop()
         shutil.rmtree(folder)
     if not (args.quick or args.only):
         args.output.write_text('\n'.join(lines) + '\n')
