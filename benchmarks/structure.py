@@ -38,7 +38,7 @@ LAYERS = (
     ('callbacks',),
     ('trainers',),
     ('conversion', 'generation'),
-    ('app', 'rate_limit'),
+    ('page',),
     ('cli', 'quickstart', '__init__'),
     ('__main__',),
 )

@@ -154,3 +154,23 @@ class TestTable:
         size = len(pickle.dumps(table))
         table.tokens(np.arange(len(table)))
         assert len(pickle.dumps(table)) == size
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_contradictions(tmp_path: Path, cached: bool) -> None:
+    """Several answers to one question about one image; the same one twice is none."""
+    rows = [
+        ['a', 'presence', 'Is there a ship?', 'no'],
+        ['b', 'presence', 'Is there a ship?', 'yes'],
+        ['b', 'presence', 'Is there a car?', 'no'],
+        ['b', 'presence', 'is there a ship?', 'Yes'],
+        ['a', 'presence', 'Is there a ship?', 'no'],
+    ]
+    path = tmp_path / 'all_train_annotation.json'
+    path.write_text(json.dumps(rows))
+    for _ in range(1 + cached):
+        said = QuestionTable.read(path).contradictions
+    assert said.startswith('1 questions about one image have several answers')
+    assert "'Is there a ship?' about b has 'yes' and 'Yes' in rows 1, 3 (" in said
+    path.write_text(json.dumps(rows[:3] + rows[4:]))
+    assert QuestionTable.read(path).contradictions == ''

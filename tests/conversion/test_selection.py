@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from torchgeo_vqa.conversion import SplitRule, convert
 
@@ -74,6 +75,22 @@ def test_split_of_files(
     convert(files, tmp_path / 'out', optical=images / 'optical')
     expected = {'a.tif': {'train'}, 'b.tif': {'val'}, 'd.tif': {'test'}}
     assert splits(tmp_path / 'out') == expected
+
+
+@pytest.mark.parametrize(
+    ('key', 'other'), [('answer', 'no'), ('question_type', 'other')]
+)
+def test_what_is_no_duplicate(
+    key: str, other: str, write_csv: Any, tmp_path: Path, images: Path
+) -> None:
+    """A question with another answer, or of another type; the same row twice is one."""
+    header = ['image', 'question', 'answer', 'question_type', 'split']
+    row = ['a', 'Is it?', 'yes', 'presence', 'train']
+    changed = [other if name == key else x for name, x in zip(header, row, strict=True)]
+    path = write_csv(tmp_path / 'q.csv', [row, changed, row], header)
+    report = convert([path], tmp_path / 'out', optical=images / 'optical')
+    assert report.num_taken == 2
+    assert dict(report.rejected) == {'duplicate': 1}
 
 
 def test_duplicates_may_be_kept(rows: Any, tmp_path: Path, images: Path) -> None:

@@ -6,7 +6,7 @@ import math
 import torch
 
 from torchgeo_vqa.models import CFAR, EncodedQuestions, RefinementStage
-from torchgeo_vqa.models.cfar import KeyRegionRouting
+from torchgeo_vqa.models.cfar import KeyRegionRouting, MultiHeadCrossAttention
 
 
 def questions(num: int) -> EncodedQuestions:
@@ -56,6 +56,28 @@ class TestCFAR:
         ours = stage(patches, asked, pair_index, None, explain=True)
         theirs = stage(patches[pair_index], asked, None, None, explain=True)
         torch.testing.assert_close(ours, theirs)
+
+
+class TestMultiHeadCrossAttention:
+    def test_each_region_has_its_share(self) -> None:
+        """Where all patches draw the same attention, the mean of what they say by share."""
+        mca = MultiHeadCrossAttention(8, 2, 1.0)
+        for layer in (mca.value, mca.out):
+            torch.nn.init.eye_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+        for parameter in (*mca.key.parameters(), *mca.mlp.fc2.parameters()):
+            torch.nn.init.zeros_(parameter)
+        routing = KeyRegionRouting(8, grid=2, keep=2)
+        patches, tokens = torch.randn(2, 16, 8), torch.randn(2, 3, 8)
+        chosen = routing(patches, torch.randn(2, 8), None)
+        members = routing.patches_of_regions(16, patches.device)
+        found, _ = mca(tokens, patches, chosen, None)
+        for q in range(2):
+            shares = zip(chosen.regions[q], chosen.weights[q], strict=True)
+            expected = sum(
+                share * patches[q, members[region]].mean(0) for region, share in shares
+            )
+            torch.testing.assert_close(found[q] - tokens[q], expected.expand(3, 8))
 
 
 class TestKeyRegionRouting:
