@@ -76,9 +76,16 @@ def shortened(text: str, folder: Path, length: int = 230) -> str:
     """Make a sentence fit a cell of the table, without the folder's own name."""
     text = re.sub(rf'(/private)?{re.escape(str(folder))}/?[^/\s]*', '…', text)
     text = re.sub(r'/tmp/[\w/-]+', '…', text)
-    text = ' '.join(text.split()).replace('|', '\\|').replace('`', "'")
+    text = ' '.join(text.split()).replace('`', "'")
     text = ''.join(c if c.isprintable() else '·' for c in text)
     return text if len(text) <= length else f'{text[: length - 1]}…'
+
+
+def as_cell(text: str) -> str:
+    """Make a cell of a Markdown table say a text as it is, but for its `code`."""
+    parts = text.split('`')
+    parts[::2] = [re.sub(r'([\\*_$<\[\]~#])', r'\\\1', part) for part in parts[::2]]
+    return '`'.join(parts).replace('|', r'\|')
 
 
 def as_row(
@@ -91,7 +98,7 @@ def as_row(
         if not own:
             continue
         doors = ', '.join(view['door'] for view in own if view['door'])
-        sentence = shortened(own[0]['sentence'], folder)
+        sentence = as_cell(shortened(own[0]['sentence'], folder))
         text = verdict if verdict == 'right' else f'{verdict}: {sentence}'
         cells.append(
             f'{doors} {text}'.strip()
@@ -99,7 +106,7 @@ def as_row(
             else text
         )
     mark = f'**{overall(views)}**' if is_fault(case, views) else overall(views)
-    return f'| {number} | {case.row} | {case.name} | {"; ".join(cells)} | {mark} |'
+    return f'| {number} | {case.row} | {as_cell(case.name)} | {"; ".join(cells)} | {mark} |'
 
 
 def run_all(
