@@ -85,3 +85,12 @@ def test_methods_are_what_the_command_takes(
                 ]
             )
         assert exit_info.value.code == 0, capsys.readouterr().err
+
+
+def test_some_faults_are_not_silent(
+    run_python: Callable[..., CompletedProcess[str]],
+) -> None:
+    """A few of the table's inputs; the whole takes a quarter of an hour."""
+    done = run_python(ROOT / 'benchmarks' / 'fault_table.py', '--quick')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r'^12 inputs: .*0 not as they must be', done.stdout, re.MULTILINE)
