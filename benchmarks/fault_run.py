@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -37,6 +38,9 @@ RIGHT, REFUSED, TOLD = ('right',), ('refused',), ('refused', 'warned')
 
 #: Verdicts that never are, the worst first.
 BAD = ('DAMAGE', 'SILENT', 'HANG', 'CRASH', 'TRACEBACK', 'UNCLEAR')
+
+# Two threads must not fork at once
+_FORKING = threading.Lock()
 
 # A refusal is a sentence, not a page
 _MAX_LINES, _MAX_CHARS = 9, 900
@@ -156,7 +160,8 @@ class Process:
     ) -> None:
         """Start ``python -m <module> <args>`` with some environment variables."""
         self._printed = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115
-        self.pid = os.fork()
+        with _FORKING:
+            self.pid = os.fork()
         self.status: int | None = None
         if self.pid:
             return
@@ -294,7 +299,8 @@ def run_case(case: Case, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True)
     if case.prepare is not None:
         case.prepare()
-    pid = os.fork()
+    with _FORKING:
+        pid = os.fork()
     if pid == 0:
         _child(case, folder)
     began, status = time.monotonic(), None
