@@ -54,10 +54,10 @@ def refine_slowly(
     read = tokens.mean(0)
     values = ie.value(ie.norm1(read)).reshape(2, 16)
     out = patches.clone()
-    for n, head in ((n, h) for n in range(len(patches)) for h in (0, 1)):
-        part = slice(d * head, d * head + d)
+    for n, h in ((n, h) for n in range(len(patches)) for h in (0, 1)):
+        part = slice(d * h, d * h + d)
         match = ie.patch(seen[n])[part] @ ie.key(ie.norm1(read))[part] / math.sqrt(d)
-        out[n] = out[n] + values[head] / math.sqrt(2) / (1 + (-match).exp())
+        out[n] = out[n] + values[h] / math.sqrt(2) / (1 + (-match).exp())
     return out + ie.mlp(ie.norm2(out)), tokens, read, attention
 
 
@@ -68,6 +68,7 @@ class TestCFAR:
         found, tokens, read, routing, attention = stage(
             patches, asked, None, None, explain=True
         )
+        assert stage.krr is not None
         members = stage.krr.patches_of_regions(16, patches.device).tolist()
         assert routing.weights.std() > 0.01
         for q in range(3):

@@ -3,6 +3,7 @@
 
 import warnings
 from pathlib import Path
+from typing import cast
 
 import open_clip
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from torchgeo_vqa.models import PairCLIP, load_clip, pair_clip
+from torchgeo_vqa.models import ImageEncoder, PairCLIP, load_clip, pair_clip
 
 TOKENS = open_clip.tokenize(['There is a ship.', 'There are no bridges in this area.'])
 
@@ -74,8 +75,9 @@ class TestPairCLIP:
         model = pair_clip('tgfnet-tiny').eval()
         model.logit_scale.data.fill_(9.0)
         image = {'optical': torch.randn(3, 3, 64, 64)}
+        tower = cast(ImageEncoder, model.image_encoders['optical'])
         cosine = cosine_similarity(
-            model.image_encoders['optical'].embed(image['optical'])[:, None],
+            tower.embed(image['optical'])[:, None],
             model.text_encoder.embed(TOKENS)[None],
             dim=-1,
         )
