@@ -87,7 +87,7 @@ def read_pair(
         verify_place(files[modality])
     first = next(iter(files.values()))
     grid = first.grid
-    if grid.crs and not grid.is_north_up:
+    if not grid.is_north_up:
         grid = grid.resized(grid.height, grid.width)
     tile = Tile('pair', grid, files)
     images = {}
