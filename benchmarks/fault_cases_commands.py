@@ -312,11 +312,11 @@ def _folder_with_text(folder: Path) -> Ran:
 
 
 def mixed_bands(folder: Path) -> Ran:
-    """Files of 3 and of 4 bands in one folder."""
+    """Files of 3 and of 5 bands in one folder."""
     optical, sar = scene()
     tif(folder / 'o/a.tif', optical)
-    four = np.concatenate([optical, optical[:1]])
-    tif(folder / 'o/b.tif', four, transform=from_origin(WEST + 320, NORTH, 10, 10))
+    five = np.concatenate([optical, optical[:2]])
+    tif(folder / 'o/b.tif', five, transform=from_origin(WEST + 320, NORTH, 10, 10))
     s = tif(folder / 's.tif', np.tile(sar, (1, 2, 2)))
     return ask('ask', 'Is there water?', '--optical', folder / 'o', '--sar', s, '--output', folder / 'a.parquet')
 

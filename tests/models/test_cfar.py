@@ -55,11 +55,7 @@ def refine_slowly(
     read = tokens.mean(0)
     values = ie.value(ie.norm1(read)).reshape(2, 16)
     out = patches.clone()
-<<<<<<< HEAD
     for n, h in itertools.product(range(len(patches)), (0, 1)):
-=======
-    for n, h in ((n, h) for n in range(len(patches)) for h in (0, 1)):
->>>>>>> planted
         part = slice(d * h, d * h + d)
         match = ie.patch(seen[n])[part] @ ie.key(ie.norm1(read))[part] / math.sqrt(d)
         out[n] = out[n] + values[h] / math.sqrt(2) / (1 + (-match).exp())
