@@ -91,7 +91,8 @@ def test_methods_are_what_the_command_takes(
 def test_some_faults_are_not_silent(tmp_path: Path) -> None:
     """A few of the table's inputs; all of them take some minutes."""
     script = ROOT / 'benchmarks' / 'fault_table.py'
-    command = [sys.executable, script, '--quick', '--output', tmp_path / 'table.md']
+    output = str(tmp_path / 'table.md')
+    command = [sys.executable, str(script), '--quick', '--output', output]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r'^12 inputs: .*0 not as they must be', done.stdout, re.MULTILINE)
