@@ -35,12 +35,12 @@ CATALOGUE = {
     'tests/faults/test_workers.py': 'worker processes that die',
     'tests/faults/test_determinism.py': 'the same seed twice: fit, test, predict, generate, '
     'convert, the sample; to the bit',
-    'tests/callbacks/test_random_state.py': 'training that goes on: the same weights, to '
+    'tests/datamodules/test_seed.py': 'training that goes on: the same weights, to '
     'the bit',
     'tests/callbacks/test_defaults.py': 'SIGTERM while training',
     'tests/datasets/test_archive.py': 'archives with links, paths or bombs',
-    'tests/test_rate_limit.py': 'too many requests to the page',
-    'tests/test_app.py': 'the page: uploads, paths, sizes, addresses outside',
+    'tests/page/test_rate_limit.py': 'too many requests to the page',
+    'tests/page/test_server.py': 'the page: uploads, paths, sizes, addresses outside',
 }
 
 FUZZING = 'tests/faults/test_fuzzing.py'

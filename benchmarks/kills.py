@@ -15,13 +15,14 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import torch
 
 from opening import make_release
 from side_by_side import ROOT, write
+from torchgeo_vqa.synthetic import write_area
 
 CACHE = """
 import sys
@@ -55,13 +57,19 @@ RUN = (
 )
 
 
-def killed(command: Sequence[str], folder: Path, seconds: float) -> bool:
+def killed(
+    command: Sequence[str],
+    folder: Path,
+    seconds: float,
+    begun: Callable[[], bool] = lambda: True,
+) -> bool:
     """Run a command, and kill it and its children after a time.
 
     Args:
         command: The command.
         folder: Folder to run it in.
         seconds: The time.
+        begun: Tells whether the time begins.
 
     Returns:
         Whether it was killed, not finished.
@@ -73,6 +81,8 @@ def killed(command: Sequence[str], folder: Path, seconds: float) -> bool:
         process = subprocess.Popen(
             command, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
+        while not begun() and process.poll() is None:
+            time.sleep(0.01)
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -125,6 +135,10 @@ class Job(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Remove what it has made, so that it has something to do."""
+
+    def begun(self) -> bool:
+        """Whether it works, not only imports."""
+        return True
 
 
 class CacheJob(Job):
@@ -226,7 +240,7 @@ class PredictJob(Job):
 
 
 class FitJob(Job):
-    """Training, which goes on from its last checkpoint."""
+    """Training with two workers, which goes on from its last checkpoint."""
 
     def prepare(self) -> None:
         """Make nothing: training starts from nothing."""
@@ -235,9 +249,14 @@ class FitJob(Job):
         """Command to run."""
         callback = {
             'class_path': 'lightning.pytorch.callbacks.ModelCheckpoint',
-            'init_args': {'filename': '{epoch}', 'dirpath': 'ckpt', 'save_top_k': -1},
+            'init_args': {
+                'filename': '{step:03d}',
+                'dirpath': 'ckpt',
+                'save_top_k': -1,
+                'every_n_train_steps': 3,  # of 8 in an epoch
+            },
         }
-        fit = [*RUN, '--trainer.max_epochs', '6']
+        fit = [*RUN, '--data.num_workers', '2', '--trainer.max_steps', '48']
         fit += ['--trainer.callbacks+', json.dumps(callback)]
         checkpoints = self._checkpoints()
         if checkpoints:
@@ -251,7 +270,7 @@ class FitJob(Job):
     def result(self) -> Any:
         """Hash of the weights at the end."""
         path = self._checkpoints()[-1]
-        assert path.stem == 'epoch=5', path
+        assert path.stem == 'step=048', path
         state = torch.load(path, weights_only=True)['state_dict']
         values = b''.join(value.numpy().tobytes() for value in state.values())
         return hashlib.sha256(values).hexdigest()
@@ -262,11 +281,123 @@ class FitJob(Job):
             torch.load(path, weights_only=True)
 
     def reset(self) -> None:
-        """Remove the checkpoints once the last epoch is there."""
-        if len(self._checkpoints()) == 6:
+        """Remove the checkpoints once the last one is there."""
+        if len(self._checkpoints()) == 16:
             for path in self._checkpoints():
                 path.unlink()
 
+
+class OutputJob(Job):
+    """A command of `torchgeo-vqa` that writes one file or folder, among foreign files."""
+
+    name = ''
+    #: Arguments, but for the output.
+    arguments: Sequence[str] = ()
+    _whole: Mapping[str, str] | None = None
+
+    @property
+    def output(self) -> Path:
+        """What is written."""
+        return self.folder / self.name
+
+    def prepare(self) -> None:
+        """Write an area, and files of the user's with names that a writer might take."""
+        names = write_area(self.folder / 'area', 384)
+        (self.folder / 'area/classes.json').write_text(json.dumps(names))
+        for pattern in FOREIGN:
+            path = self.folder / pattern.format(self.name, *self.name.split('.'))
+            path.mkdir() if pattern.endswith('/') else path.write_text('mine')
+
+    def command(self) -> list[str]:
+        """Command to run."""
+        output = ['--output', self.name]
+        return [sys.executable, '-m', 'torchgeo_vqa', *self.arguments, *output]
+
+    def result(self) -> Any:
+        """Hashes of the whole folder, with hidden, foreign and temporary files."""
+        folders = sorted(str(p) for p in self.folder.rglob('*') if p.is_dir())
+        found = digest(self.folder)
+        if self._whole is None:
+            self._whole = {k: v for k, v in found.items() if k.startswith(self.name)}
+        return folders, found
+
+    def check(self) -> None:
+        """Foreign files are there, and what is written is whole or not there."""
+        found = digest(self.folder)
+        assert sum(path.startswith('area/') for path in found) == 4
+        mine = hashlib.sha256(b'mine').hexdigest()
+        files = [name for name in FOREIGN if not name.endswith('/')]
+        assert sum(value == mine for value in found.values()) == len(files)
+        if self.output.exists() and self._whole is not None:
+            for path, value in self._whole.items():
+                assert found[path] == value, path
+
+    def reset(self) -> None:
+        """Remove what it has written."""
+        if self.output.is_dir():
+            shutil.rmtree(self.output)
+        else:
+            self.output.unlink()
+
+    def begun(self) -> bool:
+        """Whether it has locked its output."""
+        return any(self.folder.glob('.*.torchgeo-vqa-*.lock'))
+
+
+AREA = ('--optical', 'area/sentinel2.tif', '--sar', 'area/sentinel1.tif')
+
+
+class GenerateJob(OutputJob):
+    """Generation of a dataset by two workers."""
+
+    name = 'generated'
+    arguments = (
+        *('generate', *AREA, '--labels', 'area/land_cover.tif'),
+        *('--classes', 'area/classes.json', '--patch_size', '32', '--stride', '24'),
+        *('--num_workers', '2', '--balance_by', 'patch'),
+    )
+
+
+class AskJob(OutputJob):
+    """Answers about an area."""
+
+    name = 'answers.parquet'
+    arguments = (
+        *('ask', 'Is there water?', 'Is there a road?', *AREA),
+        *('--patch_size', '64', '--stride', '16'),
+    )
+
+
+class ConvertJob(OutputJob):
+    """Conversion of questions and images."""
+
+    name = 'converted'
+    arguments = ('convert', 'rows.csv', '--optical', 'images', '--split', 'draw')
+
+    def prepare(self) -> None:
+        """Write images and questions, too."""
+        super().prepare()
+        (self.folder / 'images').mkdir()
+        rows = ['image,question,answer']
+        for i in range(1000):
+            image = self.folder / f'images/{i}.tif'
+            shutil.copyfile(self.folder / 'area/sentinel2.tif', image)
+            rows.append(f'{i},Is there water?,{("yes", "no")[i % 2]}')
+        (self.folder / 'rows.csv').write_text('\n'.join(rows) + '\n')
+
+
+#: Names of a user's files beside an output: {0} is its name, {1} that without extension.
+FOREIGN = (
+    *(
+        'part-{0}',
+        '{0}.partial.txt',
+        '.{0}.tmp',
+        '{0}.lock',
+        '.{0}.lock',
+        '{0}.parquet',
+    ),
+    *('{1}.tmp', '.{1}.torchgeo-vqa', 'tmp/', '{1}-partial/', '{0}.partial.old/'),
+)
 
 KEYS = ('kills', 'survived')
 
@@ -275,6 +406,9 @@ JOBS: dict[str, type[Job]] = {
     'sample': SampleJob,
     'predict': PredictJob,
     'fit': FitJob,
+    'generate': GenerateJob,
+    'ask': AskJob,
+    'convert': ConvertJob,
 }
 
 
@@ -289,14 +423,22 @@ def survive(job: Job, kills: int, rng: random.Random) -> dict[str, Any]:
     Returns:
         How often it was killed, and how often it ended as undisturbed afterwards.
     """
-    start = time.perf_counter()
-    killed(job.command(), job.folder, 600)
-    seconds = time.perf_counter() - start
+    starts = []
+
+    def begun() -> bool:
+        if job.begun():
+            starts.append(time.perf_counter())
+        return bool(starts)
+
+    killed(job.command(), job.folder, 600, begun)
+    seconds = time.perf_counter() - starts[0]
     expected = job.result()
     job.reset()
     made = survived = 0
     while made < kills:
-        if killed(job.command(), job.folder, rng.uniform(0.2, 1.0) * seconds):
+        first = 0.0 if isinstance(job, OutputJob) else 0.2
+        moment = rng.uniform(first, 1.0) * seconds
+        if killed(job.command(), job.folder, moment, job.begun):
             made += 1
             job.check()
             # Training goes on over several kills; its end is looked at when it comes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / 'torchgeo_vqa'
 
-MAX_LINES = 18_500
+MAX_LINES = 21_000
 MAX_FILE = 450
 MAX_BODY = 60
 MAX_METHODS = 16
@@ -38,7 +38,7 @@ LAYERS = (
     ('callbacks',),
     ('trainers',),
     ('conversion', 'generation'),
-    ('app', 'rate_limit'),
+    ('page',),
     ('cli', 'quickstart', '__init__'),
     ('__main__',),
 )

@@ -7,9 +7,11 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+from shapely import Point
 
 from torchgeo_vqa.cli import main
 from torchgeo_vqa.prediction import Predictor, ask_pair
+from torchgeo_vqa.storage import locked
 
 QUESTIONS = ['Is there a ship?', 'How many ships are there?']
 
@@ -77,3 +79,42 @@ def test_errors(
         main(['ask', 'Is it?', '--optical', 'none.tif', *options])
     assert error.value.code == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'name', ['mine.parquet', 'mine.gpkg', 'text.parquet', 'dir.gpkg']
+)
+def test_foreign_files(
+    name: str, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stay, and the model is not even loaded."""
+    path = tmp_path / name
+    layer = geopandas.GeoDataFrame({'a': [1]}, geometry=[Point(0, 0)], crs=32633)
+    if name == 'mine.gpkg':
+        # a layer of answers, with another one that would be lost
+        answers = layer.assign(question='', answer='', probability=0.5)
+        answers.to_file(path, layer='predictions')
+        layer.to_file(path, layer='roads')
+    elif name == 'mine.parquet':
+        layer.to_parquet(path)
+    elif name == 'text.parquet':
+        path.write_text('years of work')
+    else:
+        path.mkdir()
+    before = {p: p.is_dir() or p.read_bytes() for p in tmp_path.iterdir()}
+    options = ['--ckpt_path', 'none.ckpt', '--output', str(path)]
+    with pytest.raises(SystemExit):
+        main(['ask', *QUESTIONS, *pair, *options])
+    assert f'{name} exists and is no layer of answers' in capsys.readouterr().err
+    assert {p: p.is_dir() or p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_another_process(
+    pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / 'a.parquet'
+    options = ['--ckpt_path', 'none.ckpt', '--output', str(output)]
+    with locked(output), pytest.raises(SystemExit):
+        main(['ask', *QUESTIONS, *pair, *options])
+    assert f'{output} is being written by process' in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['o.tif', 's.tif']

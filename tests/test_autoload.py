@@ -181,7 +181,7 @@ assert 'torchgeo_vqa' not in sys.modules
 assert 'torchgeo' not in sys.modules
 import torchgeo.tasks
 assert 'torchgeo_vqa.trainers' in sys.modules
-for name in ('app', 'cli', 'conversion', 'generation', 'rate_limit'):
+for name in ('cli', 'conversion', 'generation', 'page'):
     assert f'torchgeo_vqa.{name}' not in sys.modules, name
 import torchgeo_vqa.questions
 for name in ('distributed', 'gradio', 'inflect'):

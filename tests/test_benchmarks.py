@@ -4,6 +4,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,3 +86,13 @@ def test_methods_are_what_the_command_takes(
                 ]
             )
         assert exit_info.value.code == 0, capsys.readouterr().err
+
+
+def test_some_faults_are_not_silent(tmp_path: Path) -> None:
+    """A few of the table's inputs; all of them take some minutes."""
+    script = ROOT / 'benchmarks' / 'fault_table.py'
+    output = str(tmp_path / 'table.md')
+    command = [sys.executable, str(script), '--quick', '--output', output]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r'^12 inputs: .*0 not as they must be', done.stdout, re.MULTILINE)

@@ -19,6 +19,7 @@ import torchgeo_vqa
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 SOURCES = sorted((ROOT / 'torchgeo_vqa').rglob('*.py'))
+OURS = {'torchgeo_vqa', '_torchgeo_vqa_autoload'}
 HEADER = '# SPDX-License-Identifier: MIT\n"""'
 
 
@@ -43,7 +44,7 @@ def test_dependencies_are_what_is_imported() -> None:
     needed = {
         # what is optional need not be installed
         normalized(distributions.get(name, [name])[0])
-        for name in imported - sys.stdlib_module_names - {'torchgeo_vqa'}
+        for name in imported - sys.stdlib_module_names - OURS
     }
     extras = PROJECT['optional-dependencies']
     optional = [*extras['generate'], *extras['app']]

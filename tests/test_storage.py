@@ -13,16 +13,20 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import pytest
+import rasterio
 
 from torchgeo_vqa import storage
 from torchgeo_vqa.storage import (
     cache_folder,
     clear_leftovers,
     is_inside,
+    locked,
     whole_file,
     whole_folder,
+    write_geotiff,
     write_json,
     write_text,
 )
@@ -305,6 +309,92 @@ class TestLeftovers:
         assert names(tmp_path) == [left, 'b']
 
 
+LOCK = """
+with storage.locked(sys.argv[2]):
+    print('locked', flush=True)
+    time.sleep(600)
+"""
+
+
+class TestLocked:
+    def test_two_processes(self, tmp_path: Path) -> None:
+        """The second names the first, which is not disturbed; a kill ends the lock."""
+        path = tmp_path / 'new/a.parquet'
+        with start(LOCK, str(path)) as process:
+            assert first_line(process) == 'locked'
+            for _ in range(2):
+                with (
+                    pytest.raises(
+                        BlockingIOError,
+                        match=f'a.parquet is being written by process {process.pid} on ',
+                    ),
+                    locked(path),
+                ):
+                    pass
+            with locked(path.with_suffix('.gpkg')), locked(path.with_name('b.parquet')):
+                pass
+            (lock,) = names(path.parent)
+            process.kill()
+            process.wait()
+        assert names(path.parent) == [lock]
+        with locked(path):
+            path.write_text('content')
+        assert names(path.parent) == ['a.parquet']
+
+    def test_leftover_of_another_output(self, tmp_path: Path) -> None:
+        with start(LOCK, str(tmp_path / 'a')) as process:
+            first_line(process)
+            (lock,) = names(tmp_path)
+            write_text(tmp_path / 'b', 'content')
+            assert names(tmp_path) == [lock, 'b']
+            process.kill()
+            process.wait()
+        clear_leftovers.cache_clear()
+        write_text(tmp_path / 'b', 'content')
+        assert names(tmp_path) == ['b']
+
+    def test_forked_workers_do_not_keep_it(self, tmp_path: Path) -> None:
+        script = """
+with storage.locked(sys.argv[2]):
+    if not os.fork():
+        time.sleep(5)
+        os._exit(0)
+    print('locked', flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        with start(script, str(tmp_path / 'a')) as process:
+            first_line(process)
+            process.wait()
+            with locked(tmp_path / 'a'):
+                pass
+
+    def test_folder_that_is_not_needed(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match='no'), locked(tmp_path / 'x/y/a'):
+            raise ValueError('no')
+        assert names(tmp_path) == []
+
+    @pytest.mark.parametrize('path', ['/proc/a', 'file/a'])
+    def test_no_place(self, tmp_path: Path, path: str) -> None:
+        (tmp_path / 'file').write_text('stays')
+        with (
+            pytest.raises(OSError, match=f'{path} cannot be written'),
+            locked(tmp_path / path),
+        ):
+            pass
+
+    def test_links_are_not_followed(self, tmp_path: Path) -> None:
+        with locked(tmp_path / 'a'):
+            (lock,) = tmp_path.iterdir()
+        (tmp_path / 'mine').write_text('stays')
+        lock.symlink_to(tmp_path / 'mine')
+        with (
+            pytest.raises(OSError, match='a cannot be written'),
+            locked(tmp_path / 'a'),
+        ):
+            pass
+        assert (tmp_path / 'mine').read_text() == 'stays'
+
+
 @pytest.fixture
 def ended() -> int:
     """Number of a process that has ended."""
@@ -335,6 +425,36 @@ except OSError as error:
     assert said.splitlines() == ['File too large'] * 2, errors
     assert names(tmp_path) == ['a']
     assert (tmp_path / 'a').read_text() == 'before'
+
+
+def test_geotiff_on_a_full_disk(tmp_path: Path) -> None:
+    """Also if the disk is full in the very end, of which GDAL says nothing."""
+    image = np.random.default_rng(0).integers(0, 255, (3, 256, 256), np.uint8)
+    write_geotiff(tmp_path / 'a.tif', image, compress='deflate')
+    with rasterio.open(tmp_path / 'a.tif') as file:
+        np.testing.assert_array_equal(file.read(), image)
+    size = (tmp_path / 'a.tif').stat().st_size
+    script = f"""
+import numpy as np
+image = np.random.default_rng(0).integers(0, 255, (3, 256, 256), np.uint8)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for size in range(0, {size}, {size // 40}):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, {size}))
+    try:
+        storage.write_geotiff(sys.argv[2], image, compress='deflate')
+        print('overlooked', size)
+    except OSError as error:
+        assert error.filename == sys.argv[2], error
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size} - 1, {size}))
+try:
+    storage.write_geotiff(sys.argv[2], image, compress='deflate')
+except OSError as error:
+    print(error)
+"""
+    with start(script, str(tmp_path / 'b.tif')) as process:
+        said, errors = process.communicate(timeout=60)
+    assert said == f"[Errno 27] File too large: '{tmp_path / 'b.tif'}'\n", errors
+    assert names(tmp_path) == ['a.tif']
 
 
 def test_json(tmp_path: Path) -> None:

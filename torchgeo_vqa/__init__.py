@@ -7,6 +7,10 @@ modules known to TorchGeo's command line.
 
 from importlib.metadata import version
 
+from _torchgeo_vqa_autoload import interrupt
+
+interrupt.start('torchgeo-vqa')  # before the imports that take seconds
+
 from . import (
     callbacks,
     datamodules,

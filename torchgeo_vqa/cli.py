@@ -4,16 +4,19 @@
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from _torchgeo_vqa_autoload import interrupt
+
 from .conversion import QuestionFormat, SplitRule, convert
 from .generation import generate
 from .prediction import Predictor, ask_area, ask_pair
-from .prediction.layer import verify_format, write_layer
+from .prediction.layer import reserved, write_layer
 
 Paths = str | os.PathLike[str]
 
@@ -40,13 +43,11 @@ def ask(
         **kwargs: The images, and how an area is cut into patches: arguments of
             :func:`~torchgeo_vqa.prediction.ask_area`.
     """
-    if output is not None:
-        verify_format(output)
-    predictor = _load_predictor(ckpt_path)
     if output is None:
-        return _ask_pair(predictor, questions, kwargs)
-    layer = ask_area(predictor, questions, **kwargs)
-    write_layer(layer, output)
+        return _ask_pair(_load_predictor(ckpt_path), questions, kwargs)
+    with reserved(output):
+        layer = ask_area(_load_predictor(ckpt_path), questions, **kwargs)
+        write_layer(layer, output)
     lines = []
     for question, rows in layer.groupby('question', sort=False):
         counts = rows['answer'].value_counts()
@@ -64,7 +65,7 @@ def _ask_pair(
             'patch_size and stride are those of an area, whose answers need a file: '
             'name one with output, such as answers.parquet'
         )
-    own = ('optical', 'sar', 'optical_bands')
+    own = ('optical', 'sar', 'optical_bands', 'optical_scale', 'sar_scale')
     shared = {name: options[name] for name in own if name in options}
     answers = ask_pair(predictor, questions, **shared)
     return '\n'.join(f'{a.question}  {a.answer} ({a.probability:.0%})' for a in answers)
@@ -78,7 +79,10 @@ def _load_predictor(ckpt_path: Paths | None) -> Predictor:
 
 
 def serve(
-    ckpt_path: Paths | None = None, host: str = '127.0.0.1', port: int = 7860
+    ckpt_path: Paths | None = None,
+    host: str = '127.0.0.1',
+    port: int = 7860,
+    allowed_hosts: Sequence[str] = (),
 ) -> str:
     """Serve a page to ask on.
 
@@ -90,14 +94,17 @@ def serve(
         host: Address to listen on. Others than this machine's own let everybody in the
             network ask.
         port: Port to listen on.
+        allowed_hosts: Names by which visitors may call the page beside *host* and those
+            of this machine, such as the name of a reverse proxy: ``vqa.example.org``, or
+            ``*.example.org``.
     """
     try:
-        from .app import run_app
+        from .page import run_app
     except ImportError as error:
         raise ImportError(
             f"the page needs Gradio ({error}): pip install 'torchgeo-vqa[app]'"
         ) from error
-    run_app(_load_predictor(ckpt_path), host, port)
+    run_app(_load_predictor(ckpt_path), host, port, allowed_hosts)
     return 'The page is closed.'
 
 
@@ -178,7 +185,7 @@ COMMANDS = {
         },
     ),
     'ask': Command(ask, {'questions': _NAMES, '--optical_bands': _NUMBERS}),
-    'app': Command(serve),
+    'app': Command(serve, {'--allowed_hosts': {**_NAMES, 'default': []}}),
 }
 
 
@@ -200,10 +207,18 @@ def parser() -> ArgumentParser:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command on arguments (defaults to those of the program)."""
+    interrupt.clean_up()
     config = parser().parse_args(args)
     name = config.subcommand
+
+    def show(message: Warning | str, kind: type[Warning], *args: Any) -> None:
+        if issubclass(kind, UserWarning):
+            print(f'torchgeo-vqa {name}: warning: {message}', file=sys.stderr)
+
     try:
-        print(COMMANDS[name].run(config[name].as_dict()))
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]
+            print(COMMANDS[name].run(config[name].as_dict()))
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f'torchgeo-vqa {name}: error: {error}', file=sys.stderr)
         sys.exit(1)

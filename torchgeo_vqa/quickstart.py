@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from _torchgeo_vqa_autoload import running_command
+
 #: The quickstart's configuration, an ordinary LightningCLI file.
 QUICKSTART = Path(__file__).parent / 'configs' / 'quickstart.yaml'
 
@@ -40,9 +42,7 @@ def with_quickstart(argv: Sequence[str]) -> list[str]:
 
 def start_quickstart() -> None:
     """Complete the command line if this program is TorchGeo's own."""
-    program = Path(*sys.argv[:1])
-    is_module = program.parts[-2:] == ('torchgeo', '__main__.py')
-    if program.name not in ('torchgeo', 'torchgeo.exe') and not is_module:
+    if running_command() != 'torchgeo':
         return
     args = with_quickstart(sys.argv[1:])
     if args != sys.argv[1:]:

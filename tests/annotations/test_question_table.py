@@ -115,6 +115,13 @@ class TestTable:
         assert table.rows(images.index('a')).tolist() == [1, 3]
         assert table.rows(images.index('b')).tolist() == [0, 2]
 
+    def test_rows_of_many(self, path: Path) -> None:
+        """In the order of the file, which sorting few rows would keep by chance."""
+        rows = [[f'{i % 3}', 'count', f'How many {i}?', '2'] for i in range(3000)]
+        table = QuestionTable.of_rows(rows)
+        for code, image in enumerate(table.values['image'].to_pylist()):
+            assert table.rows(code).tolist() == list(range(int(image), 3000, 3))
+
     def test_select(self, path: Path) -> None:
         table = QuestionTable.read(path)
         kept = table.select(np.array([False, True, True, False]))
@@ -154,3 +161,23 @@ class TestTable:
         size = len(pickle.dumps(table))
         table.tokens(np.arange(len(table)))
         assert len(pickle.dumps(table)) == size
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_contradictions(tmp_path: Path, cached: bool) -> None:
+    """Several answers to one question about one image; the same one twice is none."""
+    rows = [
+        ['a', 'presence', 'Is there a ship?', 'no'],
+        ['b', 'presence', 'Is there a ship?', 'yes'],
+        ['b', 'presence', 'Is there a car?', 'no'],
+        ['b', 'presence', 'is there a ship?', 'Yes'],
+        ['a', 'presence', 'Is there a ship?', 'no'],
+    ]
+    path = tmp_path / 'all_train_annotation.json'
+    path.write_text(json.dumps(rows))
+    for _ in range(1 + cached):
+        said = QuestionTable.read(path).contradictions
+    assert said.startswith('1 questions about one image have several answers')
+    assert "'Is there a ship?' about b has 'yes' and 'Yes' in rows 1, 3 (" in said
+    path.write_text(json.dumps(rows[:3] + rows[4:]))
+    assert QuestionTable.read(path).contradictions == ''

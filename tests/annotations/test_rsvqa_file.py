@@ -81,6 +81,17 @@ def test_problems(tmp_path: Path) -> None:
         files.read('name', 'raise')
 
 
+def test_images_of_other_splits(tmp_path: Path) -> None:
+    """Their stubs have an id, which is a name where images are named by it."""
+    files = write(
+        tmp_path, images=IMAGES, answers=ANSWERS, questions=[question(img_id=3)]
+    )
+    (row,) = files.rows('id')
+    assert row.image is None
+    assert row.problem is not None
+    assert row.problem[0] == 'missing image'
+
+
 def test_id_names_an_image(tmp_path: Path) -> None:
     files = write(tmp_path, images=IMAGES, answers=ANSWERS, questions=[question()])
     table = files.read('id', 'raise')

@@ -3,6 +3,8 @@
 
 import json
 import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,57 @@ class TestCache:
         path.write_text(json.dumps(ROWS).replace('yes', 'Yes'))
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
         assert columns(QuestionTable.read(path))[3][1] == 'Yes'
+
+    @pytest.mark.parametrize('how', ['in place', 'cp -p', 'mv'])
+    @pytest.mark.parametrize('tick', [0, 10**12])
+    def test_is_rebuilt_when_only_the_contents_change(
+        self, path: Path, how: str, tick: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of the same size and time; as old as files are, and within a tick of the clock."""
+        monkeypatch.setattr(table_cache, '_TICK', tick)
+        QuestionTable.read(path)
+        stat = path.stat()
+        other = path.with_name('other.json')
+        other.write_text(path.read_text().replace('yes', 'no.'))
+        time.sleep(0.05)
+        if how == 'in place':
+            path.write_bytes(other.read_bytes())
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        if how == 'cp -p':
+            shutil.copy2(other, path)
+        if how == 'mv':
+            other.replace(path)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        )
+        assert columns(QuestionTable.read(path))[3][1] == 'no.'
+
+    def test_is_used_for_a_copy(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whose contents are looked at once."""
+        monkeypatch.setattr(table_cache, '_TICK', 0)
+        QuestionTable.read(path)
+        copy = shutil.copytree(tmp_path, tmp_path.parent / f'{tmp_path.name}-copy')
+        monkeypatch.setattr(question_table, '_parse', never)
+        assert len(QuestionTable.read(copy / path.name)) == 4
+        monkeypatch.setattr(table_cache, '_hash', never)
+        assert len(QuestionTable.read(copy / path.name)) == 4
+
+    def test_is_of_one_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Files of the same name in folders where nothing can be written."""
+        other = path.parent / 'other' / path.name
+        other.parent.mkdir()
+        other.write_text(json.dumps(ROWS[:1]))
+        user = path.parent.parent / f'{path.parent.name}-user'
+        monkeypatch.setenv('TORCHGEO_VQA_CACHE', str(user))
+        for folder in (path.parent, other.parent):
+            (folder / '.cache').write_text('')
+        assert [len(QuestionTable.read(p)) for p in (path, other)] == [4, 1]
+        monkeypatch.setattr(question_table, '_parse', never)
+        assert [len(QuestionTable.read(p)) for p in (path, other)] == [4, 1]
 
     def test_is_rebuilt_when_broken(self, path: Path) -> None:
         expected = columns(QuestionTable.read(path))

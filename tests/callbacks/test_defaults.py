@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tests of the callbacks that every task brings."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from torchgeo_vqa.callbacks import (
     FiniteLoss,
     PredictionWriter,
     PreemptionCheckpoint,
-    RandomState,
 )
 from torchgeo_vqa.callbacks.defaults import default_callbacks
 
@@ -29,7 +29,7 @@ def types(*own: Any) -> list[type]:
 
 
 def test_users_own_stay() -> None:
-    common = [DamagedCheckpoint, RandomState, PreemptionCheckpoint, FiniteLoss]
+    common = [DamagedCheckpoint, PreemptionCheckpoint, FiniteLoss]
     assert types() == [*common, PredictionWriter]
     assert types(PredictionWriter('mine.gpkg')) == common
 
@@ -101,11 +101,21 @@ def command(root: Path, folder: Path, *options: str) -> list[str]:
 def test_sigterm_saves_a_checkpoint(
     start_python: Callable[..., Any], release_root: Path, tmp_path: Path
 ) -> None:
-    args = command(release_root, tmp_path, '--trainer.max_epochs', '10000')
-    process = start_python(*args)
-    # Lightning writes the first epoch's checkpoint when it trains for sure
+    """Training with two workers goes on in the middle of an epoch, as if undisturbed."""
+    save = {'every_n_train_steps': 5, 'filename': '{step}'}
+    callback = {
+        'class_path': 'lightning.pytorch.callbacks.ModelCheckpoint',
+        'init_args': save,
+    }
+    options = (
+        *('--data.length', '40', '--data.num_workers', '2'),
+        *('--trainer.max_steps', '30', '--seed_everything', '0'),
+        *('--trainer.callbacks+', json.dumps(callback)),
+    )
+    whole = start_python(*command(release_root, tmp_path / 'whole', *options))
+    process = start_python(*command(release_root, tmp_path / 'first', *options))
     for _ in range(600):
-        if list(tmp_path.rglob('*.ckpt')) or process.poll() is not None:
+        if list(tmp_path.glob('first/**/step=*.ckpt')) or process.poll() is not None:
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
@@ -113,13 +123,20 @@ def test_sigterm_saves_a_checkpoint(
     output = done.stdout + done.stderr
     (path,) = tmp_path.rglob('preempted.ckpt')
     assert f'--ckpt_path {path}' in output
-    state = torch.load(path, weights_only=True)
-    step = state['global_step']
-    assert step > 0
+    step = torch.load(path, weights_only=True)['global_step']
+    assert 0 < step < 30
+    assert step != 20
 
-    steps = '--trainer.max_steps', str(step + 2)
-    goes_on = command(release_root, tmp_path, '--ckpt_path', str(path), *steps)
+    goes_on = command(
+        release_root, tmp_path / 'rest', *options, '--ckpt_path', str(path)
+    )
     done = start_python(*goes_on).wait()
     assert done.returncode == 0, done.stderr
-    newest = max(tmp_path.rglob('epoch*.ckpt'), key=lambda file: file.stat().st_mtime)
-    assert torch.load(newest, weights_only=True)['global_step'] == step + 2
+    assert 'not resumable' not in done.stderr
+    assert whole.wait().returncode == 0
+    states = []
+    for name in ('whole', 'rest'):
+        (path,) = tmp_path.glob(f'{name}/**/step=30.ckpt')
+        states.append(torch.load(path, weights_only=True)['state_dict'])
+    differ = [k for k, v in states[0].items() if not torch.equal(v, states[1][k])]
+    assert not differ

@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 
 from torchgeo_vqa.callbacks import PredictionWriter
 from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.storage import locked
 from torchgeo_vqa.trainers import VQATask
 
 
@@ -57,3 +58,23 @@ def test_layer(
 def test_invalid() -> None:
     with pytest.raises(ValueError, match=r'answers\.csv'):
         PredictionWriter('answers.csv')
+
+
+@pytest.mark.parametrize('name', ['a.parquet', 'a.gpkg', 'a.gpkg.parquet'])
+def test_foreign_files(name: str, release_root: Path, tmp_path: Path) -> None:
+    """They stay, also one with the name under which a failed GeoPackage is kept."""
+    (tmp_path / name).write_text('years of work')
+    filename = name.removesuffix('.parquet') if name.count('.') == 2 else name
+    with pytest.raises(FileExistsError, match=f'{name} exists'):
+        predict(release_root, tmp_path, filename)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == 'years of work'
+
+
+def test_another_process(release_root: Path, tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / 'a.parquet'),
+        pytest.raises(BlockingIOError, match=r'a\.parquet is being written'),
+    ):
+        predict(release_root, tmp_path, 'a.parquet')
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from torchgeo_vqa.annotations.split_draw import draw_splits
 from torchgeo_vqa.conversion import SplitRule, convert
 
 WriteImage = Callable[..., None]
@@ -38,6 +40,10 @@ def test_split_is_drawn_by_image(
     assert sizes == [10, 6, 4]
     assert all(len(s) == 1 for s in first.values())
     assert drawn('b', fractions=(0.5, 0.3, 0.2), seed=1) == first
+    # in the order of the names: that of a set differs from process to process
+    names = sorted(str(i) for i in range(20))
+    expected = draw_splits(names, (0.5, 0.3, 0.2), 1)
+    assert first == {f'{name}.png': {split} for name, split in expected.items()}
     assert drawn('c', fractions=(0.5, 0.3, 0.2), seed=2) != first
     everything = drawn('d', fractions=(1, 0, 0))
     assert set.union(*everything.values()) == {'train'}
@@ -74,6 +80,22 @@ def test_split_of_files(
     convert(files, tmp_path / 'out', optical=images / 'optical')
     expected = {'a.tif': {'train'}, 'b.tif': {'val'}, 'd.tif': {'test'}}
     assert splits(tmp_path / 'out') == expected
+
+
+@pytest.mark.parametrize(
+    ('key', 'other'), [('answer', 'no'), ('question_type', 'other')]
+)
+def test_what_is_no_duplicate(
+    key: str, other: str, write_csv: Any, tmp_path: Path, images: Path
+) -> None:
+    """A question with another answer, or of another type; the same row twice is one."""
+    header = ['image', 'question', 'answer', 'question_type', 'split']
+    row = ['a', 'Is it?', 'yes', 'presence', 'train']
+    changed = [other if name == key else x for name, x in zip(header, row, strict=True)]
+    path = write_csv(tmp_path / 'q.csv', [row, changed, row], header)
+    report = convert([path], tmp_path / 'out', optical=images / 'optical')
+    assert report.num_taken == 2
+    assert dict(report.rejected) == {'duplicate': 1}
 
 
 def test_duplicates_may_be_kept(rows: Any, tmp_path: Path, images: Path) -> None:

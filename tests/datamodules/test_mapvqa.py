@@ -104,7 +104,7 @@ def test_splits_share_no_pixel(module: Any) -> None:
     val, test = seen(module, module.val_sampler), seen(module, module.test_sampler)
     epochs = [list(module.train_sampler) for _ in range(4)]
     train = seen(module, [query for epoch in epochs for query in epoch])
-    measured = seen(module, module._overview(module.dataset_for('train')))
+    measured = seen(module, module.overview(module.dataset_for('train')))
     assert val.any()
     assert test.any()
     assert not (val & test).any()
@@ -222,7 +222,7 @@ def test_blind_answers_are_the_most_frequent_of_training(module: Any) -> None:
     dataset: MapVQA = module.dataset_for('val')
     counts: dict[str, Counter[str]] = {}
     wordings: dict[str, set[str]] = {}
-    for query in module._overview(dataset):
+    for query in module.overview(dataset):
         for question in dataset.questions(query):
             counts.setdefault(question.canonical, Counter())[question.answer] += 1
             wordings.setdefault(question.canonical, set()).update(question.wordings)
@@ -239,7 +239,7 @@ def test_balance_leaves_little_to_guess(module: Any) -> None:
     dataset = module.dataset_for('train')
 
     def blind() -> float:
-        ids = real_ids(dataset[query] for query in module._overview(dataset))
+        ids = real_ids(dataset[query] for query in module.overview(dataset))
         truth = dataset._label_of[dataset.table.codes['answer'][dataset._rows(ids)]]
         return float((dataset.blind_labels(ids).numpy() == truth).mean())
 

@@ -260,7 +260,7 @@ def test_image_size_is_settable(root: Path) -> None:
 
 def test_statistics_are_settable_and_saved(root: Path) -> None:
     dm = make(root)
-    assert dm.state_dict() == {'statistics': None}
+    assert dm.state_dict() == {'statistics': None, 'seed': 0}
     given = {
         'optical': {'mean': [1.0, 2.0, 3.0], 'std': [1.0, 1.0, 2.0]},
         'sar': {'mean': [-10.0, -20.0], 'std': [4.0, 5.0]},

@@ -31,7 +31,7 @@ def images() -> Images:
 
 def compute(images: Any, modalities: tuple[str, ...] = ('optical', 'sar')) -> Any:
     """Compute statistics of all images."""
-    return compute_statistics(images, list(images), modalities)
+    return compute_statistics(images, list(images), modalities, {})[0]
 
 
 def test_matches_numpy(images: Images) -> None:

@@ -44,12 +44,12 @@ def test_union(release_root: Path) -> None:
 def test_union_of_mosaics(release_root: Path) -> None:
     train, val = OSVQA(release_root), OSVQA(release_root, 'val')
     sample = (train | val)[:, :]
-    # SAR is below the 0 of missing pixels
     expected = (train | val)[:]['image_sar']
     bounds = (train | val).bounds
     for part in (train, val):
         alone = part[bounds]['image_sar']
-        covered = (alone != 0).all(dim=0)
+        covered = ~alone.isnan().any(dim=0)
+        assert 0 < covered.sum() < covered.numel()
         torch.testing.assert_close(expected[:, covered], alone[:, covered])
     ids = sample['question_id'][sample['question_id'] >= 0]
     assert len(ids) == len(train.table) + len(val.table)
@@ -74,13 +74,14 @@ def test_merged_questions() -> None:
 
 
 def test_pixels_without_data() -> None:
-    """A pixel has no data if all its bands are 0: a single one may be black."""
+    """A band of a pixel has no data where it is NaN: one that is 0 may be black."""
 
     def sample(pixels: list[list[float]]) -> Sample:
         ids = torch.tensor([-1])
         image = torch.tensor(pixels).T[..., None]
         return {'image_optical': image, 'question_id': ids}
 
-    first = sample([[0, 0], [0, 5], [3, 4]])
-    merged = merge_pairs([first, sample([[7, 8], [7, 8], [0, 0]])])
-    assert merged['image_optical'][..., 0].T.tolist() == [[7, 8], [0, 5], [3, 4]]
+    none = float('nan')
+    first = sample([[none, none], [none, 5], [3, 0]])
+    merged = merge_pairs([first, sample([[7, 8], [7, 8], [1, 1]])])
+    assert merged['image_optical'][..., 0].T.tolist() == [[7, 8], [7, 5], [3, 0]]

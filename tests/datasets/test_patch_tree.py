@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from torchgeo_vqa.datasets import patch_vqa
 from torchgeo_vqa.datasets.patch_vqa import PatchTree
 from torchgeo_vqa.rasters.image_file import BandStack
 
@@ -45,9 +46,34 @@ class TestPartners:
         del before[gone]
         assert tree.partners() == before
 
+    def test_cache_follows_the_files(self, folder: Path) -> None:
+        """Two that change places: no folder changes, nor any size or time."""
+        before = PatchTree(folder).partners()
+        one, other = sorted(before)[:2]
+        paths = [
+            folder / before[name] / f'{before[name]}_labels_metadata.json'
+            for name in (one, other)
+        ]
+        stats, texts = [p.stat() for p in paths], [p.read_text() for p in paths]
+        for path, stat, text in zip(paths, stats, reversed(texts), strict=True):
+            path.write_text(text)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        swapped = before | {one: before[other], other: before[one]}
+        assert PatchTree(folder).partners() == swapped
+
+    def test_cache_follows_the_names(self, folder: Path) -> None:
+        before = PatchTree(folder).partners()
+        name = max(before.values())
+        new = f'{name}0'
+        (folder / name).rename(folder / new)
+        path = folder / new / f'{name}_labels_metadata.json'
+        path.rename(path.with_name(f'{new}_labels_metadata.json'))
+        after = {k: new if v == name else v for k, v in before.items()}
+        assert PatchTree(folder).partners() == after
+
     def test_cache_is_used(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = PatchTree(folder).partners()
-        monkeypatch.setattr(PatchTree, '_read_partners', None)
+        monkeypatch.setattr(patch_vqa, '_read_partners', lambda paths: 1 / 0)
         assert PatchTree(folder).partners() == expected
 
     @pytest.mark.parametrize('content', ['{', '{}', '[]', ''])

@@ -233,6 +233,9 @@ def test_sar_without_data(release: Release, value: float) -> None:
     for batch in dm.train_dataloader():
         batch = dm.on_after_batch_transfer(batch, 0)
         assert torch.isfinite(batch['image_sar']).all()
+        # All but the one image are as they are without it: some ten standard deviations
+        assert float(batch['image_sar'].abs().max()) < 10
+        assert float(batch['image_sar'].std()) > 0.1
 
 
 def test_other_size(release: Release) -> None:

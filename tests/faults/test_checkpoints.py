@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from torchgeo_vqa.datamodules import OSVQADataModule
+from torchgeo_vqa.datasets import OSVQA
 from torchgeo_vqa.models import tgfnet_tiny
 from torchgeo_vqa.prediction import Predictor
 from torchgeo_vqa.trainers import VQATask
@@ -116,6 +117,18 @@ def test_other_version(checkpoint: Path, release_root: Path, tmp_path: Path) -> 
         run('ask', path, release_root)
 
 
+@pytest.mark.parametrize('how', ['fit', 'test', 'predict', 'ask'])
+def test_newer_version(
+    how: str, checkpoint: Path, release_root: Path, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content['torchgeo_vqa_version'] = '99.1'
+    path = tmp_path / 'new.ckpt'
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r'saved with torchgeo-vqa 99\.1, and this is'):
+        run(how, path, release_root)
+
+
 def test_other_version_whose_weights_fit(
     checkpoint: Path, release_root: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +146,27 @@ def test_other_answers(checkpoint: Path, release_root: Path, tmp_path: Path) -> 
     torch.save(content, tmp_path / 'changed.ckpt')
     with pytest.raises(ValueError, match=r'changed\.ckpt .* do not fit the model'):
         run('ask', tmp_path / 'changed.ckpt', release_root)
+
+
+def test_answers_that_it_cannot_give(
+    checkpoint: Path, release_root: Path, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    answers, types = content['vqa']['answers'], content['vqa']['question_types']
+    answers[0] = 'something else'
+    types.remove('count')
+    torch.save(content, tmp_path / 'changed.ckpt')
+    table = OSVQA(release_root, 'test').table
+    asked = table.text('answer', range(len(table)))
+    share = sum(answer not in answers for answer in asked) / len(asked)
+    assert share > 0
+    with (
+        pytest.warns(
+            UserWarning, match=rf'{share:.1%} of the {len(asked)} questions for test'
+        ),
+        pytest.warns(UserWarning, match='not trained on questions of the types count,'),
+    ):
+        run('test', tmp_path / 'changed.ckpt', release_root)
 
 
 def test_other_task(checkpoint: Path, release_root: Path, tmp_path: Path) -> None:

@@ -494,9 +494,76 @@ def test_other_arguments(tmp_path: Path, arguments: dict[str, Any]) -> None:
     (tmp_path / 'output').rename(tmp_path / 'dataset')
     partial = tmp_path / 'output.partial'
     partial.mkdir()
-    (tmp_path / 'dataset').rename(partial / 'dataset')
+    (tmp_path / 'dataset/manifest.json').rename(partial / 'manifest.json')
     with pytest.raises(FileExistsError, match='was begun with other arguments'):
         generate(tmp_path / 'output', **arguments | {'seed': 1})
+
+
+@pytest.mark.parametrize('what', ['folder', 'file', 'link', 'manifest'])
+def test_what_is_in_the_way(
+    what: str, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    """A folder that is not ours stays as it is, whatever its name."""
+    mine = tmp_path / 'mine'
+    mine.mkdir()
+    (mine / 'thesis.txt').write_text('years of work')
+    partial = tmp_path / 'output.partial'
+    match what:
+        case 'folder':
+            mine.rename(partial)
+        case 'file':
+            partial.write_text('years of work')
+        case 'link':
+            partial.symlink_to(mine)
+        case _:
+            (mine / 'manifest.json').write_text('{"name": "page"}')
+            mine.rename(partial)
+    before = contents(tmp_path)
+    with pytest.raises(FileExistsError, match=r'output\.partial is in the way'):
+        generate(tmp_path / 'output', **arguments)
+    assert contents(tmp_path) == before
+    assert partial.is_symlink() == (what == 'link')
+
+
+def test_foreign_folder_beside_a_complete_dataset(
+    tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    arguments['num_patches'] = 6
+    report = generate(tmp_path / 'output', **arguments).report
+    (tmp_path / 'output.partial').mkdir()
+    (tmp_path / 'output.partial/thesis.txt').write_text('years of work')
+    assert generate(tmp_path / 'output', **arguments).report == report
+    assert (tmp_path / 'output.partial/thesis.txt').exists()
+
+
+@pytest.mark.parametrize('text', [None, '', '[]', '{}'])
+def test_without_report(
+    text: str | None, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    arguments['num_patches'] = 6
+    generate(tmp_path / 'output', **arguments)
+    report = tmp_path / 'output/report.json'
+    report.unlink() if text is None else report.write_text(text)
+    with pytest.raises(FileExistsError, match=r'report\.json is missing or damaged'):
+        generate(tmp_path / 'output', **arguments)
+
+
+def test_output_among_the_rasters(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    """Its patches would be images of the next run."""
+    output = arguments['optical'] / 'output'
+    with pytest.raises(ValueError, match=r'lies in .*optical, whose rasters are read'):
+        generate(output, **arguments)
+    assert not list(output.parent.glob('*output*'))
+
+
+def test_another_process(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    output = tmp_path / 'output'
+    with (
+        storage.locked(output),
+        pytest.raises(BlockingIOError, match=f'output is being .* {os.getpid()} on'),
+    ):
+        generate(output, **arguments)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

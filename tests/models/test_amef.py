@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tests of adaptive multi-expert fusion."""
 
+import math
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from torchgeo_vqa.models import (
     RegionalQualityAwareFusion,
     UniformGate,
 )
+from torchgeo_vqa.models.position import position_encoding
 
 NUM_ANSWERS = 7
 
@@ -28,6 +31,25 @@ def test_quality_weighs_the_modalities() -> None:
     # nothing to weigh where a modality is alone
     _, quality = fusion({'sar': patches['sar']}, torch.randn(3, 16))
     assert quality.eq(1).all()
+
+
+def test_quality_against_one_written_out() -> None:
+    torch.manual_seed(0)
+    fusion = RegionalQualityAwareFusion(16, 2, 1.0)
+    patches = {m: torch.randn(1, 9, 16) for m in ('optical', 'sar')}
+    summary = torch.randn(1, 16)
+    fused, quality = fusion(patches, summary)
+    query = fusion.query(summary[0])
+    for n in range(9):
+        views = [fusion.linears[m](fusion.norm(x[0, n])) for m, x in patches.items()]
+        mixed, weights = torch.zeros(16), torch.zeros(2)
+        for head in (slice(0, 8), slice(8, 16)):
+            scores = [view[head] @ query[head] / math.sqrt(8) for view in views]
+            share = torch.stack(scores).softmax(0)
+            mixed[head] = share[0] * views[0][head] + share[1] * views[1][head]
+            weights += share / 2
+        torch.testing.assert_close(quality[0, n], weights)
+        torch.testing.assert_close(fused[0, n], mixed + fusion.mlp(mixed))
 
 
 def test_mean_fusion() -> None:
@@ -52,6 +74,37 @@ def test_guided_pooling_finds() -> None:
     torch.testing.assert_close(attention.sum(-1), torch.ones(3))
     for other in (pooling(patches.flip(1), guide), pooling(patches, -guide)):
         assert not torch.allclose(pooled, other[0], atol=1e-5)
+
+
+def test_guided_pooling_against_one_written_out() -> None:
+    torch.manual_seed(0)
+    pooling = GuidedPooling(16, 2)
+    pooling.position_gain.data = torch.tensor([0.3, 0.9])
+    patches, guide = torch.randn(1, 16, 16), torch.randn(1, 16)
+    pooled, attention = pooling(patches, guide)
+    what, where = pooling.norm(patches[0]), position_encoding(16, 16)
+    parts: list[list[torch.Tensor]] = [[] for _ in range(7)]
+    looks = torch.zeros(16)
+    for h, gain in enumerate((0.3, 0.9)):
+        focus, gate = (
+            linear(guide[0])[32 * h : 32 * h + 32]
+            for linear in (pooling.focus, pooling.gate)
+        )
+        bias = pooling.gate_bias(guide[0])[h]
+        scores, matches = (
+            what @ query[:16] / math.sqrt(16) + gain * (where @ query[16:])
+            for query in (focus, gate)
+        )
+        share, gates = scores.softmax(0), (matches + bias).sigmoid()
+        passed = gates / (1 + gates.sum())
+        looks += (share + gates / gates.sum()) / 4
+        found = share @ what, share @ where, passed @ what, passed @ where
+        best = scores.max(), (matches + bias).max(), (1 + gates.sum()).log()
+        for part, x in zip(parts, (*found, *best), strict=True):
+            part.append(x.reshape(-1))
+    features = torch.cat([x for part in parts for x in part])
+    torch.testing.assert_close(pooled[0], pooling.pool(features))
+    torch.testing.assert_close(attention[0], looks)
 
 
 def test_mean_pooling_knows_no_question() -> None:

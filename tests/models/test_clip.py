@@ -3,6 +3,7 @@
 
 import warnings
 from pathlib import Path
+from typing import cast
 
 import open_clip
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from torchgeo_vqa.models import PairCLIP, load_clip, pair_clip
+from torchgeo_vqa.models import ImageEncoder, PairCLIP, load_clip, pair_clip
 
 TOKENS = open_clip.tokenize(['There is a ship.', 'There are no bridges in this area.'])
 
@@ -67,6 +68,21 @@ class TestPairCLIP:
         both = model({'optical': torch.randn(1, 3, 64, 64), 'sar': sar}, TOKENS)
         assert torch.equal(both['sar'], alone['sar'])
         assert not torch.allclose(both['sar'], both['optical'])
+
+    def test_similarities_are_bounded(self) -> None:
+        """As in CLIP, by 100 times the cosine."""
+        torch.manual_seed(0)
+        model = pair_clip('tgfnet-tiny').eval()
+        model.logit_scale.data.fill_(9.0)
+        image = {'optical': torch.randn(3, 3, 64, 64)}
+        encoder = cast(ImageEncoder, model.image_encoders['optical'])
+        cosine = cosine_similarity(
+            encoder.embed(image['optical'])[:, None],
+            model.text_encoder.embed(TOKENS)[None],
+            dim=-1,
+        )
+        similarity = model(image, TOKENS)['optical']
+        torch.testing.assert_close(similarity, 100 * cosine, atol=1e-4, rtol=1e-4)
 
     def test_no_text(self, model: PairCLIP) -> None:
         similarity = model({'sar': torch.randn(2, 2, 64, 64)}, TOKENS[:0, :1])

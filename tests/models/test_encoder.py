@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Tests of CLIP's towers as encoders."""
 
+from pathlib import Path
+
 import open_clip
 import pytest
 import torch
 from torch import Tensor, nn
 
-from torchgeo_vqa.models import ImageEncoder, TextEncoder, load_clip
+from torchgeo_vqa.models import (
+    ImageEncoder,
+    ImageFeatureCache,
+    TextEncoder,
+    TextFeatureCache,
+    load_clip,
+)
 
 
 class TestImageEncoder:
@@ -21,6 +29,36 @@ class TestImageEncoder:
         torch.testing.assert_close(
             encoder(image.expand(-1, 6, -1, -1)), expected, atol=1e-5, rtol=1e-4
         )
+
+    def test_patches_row_by_row(self) -> None:
+        """What changes in a corner of the image changes the patch of that corner."""
+        torch.manual_seed(0)
+        encoder = load_clip('tgfnet-tiny')[0]['optical'].eval()
+        image = torch.randn(1, 3, 64, 64)
+        before = encoder(image)
+        for rows, columns, patch in (
+            (slice(8), slice(56, 64), 7),
+            (slice(56, 64), slice(8), 56),
+        ):
+            other = image.clone()
+            other[..., rows, columns] += 3
+            change = (encoder(other) - before).abs().sum(-1)[0]
+            assert int(change.argmax()) == patch
+
+    @pytest.mark.parametrize('training', [True, False])
+    def test_cache_is_for_evaluation(self, training: bool, tmp_path: Path) -> None:
+        """In training, gradients must reach the tower."""
+        images, text = load_clip('tgfnet-tiny')
+        encoder = images['sar']
+        encoder.cache = ImageFeatureCache(tmp_path, encoder)
+        text.cache = TextFeatureCache()
+        image, tokens = torch.randn(1, 2, 64, 64), open_clip.tokenize(['a ship'])
+        for out in (
+            encoder.train(training)(image),
+            encoder.embed(image),
+            text.train(training)(tokens)[0],
+        ):
+            assert out.requires_grad is training
 
     def test_no_channels(self) -> None:
         visual = open_clip.create_model('tiny-vit', force_custom_text=True).visual

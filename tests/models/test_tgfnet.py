@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from torchgeo_vqa.models import TGFNet, VQAOutput, tgfnet, tgfnet_tiny
+from torchgeo_vqa.models.position import position_encoding
 
 NUM_ANSWERS = 7
 
@@ -51,6 +52,29 @@ class TestTGFNet:
             for attention in output.attention[modality]:
                 torch.testing.assert_close(attention.sum(-1), torch.ones(5))
 
+    def test_parts_put_together(self, model: TGFNet, batch: dict[str, Tensor]) -> None:
+        """The last question about the first pair, alone and part by part."""
+        asked = model.encode_questions(batch['question'][0, 2:])
+        views, reads = {}, {}
+        for m in ('optical', 'sar'):
+            x = model.image_encoders[m](batch[f'image_{m}'][:1])
+            x = model.image_projections[m](x)
+            x = x + model.position_scale * position_encoding(64, 64)
+            refined = model.cfar[m](x, asked, torch.tensor([0]))
+            views[m], reads[m] = refined.patches, refined.read
+        assert model.rqaf is not None
+        views['fusion'], _ = model.rqaf(dict(views), asked.summary)
+        reads['fusion'] = (reads['optical'] + reads['sar']) / 2
+        looked_for = {m: asked.summary + read for m, read in reads.items()}
+        found = [model.experts[m](views[m], s, s) for m, s in looked_for.items()]
+        logits, pooled = (torch.stack(x, 1) for x in list(zip(*found, strict=True))[:2])
+        weights = model.adaptive_fusion(pooled, asked.summary)
+        output = model(batch)
+        torch.testing.assert_close(
+            output.expert_logits[2], logits[0], atol=1e-5, rtol=0
+        )
+        torch.testing.assert_close(output.expert_weights[2], weights[0])
+
     def test_chunks_change_nothing(
         self, model: TGFNet, batch: dict[str, Tensor]
     ) -> None:
@@ -81,6 +105,18 @@ class TestTGFNet:
         torch.testing.assert_close(
             output.logits, both.expert_logits[:, slot], atol=1e-5, rtol=0
         )
+
+    def test_longer_questions_beside_it_change_nothing(
+        self, model: TGFNet, batch: dict[str, Tensor]
+    ) -> None:
+        """The shortest question, alone and padded to the longest."""
+        question = batch['question'][0]
+        together, alone = (model.encode_questions(q) for q in (question, question[:1]))
+        length = alone.tokens.shape[1]
+        assert length < together.tokens.shape[1]
+        torch.testing.assert_close(together.summary[:1], alone.summary)
+        torch.testing.assert_close(together.tokens[:1, :length], alone.tokens)
+        assert together.mask[0].sum() == length
 
     def test_frozen(self, model: TGFNet) -> None:
         """What CLIP's contrastive loss alone uses takes no part in answering."""

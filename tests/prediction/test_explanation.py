@@ -40,7 +40,8 @@ class TestExplain:
     ) -> None:
         explanation = predictor.explain(*pair, QUESTION)
         assert explanation.answer == predictor.ask(*pair, [QUESTION])[0]
-        batch = as_batch(*pair, [QUESTION], predictor.model, predictor.metadata)
+        model, metadata = predictor.model, predictor.metadata
+        batch, _ = as_batch(*pair, [QUESTION], model, metadata, {})
         with torch.no_grad():
             output: Any = predictor.model(batch, explain=True)
         for i, modality in enumerate(('optical', 'sar')):

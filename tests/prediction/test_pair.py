@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Tests of asking about pairs of image files."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.transform import Affine
 
-from torchgeo_vqa.prediction import Predictor, ask_pair
+from torchgeo_vqa.prediction import Predictor, ask_pair, read_pair
+from torchgeo_vqa.sample import MODALITIES
 
 WriteImage = Callable[..., None]
 
@@ -46,6 +51,27 @@ class TestAskPair:
         write_image(tmp_path / 's.tif', wide, WEST - 16 * RES, NORTH + 16 * RES)
         found = ask_pair(predictor, QUESTIONS, tmp_path / 'o.tif', tmp_path / 's.tif')
         assert found == predictor.ask(optical, sar, QUESTIONS)
+
+    @pytest.mark.parametrize('place', [{}, {'transform': Affine(10, 0, 0, 0, 10, 0)}])
+    def test_images_of_no_place_are_not_turned(
+        self, tmp_path: Path, place: dict[str, Any]
+    ) -> None:
+        """PNG and plain TIFF: the first row of a file is the first of an image."""
+        rng = np.random.default_rng(0)
+        images = {m: rng.integers(1, 255, (3, 8, 8), np.uint8) for m in MODALITIES}
+        paths: dict[str, Any] = {}
+        for (m, image), suffix in zip(images.items(), ('png', 'tif'), strict=True):
+            paths[m] = tmp_path / f'{m}.{suffix}'
+            profile = place if suffix == 'tif' else {}
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', NotGeoreferencedWarning)
+                with rasterio.open(
+                    paths[m], 'w', None, 8, 8, 3, dtype='uint8', **profile
+                ) as file:
+                    file.write(image)
+        found = read_pair(paths)
+        for m, image in images.items():
+            np.testing.assert_array_equal(found[m], image)
 
     def test_bands_are_chosen(
         self, predictor: Predictor, tmp_path: Path, write_image: WriteImage

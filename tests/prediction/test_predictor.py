@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tests of trained models that answer."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,17 @@ class TestAsk:
     ) -> None:
         with pytest.raises(error, match=match):
             predictor.ask(optical, sar, questions)
+
+    @pytest.mark.parametrize(('words', 'cut'), [(75, False), (76, True), (300, True)])
+    def test_long_question(self, predictor: Predictor, words: int, cut: bool) -> None:
+        """A word is a token, and start and end are one each."""
+        question = ' '.join(['ship'] * words)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            predictor.ask(np.zeros((3, 64, 64)), None, ['Why?', question])
+        said = [str(w.message) for w in caught if 'tokens' in str(w.message)]
+        assert len(said) == cut
+        assert not cut or f'has {words + 2} tokens, and the model reads 77' in said[0]
 
     def test_explain_invalid(self, predictor: Predictor) -> None:
         with pytest.raises(TypeError, match='single string'):

@@ -9,6 +9,7 @@ import pytest
 
 from torchgeo_vqa.questions import (
     QUESTION_TYPES,
+    Balance,
     Question,
     Scene,
     candidates,
@@ -21,6 +22,11 @@ from torchgeo_vqa.synthetic.landscape import make_scene
 @pytest.fixture(scope='module')
 def scenes() -> list[Scene]:
     return [make_scene(np.random.default_rng([7, i])) for i in range(100)]
+
+
+def presence(answer: str) -> list[Question]:
+    """Candidates of a scene that can be asked a single question."""
+    return [Question('object_presence', 'Is there a ship?', answer)]
 
 
 class TestDrawBalanced:
@@ -52,10 +58,47 @@ class TestDrawBalanced:
         same = Question('object_presence', 'Is there a ship?', 'yes')
         assert draw_balanced([[same], [same]], np.random.default_rng(0)) == [[], []]
 
+    def test_keeps_any_of_the_scenes(self) -> None:
+        """Not the first ones of those that have the usual answer."""
+        pools = [presence('yes' if i % 4 else 'no') for i in range(200)]
+        drawn = draw_balanced(pools, np.random.default_rng(0))
+        kept = [i for i, pool in enumerate(drawn) if pool and i % 4]
+        assert len(kept) == 50
+        assert 70 < np.mean(kept) < 130
+
     def test_is_seeded(self, scenes: list[Scene]) -> None:
         pools = [candidates(scene) for scene in scenes]
         a, b, c = (draw_balanced(pools, np.random.default_rng(s)) for s in (0, 0, 1))
         assert a == b != c
+
+
+class TestBalance:
+    def test_usual_answer_is_asked_for_as_rarely_as_the_runner_up(self) -> None:
+        pools = [*[presence('yes')] * 30, *[presence('no')] * 10]
+        balance, rng = Balance(pools), np.random.default_rng(0)
+        asked = {
+            text: sum(len(balance.draw(presence(text), 5, rng)) for _ in range(600))
+            for text in ('yes', 'no')
+        }
+        assert asked['no'] == 600
+        assert 150 < asked['yes'] < 250
+
+    def test_never_asks_what_it_cannot_balance(self) -> None:
+        balance = Balance([presence('yes')] * 9)
+        rng = np.random.default_rng(0)
+        assert balance.draw(presence('yes'), 5, rng) == []
+        # nor what it has not measured
+        assert balance.draw(presence('no'), 5, rng) == []
+
+    def test_limits(self, scenes: list[Scene]) -> None:
+        pools = [candidates(scene) for scene in scenes]
+        balance, rng = Balance(pools), np.random.default_rng(0)
+        for pool in pools[:20]:
+            drawn = balance.draw(pool, 12, rng)
+            assert len(drawn) == len(set(drawn)) <= 12
+            assert set(drawn) <= set(pool)
+            for name, number in Counter(q.question_type for q in drawn).items():
+                assert number <= QUESTION_TYPES[name].per_scene
 
 
 class TestDrawEven:

@@ -49,6 +49,24 @@ def test_whole_and_partial_objects(objects: gpd.GeoDataFrame) -> None:
     assert partial == {'ship'}
 
 
+def test_points_and_touching_objects() -> None:
+    """A point is in the pixel that holds it; what only touches the patch is outside."""
+    layer = ObjectLayer(
+        gpd.GeoDataFrame(
+            {'class': ['tank', 'ship', 'crane']},
+            geometry=[
+                shapely.Point(WEST + 30.7 * RES, NORTH - 10.9 * RES),
+                box(-4, 3, 4, 6),
+                box(20, SIZE, 4, 6),
+            ],
+            crs='EPSG:32633',
+        )
+    )
+    (tank,), partial = find(layer)
+    assert (tank.top, tank.left) == (10, 30)
+    assert not partial
+
+
 def test_categories_that_were_looked_for(objects: gpd.GeoDataFrame) -> None:
     layer = ObjectLayer(
         objects.rename(columns={'class': 'type'}), 'type', ['ship', 'whale']

@@ -391,6 +391,19 @@ class TestUnknownPixels:
         assert candidates(Scene(label, ('sea', 'land'), urban_classes=('land',))) == []
 
 
+@pytest.mark.parametrize(
+    ('distance', 'truth'), [(3, 'yes'), (4, None), (12, None), (13, 'no')]
+)
+def test_near_and_far(distance: int, truth: str | None) -> None:
+    """Between 3 and 12 pixels from the box is neither near nor far."""
+    label = np.zeros((40, 40), np.uint8)
+    label[:, 14 + distance - 1 :] = 1
+    ship = SceneObject('ship', 18, 10, 22, 14)
+    scene = Scene(label, ('sea', 'land'), (ship,), ('ship',))
+    asked = {q.question: q.answer for q in candidates(scene)}
+    assert asked.get('Is there a ship near land?') == truth
+
+
 def test_objects_on_the_edge_are_not_counted_on() -> None:
     ship = SceneObject('ship', 4, 4, 8, 8)
     label = np.zeros((32, 32), np.uint8)
@@ -517,6 +530,48 @@ class TestByHand:
     def test_unclear(self, scene: Scene, question_type: str, question: str) -> None:
         with pytest.raises(ValueError, match=re.escape(question)):
             answer(question_type, question, scene)
+
+    @pytest.mark.parametrize(
+        ('length', 'truth'), [(0, 'no'), (1, None), (7, None), (8, 'yes'), (20, 'yes')]
+    )
+    @pytest.mark.parametrize('turned', [False, True])
+    def test_length_of_a_border(
+        self, length: int, truth: str | None, turned: bool
+    ) -> None:
+        """Eight pixel edges at least; what touches by fewer is not asked about."""
+        label = np.zeros((40, 40), np.uint8)
+        label[:, :15] = 1
+        label[:length, 15:25] = 2
+        label[:, 25:] = 2
+        scene = Scene(label.T if turned else label, ('sea', 'ice', 'dunes'))
+        asked = {q.question: q.answer for q in candidates(scene, ['adjacency'])}
+        assert asked.get('Does ice border dunes?') == truth
+
+    @pytest.mark.parametrize(('unknown', 'clear'), [(0, True), (3, True), (4, False)])
+    def test_unknown_around_an_object(self, unknown: int, clear: bool) -> None:
+        """65 % of the 192 pixels of the ring, whatever is where nothing is known."""
+        label = np.zeros((40, 40), np.uint8)
+        ring = [(r, c) for r in range(12, 16) for c in range(12, 28)]
+        for r, c in ring[:unknown]:
+            label[r, c] = NO_DATA
+        label[24:28, 12:28] = 1  # a third is another class
+        scene = Scene(
+            label, ('sea', 'ice'), (SceneObject('ship', 16, 16, 24, 24),), ('ship',)
+        )
+        asked = {q.question for q in candidates(scene, ['object_surroundings'])}
+        assert ('Which land cover is around the ship?' in asked) == clear
+
+    @pytest.mark.parametrize(('column', 'truth'), [(35, 'no'), (31, None)])
+    def test_unknown_near_an_object(self, column: int, truth: str | None) -> None:
+        """Nothing is far of which it is not known where it ends."""
+        label = np.zeros((40, 40), np.uint8)
+        label[:, 38:] = 1
+        label[0, column] = NO_DATA
+        scene = Scene(
+            label, ('sea', 'ice'), (SceneObject('ship', 0, 18, 4, 22),), ('ship',)
+        )
+        asked = {q.question: q.answer for q in candidates(scene)}
+        assert asked.get('Is there a ship near ice?') == truth
 
     def test_unknown_type(self, scene: Scene) -> None:
         with pytest.raises(ValueError, match="got \\['colour'\\]"):

@@ -85,6 +85,8 @@ def test_window_is_clipped() -> None:
     obj = SceneObject('ship', 1, 2.5, 3, 5.5)
     assert obj.center == (2, 4)
     assert obj.window(2, (10, 7)) == (slice(0, 5), slice(0, 7))
+    # pixels that the box holds a part of
+    assert obj.window(0, (10, 7)) == (slice(1, 3), slice(2, 6))
 
 
 def test_quadrants_of_an_odd_image_leave_the_middle_out() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
+import torch
 from pyproj import CRS
-from torchgeo.datasets import RasterDataset
+from torch import Tensor
+from torchgeo.datasets import GeoDataset, RasterDataset
+from torchgeo.datasets.utils import Sample
 
-from torchgeo_vqa.rasters.coverage import Gaps, Query, find_gaps, has_data
+from torchgeo_vqa.rasters.coverage import Gaps, Query, find_gaps, read_image
 
 WEST, NORTH = 400_000.0, 5_000_000.0
 TIME = slice(pd.Timestamp.min, pd.Timestamp.max, 1)
@@ -98,18 +100,45 @@ class TestFindGaps:
         assert not found.outside.any()
 
 
+class Images(GeoDataset):
+    """A dataset that is none of ours: one image, of which nothing is known but the files."""
+
+    def __init__(self, image: Tensor, files: GeoDataset) -> None:
+        """Take the index of a dataset of files."""
+        self.image, self.index, self._res = image, files.index, files.res
+        self.nodata = getattr(files, 'nodata', None)
+
+    def __getitem__(self, index: Any) -> Sample:
+        """Return the image, whatever is asked for."""
+        return {'image': self.image}
+
+
 @pytest.mark.parametrize(
-    ('nodata', 'known'),
+    ('nodata', 'dtype', 'missing'),
     [
-        (set(), [True, True, False, True]),
-        ({0.0}, [False, True, False, True]),
-        ({0.0, 7.0}, [False, True, False, False]),
-        ({np.nan}, [True, True, False, True]),
+        # Which of two bands has no data at three pixels: float32
+        (None, np.float32, [[0, 0, 1], [0, 0, 0]]),
+        (0, np.float32, [[1, 1, 1], [1, 0, 0]]),
+        # In a picture, one band may be 0 by chance
+        (0, np.uint8, [[1, 0, 1], [1, 0, 0]]),
     ],
 )
-def test_has_data(nodata: set[float], known: list[bool]) -> None:
-    """No data is in all bands the same value, or not finite in one."""
-    image: NDArray[np.float32] = np.array(
-        [[[0, 0, np.inf, 7]], [[0, 7, 1, 7]]], np.float32
-    )
-    assert has_data(image, nodata).tolist() == [known]
+def test_read_image(
+    tmp_path: Path,
+    write_image: Any,
+    nodata: float | None,
+    dtype: Any,
+    missing: list[list[int]],
+) -> None:
+    """Datasets of others are masked by the no-data value of their files."""
+    image = torch.ones(2, 16, 16)
+    image[0, 0, :3] = torch.tensor([0, 0, torch.inf])
+    image[1, 0, :3] = torch.tensor([0, 7, 7])
+    pixels = np.ones((2, 16, 16), dtype)
+    write_image(tmp_path / 'a.tif', pixels, WEST, NORTH, nodata=nodata)
+    found = read_image(Images(image, RasterDataset(tmp_path)), query(0, 0))
+    assert found[:, 0, :3].isnan().int().tolist() == missing
+    assert found.isnan().sum() == np.sum(missing)
+    # Beyond the file there is none either
+    beyond = read_image(Images(image, RasterDataset(tmp_path)), query(-3, 0))
+    assert beyond[:, :, :3].isnan().all()

@@ -163,8 +163,8 @@ class TestWarp:
 
     def test_nodata(self) -> None:
         array = np.full((1, 16, 16), 5.0)
-        array[0, 0, 0] = -9999
-        assert np.isnan(warp(array, grid(), grid(), -9999)).sum() == 1
+        array[0, 0, 0] = np.nan
+        assert np.isnan(warp(array, grid(), grid())).sum() == 1
         # It must not bleed into its neighbours either
-        shifted = warp(array, grid(5.0), grid(), -9999)
+        shifted = warp(array, grid(5.0), grid())
         assert np.nanmin(shifted) == np.nanmax(shifted) == 5

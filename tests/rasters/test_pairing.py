@@ -23,7 +23,8 @@ def image(
     transform = from_origin(west or 0.0, 0, 10, 10)
     grid = Grid(None if west is None else UTM, transform, size, size)
     bands = tuple(range(1, num_bands + 1))
-    return ImageFile(path, grid, bands, num_bands, None, 'uint8', num_bands)
+    names = ('',) * num_bands
+    return ImageFile(path, grid, bands, num_bands, None, 'uint8', num_bands, names)
 
 
 def pair(name: str, optical: Any = (3,), sar: Any = (2,)) -> Files:

@@ -119,6 +119,15 @@ def test_region_of_interest(dataset: RasterDataset) -> None:
     assert max(in_pixels(query)[2] for query in drawn) == 37
 
 
+def test_region_of_several_parts(dataset: RasterDataset) -> None:
+    """A patch may lie in two of them: its shares add up."""
+    parts = [
+        shapely.box(WEST + x, NORTH - 400, WEST + x + 50, NORTH) for x in (0, 50, 150)
+    ]
+    sampler = BlockSampler(dataset, 10, 20, roi=shapely.MultiPolygon(parts))
+    assert {in_pixels(query)[2] for query in sampler} == {10}
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

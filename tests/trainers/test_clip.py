@@ -123,7 +123,7 @@ class TestCLIPTask:
 
     def test_recall_of_each_modality(self, release_root: Path, folder: Path) -> None:
         """That of the pair goes by the mean of both similarities."""
-        torch.manual_seed(1)
+        torch.manual_seed(3)
         seen: dict[str, list[Tensor]] = {'': [], 'optical': [], 'sar': []}
 
         class Guessing(CLIPTask):

@@ -7,7 +7,7 @@ from torchgeo_vqa import callbacks, prediction, trainers
 
 
 @pytest.mark.parametrize(
-    'name', ['DegradationTest', 'PredictionWriter', 'RandomState', 'plot_explanation']
+    'name', ['DegradationTest', 'PredictionWriter', 'plot_explanation']
 )
 def test_old_names(name: str) -> None:
     room = prediction if name in prediction.__all__ else callbacks

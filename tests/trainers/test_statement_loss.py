@@ -49,6 +49,7 @@ def texts(tokens: Tensor) -> list[str]:
 class TestStatements:
     def test_true_false_and_unknown(self, batch: dict[str, Tensor]) -> None:
         statements = make_statements(batch, ANSWERS)
+        assert not (statements.true & statements.false).any()
         known = {
             text: (
                 ''.join(

@@ -61,3 +61,8 @@ def test_fused_unless_mixed() -> None:
     assert make(8, 0.5)['optimizer'].defaults['fused'] is True
     plugin = MixedPrecision('bf16-mixed', 'cpu')
     assert make(8, 0.5, plugin)['optimizer'].defaults['fused'] is None
+
+
+def test_betas() -> None:
+    """Those that CLIP was trained with."""
+    assert make(8, 0.5)['optimizer'].defaults['betas'] == (0.9, 0.98)

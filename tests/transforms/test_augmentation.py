@@ -124,6 +124,9 @@ def test_own_parts(batch: Sample) -> None:
             image = batch['image_optical'][i]
             image = image.flip(-1) if element else image
             torch.testing.assert_close(output['image_optical'][i], 510 - image)
+        turned = batch['image_sar'][i].flip(-1) if element else batch['image_sar'][i]
+        noise = output['image_sar'][i] - turned
+        assert 0.5 < noise.std() < 1.5
 
 
 def test_a_part_that_never_happens_is_left_out() -> None:

@@ -35,6 +35,11 @@ def test_extremes(cover: float, opacity: float) -> None:
     )
 
 
+def test_every_image_has_its_own_clouds() -> None:
+    clouds = RandomCloud((0.5, 0.5), (1.0, 1.0), p=1.0)(torch.zeros(8, 1, 32, 32))
+    assert len(torch.unique(clouds > 0.45, dim=0)) == 8
+
+
 def test_smooth_with_soft_edges() -> None:
     torch.manual_seed(0)
     clouds = RandomCloud((0.5, 0.5), p=1.0)(torch.zeros(8, 1, 128, 128))

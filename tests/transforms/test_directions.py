@@ -90,6 +90,8 @@ def test_identity(text: str) -> None:
         # two halves of one relation
         (1, 'left or right of it?', 'below or above it?'),
         (4, 'from left to right', 'from right to left'),
+        # all four, but in an order and not to choose from
+        (4, 'left, right, above, below', 'right, left, above, below'),
     ],
 )
 def test_examples(element: int, text: str, expected: str) -> None:

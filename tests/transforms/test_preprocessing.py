@@ -56,5 +56,6 @@ def test_preprocess() -> None:
     expected = normalize(resize(sar[None].float(), 8), SAR)
     assert torch.equal(output['image_sar'], expected)
     batch = Preprocess({'sar': SAR, 'optical': SAR}, 8)({'image_sar': sar[None]})
-    assert batch.keys() == {'image_sar'}
+    assert batch.keys() == {'image_sar', 'valid_sar'}
+    assert batch['valid_sar'].tolist() == [[1, 1]]
     assert torch.equal(batch['image_sar'], expected)

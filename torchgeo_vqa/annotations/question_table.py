@@ -35,9 +35,15 @@ class QuestionTable:
     the distinct texts of the column, which stay in Arrow.
     """
 
-    def __init__(self, table: pa.Table, num_malformed: int = 0) -> None:
-        """Take dictionary-encoded :data:`COLUMNS`, and the number of rows left out."""
+    def __init__(
+        self, table: pa.Table, num_malformed: int = 0, contradictions: str = ''
+    ) -> None:
+        """Take dictionary-encoded :data:`COLUMNS`, and what is known of them.
+
+        That is the number of rows left out, and what :func:`find_contradictions` says.
+        """
         self.num_malformed = num_malformed
+        self.contradictions = contradictions
         table = table.unify_dictionaries()
         #: Distinct texts of each column.
         self.values: dict[str, pa.StringArray] = {}
@@ -88,14 +94,19 @@ class QuestionTable:
 
         def make() -> pa.Table:
             table, num_malformed = parse()
-            return table.replace_schema_metadata({b'malformed': b'%d' % num_malformed})
+            said = find_contradictions(cls(table)).encode()
+            return table.replace_schema_metadata(
+                {b'malformed': b'%d' % num_malformed, b'contradictions': said}
+            )
 
         def is_usable(table: pa.Table) -> bool:
             # A malformed row is parsed again, for an error that shows it
             return on_error == 'skip' or table.schema.metadata[b'malformed'] == b'0'
 
         table = cached_table(paths, make, is_usable, name)
-        return cls(table, int(table.schema.metadata[b'malformed']))
+        known = table.schema.metadata
+        said = known[b'contradictions'].decode()
+        return cls(table, int(known[b'malformed']), said)
 
     @classmethod
     def of_rows(cls, rows: Sequence[Sequence[str]]) -> 'QuestionTable':
@@ -186,6 +197,32 @@ class QuestionTable:
                 f'{cut[0].as_py()[:80]!r}...',
                 UserWarning,
             )
+
+
+def find_contradictions(table: QuestionTable) -> str:
+    """Say which questions about one image have several answers, empty if none has.
+
+    Upper and lower case make no other question, but they make another answer: labels are
+    texts.
+    """
+    texts = pc.utf8_lower(table.values['question']).to_pylist()
+    questions = np.unique(texts, return_inverse=True)[1][table.codes['question']]
+    size = max(1, len(table.values['answer']))
+    asked = table.codes['image'].astype(np.int64) * (len(texts) + 1) + questions
+    pairs = np.unique(asked * size + table.codes['answer'])
+    keys, counts = np.unique(pairs // size, return_counts=True)
+    if not (counts > 1).any():
+        return ''
+    rows = np.flatnonzero(np.isin(asked, keys[counts > 1]))
+    rows = rows[asked[rows] == asked[rows[0]]]
+    answers = ' and '.join(map(repr, dict.fromkeys(table.text('answer', rows))))
+    numbers = ', '.join(map(str, rows[:5].tolist()))
+    return (
+        f'{(counts > 1).sum()} questions about one image have several answers, each of '
+        f'which counts as true: {table.text("question", rows[:1])[0]!r} about '
+        f'{table.text("image", rows[:1])[0]} has {answers} in rows {numbers} (the first '
+        'is 0)'
+    )
 
 
 def decode(tokens: Tensor) -> str:

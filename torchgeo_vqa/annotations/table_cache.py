@@ -4,6 +4,7 @@
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,10 @@ import pyarrow.parquet as pq
 from ..storage import cache_folder, whole_file
 
 # Raise it whenever what is written changes.
-_VERSION = b'2'
+_VERSION = b'3'
+
+# Nanoseconds within which file systems may give two changes the same time
+_TICK = 2 * 10**9
 
 _DIGEST_SIZE = 32
 
@@ -24,29 +28,65 @@ def cached_table(
     make: Callable[[], pa.Table],
     is_usable: Callable[[pa.Table], bool] = lambda _: True,
     name: str | None = None,
+    sources: Sequence[str | Path] | None = None,
 ) -> pa.Table:
     """Read a table from the cache, or make it and write it there.
 
-    It is made anew when one of the files changes, or a cached one is not usable. Its name is
-    that of the first file unless another is given.
+    It is made anew when the contents of one of the *sources* change (defaults to *paths*),
+    or a cached one is not usable. It is kept beside the first of *paths*, whose name it has
+    unless another is given.
     """
-    stamp = _VERSION
-    for path in paths:
-        stat = path.stat()
-        stamp += b' %d %d' % (stat.st_size, stat.st_mtime_ns)
+    sources = paths if sources is None else sources
+    seen, contents = _look(sources), b''
+    table: pa.Table | None = None
     caches = list(_caches(paths[0], name or paths[0].stem))
     for cache in caches:
-        table = _read(cache, stamp)
-        if table is not None and is_usable(table):
-            return table
-    table = make()
-    metadata = {**(table.schema.metadata or {}), b'stamp': stamp}
-    table = table.replace_schema_metadata(metadata)
+        file = _open(cache)
+        stamps = {} if file is None else file.schema_arrow.metadata or {}
+        if file is None or stamps.get(b'version') != _VERSION:
+            continue
+        same = seen and stamps.get(b'seen') == seen
+        contents = contents or (b'' if same else _hash(sources))
+        if same or stamps.get(b'contents') == contents:
+            found = file.read()
+            if is_usable(found) and (same or not seen):
+                return found
+            table = table or (found if is_usable(found) else None)
+    contents = contents or _hash(sources)
+    table = make() if table is None else table
+    stamps = {b'version': _VERSION, b'seen': seen, b'contents': contents}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **stamps})
     for cache in caches:
         with contextlib.suppress(OSError):  # such as a full disk
             _write(table, cache)
             break
     return table
+
+
+def _look(paths: Sequence[str | Path]) -> bytes:
+    """Return what tells without reading that files are as they were, empty if nothing does.
+
+    Copies may keep size and time of modification, but not the time of change. A file that
+    was written just now may change once more within a tick of the clock.
+    """
+    digest, now = hashlib.sha256(), time.time_ns()
+    for path in paths:
+        stat = os.stat(path)
+        if now - stat.st_ctime_ns < _TICK:
+            return b''
+        numbers = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+        digest.update(os.fsencode(os.path.basename(path)) + b' %d %d %d %d ' % numbers)
+    return digest.digest()
+
+
+def _hash(paths: Sequence[str | Path]) -> bytes:
+    """Return a hash of the names and the contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(os.fsencode(os.path.basename(path)))
+        with open(path, 'rb') as file:
+            digest.update(hashlib.file_digest(file, 'sha256').digest())
+    return digest.digest()
 
 
 def _caches(path: Path, name: str) -> Iterator[Path]:
@@ -59,16 +99,14 @@ def _caches(path: Path, name: str) -> Iterator[Path]:
     yield cache_folder() / 'question_tables' / f'{key}-{name}'
 
 
-def _read(path: Path, stamp: bytes) -> pa.Table | None:
-    """Read a cached table if there is one, whole and of the right stamp."""
+def _open(path: Path) -> pq.ParquetFile | None:
+    """Open a cached table if there is one, and it is whole."""
     try:
         data = memoryview(path.read_bytes())
         head, body = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
         if _digest(body) != head:
             return None
-        file = pq.ParquetFile(pa.py_buffer(body))
-        metadata = file.schema_arrow.metadata or {}
-        return file.read() if metadata.get(b'stamp') == stamp else None
+        return pq.ParquetFile(pa.py_buffer(body))
     except (OSError, pa.ArrowException):
         return None
 

@@ -5,7 +5,6 @@ from .defaults import DamagedCheckpoint, FiniteLoss, PreemptionCheckpoint
 from .degradation import DegradationTest
 from .feature_cache import FeatureCache
 from .prediction import PredictionWriter
-from .random_state import RandomState
 from .report import EvaluationReport
 
 __all__ = (
@@ -16,5 +15,4 @@ __all__ = (
     'FiniteLoss',
     'PredictionWriter',
     'PreemptionCheckpoint',
-    'RandomState',
 )

@@ -6,11 +6,11 @@ from typing import Any, override
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ..prediction.checkpoint import verify_whole
-from .random_state import RandomState
 from .report import log_folder
 
 
@@ -67,14 +67,22 @@ class PreemptionCheckpoint(Callback):
     """Saves a checkpoint when the process is told to end (SIGTERM).
 
     ``checkpoints/preempted.ckpt`` in the run's log folder holds the state after the last
-    step; ``--ckpt_path`` goes on from there.
+    step; ``--ckpt_path`` goes on from there. A validation that was interrupted starts anew.
+    Gradients that are accumulated for a step to come are lost.
     """
 
     @override
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        if isinstance(exception, SIGTERMException) and trainer.training:
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        if isinstance(exception, SIGTERMException) and fitting:
+            if trainer.validating:
+                # How Lightning saves one that has begun, with no batch done
+                progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+                progress.reset_on_run()
+                progress.increment_ready()
+                progress.increment_started()
             path = log_folder(trainer) / 'checkpoints' / 'preempted.ckpt'
             trainer.save_checkpoint(path)
             rank_zero_info(f'Preempted, go on with --ckpt_path {path}')
@@ -82,7 +90,7 @@ class PreemptionCheckpoint(Callback):
 
 def default_callbacks(trainer: Trainer, *further: Callback) -> list[Callback]:
     """Return the callbacks that every task has and further ones, except the user's own."""
-    common = DamagedCheckpoint(), RandomState(), PreemptionCheckpoint(), FiniteLoss()
+    common = DamagedCheckpoint(), PreemptionCheckpoint(), FiniteLoss()
     # Lightning puts these in the place of the user's own of the same type
     users = list(trainer.callbacks)  # type: ignore[attr-defined]
     return [

@@ -189,7 +189,7 @@ class DegradationTest(Callback):
         if self._settings['restricted_to'] is not None:
             inside = torch.isin(batch['group'], self._groups)
             asked, pairs = asked & inside, inside.any(dim=1)
-        images = {key: x for key, x in batch.items() if key.startswith('image')}
+        images = {k: x for k, x in batch.items() if k.startswith(('image', 'valid'))}
         selected = images | mask_questions(batch, asked)
         return {key: x[pairs] for key, x in selected.items()}, pairs
 

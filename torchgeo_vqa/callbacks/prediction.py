@@ -15,8 +15,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 
-from ..prediction.layer import verify_format, write_layer
-from ..storage import whole_file
+from ..prediction.layer import reserved, verify_format, write_layer
+from ..storage import scratch_folder, verify_free, whole_file
 from .report import log_folder
 
 
@@ -39,7 +39,7 @@ class PredictionWriter(BasePredictionWriter):
         super().__init__(write_interval='batch')
         verify_format(filename)
         self.filename = filename
-        self._path = Path(filename)
+        self._path = self._temporary = Path(filename)
         self._writer: pq.ParquetWriter | None = None
         # Closes the writer, then gives the file its name, or removes it after an error
         self._file = contextlib.ExitStack()
@@ -50,12 +50,14 @@ class PredictionWriter(BasePredictionWriter):
         if trainer.world_size > 1:
             path = path.with_name(f'{path.stem}_rank{trainer.global_rank}{path.suffix}')
         self._path = path
+        self._file.enter_context(reserved(path))
+        if path.suffix == '.gpkg':
+            verify_free(self._kept)
 
     @property
-    def _parquet(self) -> Path:
-        """Path of the Parquet file, of which a GeoPackage is made."""
-        path = self._path
-        return path if path.suffix == '.parquet' else Path(f'{path}.parquet')
+    def _kept(self) -> Path:
+        """Path of the Parquet file that is left if no GeoPackage can be made of it."""
+        return Path(f'{self._path}.parquet')
 
     @override
     def write_on_batch_end(
@@ -72,28 +74,39 @@ class PredictionWriter(BasePredictionWriter):
         table = _as_table(prediction)
         with self._writing():
             if self._writer is None:
-                temporary = self._file.enter_context(whole_file(self._parquet))
-                writer = pq.ParquetWriter(temporary, table.schema)
+                context = (
+                    whole_file if self._path.suffix == '.parquet' else scratch_folder
+                )
+                self._temporary = self._file.enter_context(context(self._path))
+                if self._temporary.is_dir():
+                    self._temporary /= self._kept.name
+                writer = pq.ParquetWriter(self._temporary, table.schema)
                 self._writer = self._file.enter_context(writer)
             self._writer.write_table(table)
 
     @override
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._writer is None:
-            return
-        self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with self._writing():
+                writer.close()
+            if self._path.suffix == '.gpkg':
+                self._write_geopackage()
         with self._writing():
             self._file.close()
-        if self._path != self._parquet:
-            try:
-                write_layer(geopandas.read_parquet(self._parquet), self._path)
-            except OSError as error:
-                raise OSError(
-                    f'{error}; nothing is lost, {self._parquet} is a GeoParquet file of '
-                    'all predictions'
-                ) from error
-            self._parquet.unlink()
-        rank_zero_info(f'Predictions: {self._path}')
+        if writer is not None:
+            rank_zero_info(f'Predictions: {self._path}')
+
+    def _write_geopackage(self) -> None:
+        """Make a GeoPackage of the Parquet file."""
+        try:
+            write_layer(geopandas.read_parquet(self._temporary), self._path)
+        except OSError as error:
+            self._temporary.rename(self._kept)
+            raise OSError(
+                f'{error}; nothing is lost, {self._kept} is a GeoParquet file of all '
+                'predictions'
+            ) from error
 
     @override
     def on_exception(

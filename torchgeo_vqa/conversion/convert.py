@@ -4,7 +4,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Literal, TextIO
@@ -15,7 +15,7 @@ from ..annotations.layout import Layout
 from ..annotations.split_draw import draw_splits
 from ..rasters.image_file import ImageFile, opened
 from ..rasters.pairing import Files, find_misfits
-from ..storage import verify_free, whole_folder
+from ..storage import locked, verify_free, whole_folder
 from .image_folder import ImageFolder, Transfer
 from .question_file import QuestionFile, QuestionFormat, Row
 from .report import Report, written
@@ -64,6 +64,7 @@ def convert(
         What became of the rows.
 
     Raises:
+        BlockingIOError: If another process makes *output* or *report*.
         FileExistsError: If *output* or *report* exists.
         FileNotFoundError: If a file or folder does not exist.
         OSError: If a file cannot be read or written.
@@ -74,8 +75,13 @@ def convert(
     path = None if report is None else Path(report)
     if path is not None and path.suffix not in ('.csv', '.json'):
         raise ValueError(f'a report must end in .csv or .json, got {path}')
-    if path is not None and path.exists():
+    if path is not None and os.path.lexists(path):
         raise FileExistsError(f'{path} exists; remove it or name another report')
+    if path is not None and path.resolve().is_relative_to(Path(output).resolve()):
+        raise ValueError(
+            f'the report {path} lies in the output, which is made as a whole; name one '
+            'outside'
+        )
     folders = {
         modality: ImageFolder(Path(folder))
         for modality, folder in (('optical', optical), ('sar', sar))
@@ -90,36 +96,48 @@ def convert(
     if not files:
         raise ValueError('name a question file')
 
-    names, has_split = _survey(files, folders)
-    problems = _check_images(names, folders)
-    has_split |= question_format.split_column is not None
-    source = split_rule.source(has_split, files)
-    drawn = {}
-    if source == 'draw':
-        usable = sorted(names - problems.keys())
-        drawn = draw_splits(usable, split_rule.fractions, split_rule.seed)
-    selection = Selection(folders, problems, source, drawn, duplicates == 'keep')
+    with ExitStack() as stack:
+        for target in (None if dry_run else output, path):
+            if target is not None:
+                stack.enter_context(locked(target))
+        names, has_split = _survey(files, folders)
+        problems = _check_images(names, folders)
+        has_split |= question_format.split_column is not None
+        source = split_rule.source(has_split, files)
+        drawn = {}
+        if source == 'draw':
+            usable = sorted(names - problems.keys())
+            drawn = draw_splits(usable, split_rule.fractions, split_rule.seed)
+        selection = Selection(folders, problems, source, drawn, duplicates == 'keep')
+        root = None if dry_run else stack.enter_context(whole_folder(output))
+        return _write(root, files, selection, path, transfer)
 
+
+def _write(
+    root: Path | None,
+    files: Sequence[QuestionFile],
+    selection: Selection,
+    path: Path | None,
+    transfer: Transfer,
+) -> Report:
+    """Write the dataset into a folder, if there is one, and the report."""
     result = Report()
-    whole: AbstractContextManager[Path | None]
-    whole = nullcontext() if dry_run else whole_folder(output)
-    with whole as root:
-        if path is None and root is not None:
-            path = root / 'rejected.csv'
-        with written(result, path) as reject:
-            _write_annotations(root, selection.taken(files, result, reject))
-        if not result.num_taken:
-            named = ', '.join(str(file.path) for file in files)
-            raise ValueError(
-                f'none of {result.num_rows} rows can be taken of {named}\n'
-                f'{result.reasons()}'.rstrip()
-            )
-        if root is None:
-            return result
-        for modality, folder in folders.items():
-            title = f'{noun(modality)} images'
-            for name in tqdm(selection.split_of, title, disable=None):
-                folder.transfer(name, root / _FOLDERS[modality], transfer)
+    if path is None and root is not None:
+        path = root / 'rejected.csv'
+    with written(result, path) as reject:
+        _write_annotations(root, selection.taken(files, result, reject))
+    if not result.num_taken:
+        named = ', '.join(str(file.path) for file in files)
+        raise ValueError(
+            f'none of {result.num_rows} rows can be taken of {named}\n'
+            f'{result.reasons()}'.rstrip()
+        )
+    if root is None:
+        return result
+    for modality, folder in selection.folders.items():
+        title = f'{noun(modality)} images'
+        for name in tqdm(selection.split_of, title, disable=None):
+            folder.transfer(name, root / _FOLDERS[modality], transfer)
     return result
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import rasterio
 import rasterio.shutil
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from ..rasters.image_file import DRIVERS, JPEG_EXTENSIONS, in_large_folders, pattern_of
 
@@ -74,9 +75,11 @@ class ImageFolder:
         with in_large_folders(), warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
             if re.search(_JPEG, source.name):
-                with rasterio.Env(GDAL_PAM_ENABLED='NO'):
-                    target = folder / target_name(source.relative_to(self.root))
-                    rasterio.shutil.copy(source, target, driver='PNG')
+                target = folder / target_name(source.relative_to(self.root))
+                # GDAL itself says nothing if the disk is full when it closes a file
+                with rasterio.Env(GDAL_PAM_ENABLED='NO'), MemoryFile() as memory:
+                    rasterio.shutil.copy(source, memory.name, driver='PNG')
+                    target.write_bytes(memory.getbuffer())
                 return
             with rasterio.open(source) as src:
                 # such as .tfw and .aux.xml, which may hold the CRS

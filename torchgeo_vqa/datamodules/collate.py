@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Batches of pairs that differ in size and in the number of questions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torchgeo.datasets.utils import Sample
 
+from ..rasters.units import convert, mask_range
 from ..sample import PADDING
 from ..transforms import resize
 
@@ -17,11 +18,14 @@ from ..transforms import resize
 class PairCollate:
     """Stacks pairs into a batch.
 
-    Images are resized to *image_size*, unless it is None, questions are padded to the
-    largest number in the batch (at least 1), everything else is stacked.
+    Images are converted from the *scales* that are named to *units*, those of a model, and
+    resized to *image_size*, unless it is None; questions are padded to the largest number in
+    the batch (at least 1), everything else is stacked.
     """
 
     image_size: int | None = None
+    scales: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, samples: Sequence[Sample]) -> Sample:
         """Stack samples; raise a ValueError if their images differ in size."""
@@ -48,6 +52,11 @@ class PairCollate:
 
     def _stack_images(self, key: str, images: Sequence[Tensor]) -> Tensor:
         """Resize and stack the images of one modality."""
+        modality = key.removeprefix('image_')
+        scale, unit = self.scales.get(modality), self.units.get(modality)
+        images = [convert(image, scale, unit) for image in images]
+        if unit is not None:
+            images = [mask_range(image, unit) for image in images]
         images = [resize(image, self.image_size) for image in images]
         shapes = sorted({tuple(image.shape) for image in images})
         if len(shapes) > 1:

@@ -122,12 +122,12 @@ class MapVQADataModule(MapSource, VQADataModule):
             for split in SPLITS:
                 own = [block for block in blocks if split_of[block] == split]
                 self._samplers[split] = everywhere.within(own)
-            opened.dataset.measure(self._overview(opened.dataset))
+            opened.dataset.measure(self.overview(opened.dataset))
             self._dataset = opened.dataset
         return self._dataset
 
     @override
-    def _overview(self, dataset: MapVQA) -> list[GeoSlice]:
+    def overview(self, dataset: MapVQA) -> list[GeoSlice]:
         """Draw patches of training in place of tiles, which a map does not have."""
         train = self._samplers['train']
         return list(train.within(train.blocks, NUM_MEASURED, self.seed))
@@ -137,7 +137,7 @@ class MapVQADataModule(MapSource, VQADataModule):
         sampler = self._samplers['test' if stage == 'predict' else stage]
         if stage == 'train':
             length = self.length or len(sampler)
-            return sampler.within(sampler.blocks, length, self._sampler_seed())
+            return sampler.within(sampler.blocks, length, self._seed)
         if not len(sampler):
             raise ValueError(
                 f'there is no block for {stage}, fractions are {self.fractions}; give '

@@ -4,6 +4,7 @@
 import abc
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, ClassVar, Literal, TypedDict, Unpack, cast, get_args, override
 
 import torch
@@ -18,11 +19,13 @@ from torchgeo.samplers import (
     SequentialTimestampSampler,
 )
 
+from ..rasters.units import verify_scales
 from ..sample import MODALITIES
 from ..samplers import RankSampler, TileSampler
-from ..transforms import Augmentation, PairedAugmentation, normalize
-from ..transforms.preprocessing import Statistics
+from ..transforms import Augmentation, PairedAugmentation
+from ..transforms.preprocessing import Statistics, normalize_batch
 from .collate import PairCollate
+from .seed import BATCH, EpochSampler, LazyLoader, Position, SeededDataset, seed_all
 from .statistics import check_statistics, compute_statistics
 from .worker import start_worker
 
@@ -35,6 +38,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     'predict': ('predict',),
 }
 
+
+#: Side in pixels of patches, at most.
+MAX_PATCH = 16_384
 
 #: Flips and turns, and nothing else.
 DEFAULT_AUGMENTATION = Augmentation()
@@ -79,6 +85,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         modalities: Sequence[str] = MODALITIES,
         statistics: dict[str, dict[str, list[float]]] | None = None,
         augmentation: Augmentation = DEFAULT_AUGMENTATION,
+        optical_scale: str | None = None,
+        sar_scale: str | None = None,
         **flat: Unpack[FlatOptions],
     ) -> None:
         """Initialize a new PairDataModule instance.
@@ -102,6 +110,11 @@ class PairDataModule(GeoDataModule, abc.ABC):
                 [...], 'std': [...]}, 'sar': ...}`` (defaults to those of the training
                 split; a checkpoint brings its own).
             augmentation: Random changes of training pairs.
+            optical_scale: What the pixels of the optical files are: '8bit', 'reflectance',
+                'sentinel2-l2a' (reflectance x 10,000) or 'sentinel2-l2a-offset' (the same
+                plus 1,000, as since 2022). A model gets the unit that it was trained on.
+            sar_scale: What the pixels of the SAR files are: 'dB', 'linear' (power) or
+                'amplitude'. A model gets dB.
             **flat: None, see :class:`FlatOptions`.
 
         Raises:
@@ -124,6 +137,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         }.items():
             if size is not None and size < 1:
                 raise ValueError(f'{name} must be at least 1, got {size!r}')
+        if patch_size is not None and patch_size > MAX_PATCH:
+            raise ValueError(f'patch_size is at most {MAX_PATCH:,}, got {patch_size:,}')
         super().__init__(
             dataset_class,
             batch_size=batch_size,
@@ -138,8 +153,15 @@ class PairDataModule(GeoDataModule, abc.ABC):
         self.image_size = image_size
         self.modalities = tuple(modalities)
         self.augmentation = augmentation
+        self.scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
         self._datasets: dict[Stage, Any] = {}
         self._statistics: Statistics | None = None
+        #: Least and greatest value of each modality that statistics were computed from.
+        self.extremes: dict[str, tuple[float, float]] = {}
+        #: Units that a model takes, by modality.
+        self.units: dict[str, str] = {}
+        self._seed = 0
+        self._epochs = count()
         if statistics is not None:
             self.statistics = statistics
 
@@ -157,6 +179,12 @@ class PairDataModule(GeoDataModule, abc.ABC):
 
     @override
     def setup(self, stage: str) -> None:
+        if stage == 'fit':
+            # From torch's generator, so that seed_everything rules the order, and the same
+            # on all ranks, because each takes its share of one and the same order
+            seed = int(torch.randint(2**31, ()))
+            strategy = self.trainer and self.trainer.strategy
+            self._seed = strategy.broadcast(seed) if strategy else seed
         for split in STAGES[stage]:
             dataset = self.dataset_for(split)
             setattr(self, f'{split}_dataset', dataset)
@@ -169,19 +197,24 @@ class PairDataModule(GeoDataModule, abc.ABC):
             if size:
                 return GriddedPatchSampler(dataset, size=size, stride=size)
             return _sample_tiles(dataset)
-        order: Any = {'length': self.length, 'generator': self._sampler_seed()}
+        order: Any = {'length': self.length, 'generator': self._seed}
         if size:
             return RandomPatchSampler(dataset, size=size, **order)
         return _sample_tiles(dataset, shuffle=True, **order)
 
-    def _sampler_seed(self) -> int:
-        """Draw the seed of a random sampler.
-
-        From torch's generator, so that seed_everything rules the order, and the same on
-        all ranks, because each takes its share of one and the same order.
-        """
-        seed = int(torch.randint(2**31, ()))
-        return seed if self.trainer is None else self.trainer.strategy.broadcast(seed)
+    def _position(self) -> Position:
+        """Return where the training is, or the start of the next epoch without a trainer."""
+        if self.trainer is None:
+            return Position(self._seed, next(self._epochs), 0)
+        loop = self.trainer.fit_loop
+        epoch: Any = loop.epoch_progress.current
+        batches: Any = loop.epoch_loop.batch_progress
+        if epoch.started == epoch.processed:
+            return Position(self._seed, epoch.processed, 0)
+        if batches.is_last_batch:
+            return Position(self._seed, epoch.processed + 1, 0)
+        num_done = batches.current.processed * self.batch_size
+        return Position(self._seed, epoch.processed, num_done)
 
     @override
     def _dataloader_factory(self, split: str) -> DataLoader[Sample]:
@@ -190,25 +223,29 @@ class PairDataModule(GeoDataModule, abc.ABC):
         world_size, rank = 1, 0
         if self.trainer is not None:
             world_size, rank = self.trainer.world_size, self.trainer.global_rank
+        dataset = self._valid_attribute(f'{split}_dataset')
+        if split == 'train':
+            dataset = SeededDataset(dataset)
+            sampler = EpochSampler(sampler, world_size, rank, self._position)
         # A process without a batch would not take part in adding up the counts
-        shared = split != 'train' and 1 < world_size <= len(sampler)
-        return DataLoader(
-            dataset=self._valid_attribute(f'{split}_dataset'),
+        elif 1 < world_size <= len(sampler):
+            sampler = RankSampler(sampler, world_size, rank)
+        return LazyLoader(
+            dataset=dataset,
             batch_size=batch_size,
-            sampler=RankSampler(sampler, world_size, rank) if shared else sampler,
+            sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=PairCollate(self.image_size),
+            collate_fn=PairCollate(self.image_size, self.scales, self.units),
             # Evaluation keeps every pair, and training one incomplete batch if there is
             # no other.
-            drop_last=split == 'train' and len(sampler) >= batch_size * world_size,
+            drop_last=split == 'train' and len(sampler) >= batch_size,
             persistent_workers=self.num_workers > 0,
             worker_init_fn=start_worker,
-            # Lightning makes an iterator more when it resumes: it must cost no random
-            # number of those that augmentations and questions are drawn by
-            generator=torch.Generator().manual_seed(int(torch.randint(2**62, ()))),
+            # Not torch's own: loaders must not shift the random numbers of the run
+            generator=torch.Generator(),
         )
 
-    def _overview(self, dataset: Any) -> list[GeoSlice]:
+    def overview(self, dataset: Any) -> list[GeoSlice]:
         """List queries of the training split that statistics are computed from."""
         return list(_sample_tiles(dataset))
 
@@ -220,8 +257,8 @@ class PairDataModule(GeoDataModule, abc.ABC):
         """
         if self._statistics is None:
             dataset = self.dataset_for('train')
-            self._statistics = compute_statistics(
-                dataset, self._overview(dataset), self.modalities
+            self._statistics, self.extremes = compute_statistics(
+                dataset, self.overview(dataset), self.modalities, self.scales
             )
         return self._statistics
 
@@ -259,23 +296,24 @@ class PairDataModule(GeoDataModule, abc.ABC):
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int = 0) -> Sample:
         """Augment training batches and normalize all, on the device."""
         if self.trainer is not None and self.trainer.training:
+            loop = self.trainer.fit_loop
+            done = loop.epoch_loop.batch_progress.current.ready
+            rank = self.trainer.global_rank
+            # Augmentations of the batch, and the dropout that follows
+            seed_all(BATCH, self._seed, self.trainer.current_epoch, done, rank)
             batch = self.paired_augmentation(batch)
-        batch = dict(batch)
-        for modality, statistics in self.statistics.items():
-            key = f'image_{modality}'
-            if key in batch:
-                batch[key] = normalize(batch[key], statistics)
-        return batch
+        return normalize_batch(batch, self.statistics)
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """Return the statistics, so that a resumed training goes on with the same."""
-        return {'statistics': self._statistics}
+        """Return the statistics and the seed, so that a resumed training goes on with them."""
+        return {'statistics': self._statistics, 'seed': self._seed}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict['statistics'] is not None:
             self.statistics = state_dict['statistics']
+        self._seed = state_dict.get('seed', self._seed)
 
 
 def _sample_tiles(dataset: Any, generator: int = 0, **kwargs: Any) -> GeoSampler:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Base classes for data modules of pairs with questions."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, override
 
@@ -49,8 +50,15 @@ class VQADataModule(PairDataModule):
 
     def set_answers(self, answers: Sequence[str]) -> None:
         """Use another vocabulary, such as a checkpoint's, before loaders are made."""
-        for dataset in self._datasets.values():
+        for stage, dataset in self._datasets.items():
             dataset.set_answers(answers)
+            if dataset.coverage < 1:
+                warnings.warn(
+                    f'{1 - dataset.coverage:.1%} of the {len(dataset.table)} questions for '
+                    f'{stage} have an answer that is not in the vocabulary of the model, '
+                    'which cannot answer them right',
+                    UserWarning,
+                )
         self.train_aug = None
 
     def blind_labels(self, stage: Stage, ids: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, override
 import numpy as np
 import pandas as pd
 import shapely
-from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.features import shapes
 from rasterio.transform import from_origin
@@ -21,7 +20,8 @@ from torchgeo.datasets.utils import GeoSlice
 from ..questions import NO_DATA, Legend, Scene, SceneObject
 from ..questions.class_map import ClassMap
 from ..questions.object_layer import ObjectLayer
-from ..rasters.coverage import Query, find_gaps, has_data
+from ..rasters.coverage import Query, read_image
+from ..rasters.extent import verify_extent
 from ..sample import MODALITIES
 
 # Side in pixels of what is read first, to see whether a map holds anything
@@ -31,10 +31,9 @@ _PREVIEW = 256
 class Patch(NamedTuple):
     """What the datasets hold of a patch."""
 
-    #: Image of each modality, (C, H, W) float32, and mask (H, W) of the pixels it lacks.
+    #: Image of each modality, (C, H, W) float32, NaN where it has no data.
     images: dict[str, Tensor]
-    gaps: dict[str, NDArray[np.bool_]]
-    #: What the map knows of it; pixels that an image lacks are unknown, too.
+    #: What the map knows of it; pixels that a band of an image lacks are unknown, too.
     scene: Scene
     #: Share of the pixels that the map does not know or an image lacks.
     nodata: float
@@ -173,18 +172,15 @@ class MapDataset(GeoDataset):
         """Read images and map at [xmin:xmax:xres, ymin:ymax:yres, tmin:tmax:tres].
 
         Raise an IndexError if that is not in the dataset, a ValueError if a code has no name, or
-        the datasets do not give rasters of one size.
+        the datasets do not give rasters of one size, or it is more than fits in memory.
         """
         query = self._disambiguate_slice(index)
+        verify_extent(query[0], query[1])
         label = self._labels.read(self._own('labels', query))
         shape = label.shape[0], label.shape[1]
         images = {m: self._read_image(m, query, shape) for m in self.modalities}
-        gaps = {}
-        for modality, image in images.items():
-            own = self._own(modality, query)
-            outside, nodata = find_gaps(self._images[modality], own, shape)
-            gaps[modality] = outside | ~has_data(image.numpy(), nodata)
-        unknown = np.logical_or.reduce([label == NO_DATA, *gaps.values()])
+        gaps = [image.isnan().any(dim=0).numpy() for image in images.values()]
+        unknown = np.logical_or.reduce([label == NO_DATA, *gaps])
         label[unknown] = NO_DATA
         objects: tuple[SceneObject, ...] = ()
         partial: frozenset[str] = frozenset()
@@ -204,13 +200,16 @@ class MapDataset(GeoDataset):
             self.legend.urban_classes,
             partial,
         )
-        return Patch(images, gaps, scene, float(unknown.mean()))
+        return Patch(images, scene, float(unknown.mean()))
 
     def _read_image(
         self, modality: str, query: Query, shape: tuple[int, int]
     ) -> Tensor:
         """Read the image of a modality, (C, H, W) float32."""
-        image = self._images[modality][self._own(modality, query)].get('image')
+        try:
+            image = read_image(self._images[modality], self._own(modality, query))
+        except KeyError:
+            image = None
         num_bands = 3 if modality == 'optical' else None
         got = None if image is None else tuple(image.shape)
         if image is None or got != (num_bands or len(image), *shape):
@@ -219,7 +218,7 @@ class MapDataset(GeoDataset):
                 f'{shape[0]}, {shape[1]}), got {got}; choose its bands with `bands`, and '
                 'time_series=False'
             )
-        return image.float()
+        return image
 
 
 def _middle(axis: slice, size: int = _PREVIEW) -> slice:

@@ -231,10 +231,7 @@ class MapVQA(VQADataset, MapDataset):
         patch = self.read(query)
         rows = self._possible.rows(self._draw(query, self._candidates(patch)))
         number = self._grid.number(x, y) * len(self.table)
-        sample: Sample = {}
-        for modality, image in patch.images.items():
-            gap = torch.from_numpy(patch.gaps[modality])
-            sample[f'image_{modality}'] = image.masked_fill(gap, torch.nan)
+        sample: Sample = {f'image_{m}': image for m, image in patch.images.items()}
         sample |= self._encode(
             rows, self.questions_per_sample, question_id=number + rows
         )

@@ -18,6 +18,7 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import calculate_default_transform
 from torchgeo.datasets.utils import GeoSlice, Sample
 
+from ..rasters.extent import verify_extent
 from ..rasters.footprint_index import FootprintIndex, Rows
 from ..rasters.grid import Grid
 from ..rasters.pairing import Tile
@@ -194,8 +195,7 @@ class PairDataset(TileDataset):
                     f'index: {index} not found in dataset with bounds: {self.bounds}'
                 )
             transform = from_origin(x.start, y.stop, *res)
-            width = max(1, round((x.stop - x.start) / res[0]))
-            height = max(1, round((y.stop - y.start) / res[1]))
+            height, width = verify_extent(x, y)
             grid = Grid(self._grid_crs, transform, height, width)
             tiles = [self.tiles[self._names[row]] for row in rows]
             images = {m: self._reader.merge(tiles, m, grid) for m in self.num_bands}

@@ -29,8 +29,8 @@ class TileDataset(GeoDataset):
 class PairUnion(TileDataset, UnionDataset):
     """Union of datasets of image pairs, such as ``train | val``.
 
-    TorchGeo merges samples by their maximum. That is wrong for SAR images in dB, which
-    are below the 0 of missing pixels, and for questions. A tile of one of the datasets is
+    TorchGeo merges samples by their maximum. That is wrong for pixels without data, which
+    are NaN, and for questions. A tile of one of the datasets is
     returned as it is; elsewhere the first dataset's pixels are on top, and questions
     of all are returned.
 
@@ -65,8 +65,7 @@ def merge_pairs(samples: Sequence[Sample]) -> Sample:
         size = max(len(kept[0]), len(kept[1]), num_questions)
         for key, value in sample.items():
             if key.startswith('image'):
-                empty = (merged[key] == 0).all(dim=0)
-                merged[key] = torch.where(empty, value, merged[key])
+                merged[key] = torch.where(merged[key].isnan(), value, merged[key])
             elif key not in ('bounds', 'transform'):
                 real = torch.cat([merged[key][kept[0]], value[kept[1]]])
                 merged[key] = pad(real, size, PADDING.get(key, -1))

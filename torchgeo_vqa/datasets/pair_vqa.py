@@ -224,6 +224,8 @@ class PairVQA(VQADataset, PairDataset):
             warnings.warn(
                 f'{path}: {num_malformed} malformed rows are left out', UserWarning
             )
+        if said := tables[self.split].contradictions:
+            warnings.warn(f'{path}: {said}', UserWarning)
         return tables
 
     def _pair(

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,25 +54,31 @@ class PatchTree:
         BigEarthNet v1 says so in a file in each folder; what half a million of them say is
         cached. Raise a ValueError if one is malformed, or two patches go with the same.
         """
+        # Not as objects of pathlib, since there are half a million
+        files = (
+            f'{self.folder}/{p}/{p}_labels_metadata.json'
+            for p in sorted(os.listdir(self.folder))
+        )
+        paths = [path for path in files if os.path.exists(path)]
         name = f'{self.folder.name}_partners'
-        table = cached_table([self.folder], self._read_partners, name=name)
+        make = partial(_read_partners, paths)
+        table = cached_table([self.folder], make, name=name, sources=paths)
         s1, s2 = table['s1'].to_pylist(), table['s2'].to_pylist()
         return match_patches(s2, s1, self.folder)
 
-    def _read_partners(self) -> pa.Table:
-        """Read the file of each folder."""
-        names = []
-        key = 'corresponding_s2_patch'
-        for patch in sorted(os.listdir(self.folder)):
-            path = self.folder / patch / f'{patch}_labels_metadata.json'
-            if path.exists():
-                try:
-                    partner = json.loads(path.read_bytes())[key]
-                except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(f'{path} must hold the {key}: {error}') from error
-                names.append({'s1': patch, 's2': partner})
-        schema = pa.schema({'s1': pa.string(), 's2': pa.string()})
-        return pa.Table.from_pylist(names, schema)
+
+def _read_partners(paths: Sequence[str]) -> pa.Table:
+    """Read the Sentinel-2 patch of each Sentinel-1 patch from its file."""
+    names = []
+    key = 'corresponding_s2_patch'
+    for path in paths:
+        try:
+            partner = json.loads(Path(path).read_bytes())[key]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path} must hold the {key}: {error}') from error
+        names.append({'s1': Path(path).parent.name, 's2': partner})
+    schema = pa.schema({'s1': pa.string(), 's2': pa.string()})
+    return pa.Table.from_pylist(names, schema)
 
 
 def match_patches(

@@ -46,7 +46,7 @@ class TileReader:
         self.cache = TileCache(cache_size)
 
     def read(self, tile: Tile, modality: str) -> NDArray[np.float32]:
-        """Return a copy of the pixels of a tile's image, (C, H, W) float32."""
+        """Return a copy of a tile's image, (C, H, W) float32, NaN where there is no data."""
         return self._decode(tile, modality).astype(np.float32)
 
     def merge(
@@ -54,10 +54,10 @@ class TileReader:
     ) -> NDArray[np.float32]:
         """Warp images of tiles onto a grid and merge them, (C, H, W) float32.
 
-        The first tile is on top; pixels without data are 0.
+        The first tile is on top. Where none has data, the result is NaN.
         """
         shape = self.num_bands[modality], grid.height, grid.width
-        merged = np.zeros(shape, np.float32)
+        merged = np.full(shape, np.nan, np.float32)
         for tile in reversed(tiles):
             layer = self._warp(tile, modality, grid)
             np.copyto(merged, layer, where=~np.isnan(layer))
@@ -71,12 +71,11 @@ class TileReader:
 
     def _warp(self, tile: Tile, modality: str, grid: Grid) -> NDArray[np.float32]:
         """Warp an image of a tile onto a grid, NaN where it has no data."""
-        nodata = tile.files[modality].nodata
         window = tile.grid.overlap(grid)
         if window is not None and self._is_large(tile) and tile.has_pixels_of(modality):
             part = tile.read(modality, self.num_bands[modality], window)
-            return warp(part, tile.grid.crop(window), grid, nodata)
-        return warp(self._decode(tile, modality), tile.grid, grid, nodata)
+            return warp(part, tile.grid.crop(window), grid)
+        return warp(self._decode(tile, modality), tile.grid, grid)
 
     def _is_large(self, tile: Tile) -> bool:
         """Return whether only few tiles of this size fit into the cache, or none."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Generation of a dataset of questions from maps, in the layout of OSVQA's release."""
 
+import contextlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,21 @@ from ..annotations.vocabulary import blind_labels
 from ..datasets.map_source import MapSource, OpenMaps
 from ..questions import Question, draw_balanced, draw_even
 from ..sample import SPLITS
-from ..storage import whole_file, write_json, write_text
+from ..storage import locked, whole_file, write_json, write_text
 from .engine import run
-from .patch_file import FOLDERS, Workspace, read_questions, write_patch
+from .patch_file import (
+    FOLDERS,
+    GENERATOR,
+    MANIFEST,
+    Workspace,
+    read_json,
+    read_questions,
+    write_patch,
+)
 from .plan import Patch, Plan, make_plan
 
 #: Changes whenever the same arguments give other bytes.
 VERSION = 1
-
-#: What the folder says about itself.
-MANIFEST = 'manifest.json'
 
 #: Numbers of questions, answers and patches.
 REPORT = 'report.json'
@@ -128,7 +133,8 @@ def generate(
         The folder and its report.
 
     Raises:
-        FileExistsError: If *output* exists, or a run with other arguments was begun.
+        BlockingIOError: If another process makes *output*.
+        FileExistsError: If *output* or *<output>.partial* is something else.
         FileNotFoundError: If a file does not exist.
         ImportError: If Dask is needed and not installed.
         OSError: If a file cannot be read or written.
@@ -157,7 +163,7 @@ def generate(
         for name, paths in source.map_files.items()
     }
     manifest = {
-        'generator': 'torchgeo-vqa generate',
+        'generator': GENERATOR,
         'version': VERSION,
         'sources': sources,
         **source.map_options,
@@ -167,25 +173,31 @@ def generate(
     }
     # A cluster's workers have other working directories
     output = Path(output).absolute()
+    _verify_outside(output, kwargs)
+    manifest = json.loads(json.dumps(manifest))
     workspace = Workspace(output.with_name(f'{output.name}.partial'))
-    if _is_complete(output, workspace, json.loads(json.dumps(manifest))):
-        return Generated(output, _read_json(output / REPORT))
-    opened = source.open_zones(question_types)
-    plan = make_plan(opened, **options)
-    workspace.create()
-    write_json(workspace.dataset / MANIFEST, manifest, indent=1)
-    missing = [p for p in plan.patches if not workspace.questions(p.name).exists()]
-    with tqdm(
-        total=len(plan.patches),
-        initial=len(plan.patches) - len(missing),
-        desc='Patches',
-        disable=None,
-    ) as bar:
-        job = partial(write_patch, source, question_types, workspace)
-        for number in run(job, missing, num_workers, scheduler):
-            bar.update(number)
-    report = _finish(workspace, plan, opened, seed, **drawing)
-    workspace.finish(output)
+    with locked(output):
+        if os.path.lexists(output):
+            return Generated(output, _complete(output, workspace, manifest))
+        begun = workspace.verify(manifest)
+        opened = source.open_zones(question_types)
+        plan = make_plan(opened, **options)
+        if not begun:
+            workspace.create(manifest)
+        missing = [p for p in plan.patches if not workspace.questions(p.name).exists()]
+        with tqdm(
+            total=len(plan.patches),
+            initial=len(plan.patches) - len(missing),
+            desc='Patches',
+            disable=None,
+        ) as bar:
+            job = partial(write_patch, source, question_types, workspace)
+            # closed where it is left, also at Ctrl-C
+            with contextlib.closing(run(job, missing, num_workers, scheduler)) as done:
+                for number in done:
+                    bar.update(number)
+        report = _finish(workspace, plan, opened, seed, **drawing)
+        workspace.finish(output)
     return Generated(output, report)
 
 
@@ -210,24 +222,39 @@ def _verify(options: dict[str, Any]) -> None:
     verify_fractions(options['fractions'])
 
 
-def _is_complete(output: Path, workspace: Workspace, manifest: dict[str, Any]) -> bool:
-    """Tell whether the dataset is there; raise a FileExistsError if another is."""
-    if os.path.lexists(output):
-        if _read_json(output / MANIFEST) != manifest:
-            raise FileExistsError(
-                f'{output} exists and is not what these arguments make; remove it or '
-                'choose another folder'
+def _verify_outside(output: Path, sources: Mapping[str, Any]) -> None:
+    """Raise a ValueError if the dataset's images would be among the rasters to read."""
+    for path in sources.values():
+        is_folder = isinstance(path, str | os.PathLike) and Path(path).is_dir()
+        if is_folder and output.resolve().is_relative_to(Path(path).resolve()):
+            raise ValueError(
+                f'{output} lies in {path}, whose rasters are read; choose an output '
+                'outside'
             )
-        # killed at the very end, or simply called again
-        shutil.rmtree(workspace.root, ignore_errors=True)
-        return True
-    begun = workspace.dataset / MANIFEST
-    if workspace.root.exists() and begun.exists() and _read_json(begun) != manifest:
+
+
+def _complete(
+    output: Path, workspace: Workspace, manifest: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the report of the dataset that is there.
+
+    Raise a FileExistsError if it is another, or not whole.
+    """
+    if read_json(output / MANIFEST) != manifest:
         raise FileExistsError(
-            f'{workspace.root} was begun with other arguments or other files; remove it, '
-            'or choose another output'
+            f'{output} exists and is not what these arguments make; remove it or choose '
+            'another folder'
         )
-    return False
+    report = read_json(output / REPORT)
+    if not isinstance(report, dict) or not {'splits', 'left_out'} <= report.keys():
+        raise FileExistsError(
+            f'{output / REPORT} is missing or damaged; remove {output} to make it anew, '
+            'or choose another folder'
+        )
+    with contextlib.suppress(FileExistsError):
+        if workspace.verify(manifest):  # killed at the very end
+            workspace.remove()
+    return report
 
 
 def _finish(
@@ -359,14 +386,6 @@ def _table(
         own = np.array(columns['crs']) == name
         longitude[own], latitude[own] = transform(name, 'EPSG:4326', x[own], y[own])
     return pa.table({**columns, 'longitude': longitude, 'latitude': latitude})
-
-
-def _read_json(path: Path) -> Any:
-    """Read a JSON file, None if there is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _percent(share: float | None) -> str:

@@ -111,7 +111,9 @@ class VQAModel(nn.Module, ABC):
         """Answer all questions of an image-major batch, pair by pair.
 
         The batch holds ``image_optical`` (B, 3, H, W) and ``image_sar`` (B, C, H, W), either
-        may be absent, and ``question`` (B, K, L): token ids, all 0 at padding. *chunk_size*
+        may be absent, and ``question`` (B, K, L): token ids, all 0 at padding. Where it also
+        holds ``valid_optical`` or ``valid_sar`` (B, C), the shares of pixels that have data,
+        an image of which no pixel has is absent from its pair. *chunk_size*
         is the number of questions to answer at once, which bounds the memory; 'auto' as many
         as suit the device, None all. *explain* adds what explains the answers, where the
         model can.
@@ -122,18 +124,56 @@ class VQAModel(nn.Module, ABC):
         unique, question_index = torch.unique(
             question[pair_index, slot], dim=0, return_inverse=True
         )
-        images = self.encode_images(batch.get('image_optical'), batch.get('image_sar'))
         questions = self.encode_questions(unique)
-        if chunk_size == 'auto':
-            chunk_size = suitable_chunk(images)
-        size = chunk_size or max(1, len(pair_index))
-        chunks = [
-            self.answer(images, questions, pairs, indices, explain)
-            for pairs, indices in zip(
-                pair_index.split(size), question_index.split(size), strict=True
+        outputs, places = [], []
+        for pairs, given in _by_presence(batch, self.modalities):
+            images = self.encode_images(
+                given.get('image_optical'), given.get('image_sar')
             )
-        ]
-        return _concatenate(chunks)
+            # Number of each of these pairs among them, -1 of others
+            numbers = torch.full_like(question[:, 0, 0], -1)
+            numbers[pairs] = torch.arange(len(pairs), device=pairs.device)
+            own = (numbers[pair_index] >= 0).nonzero()[:, 0]
+            size = suitable_chunk(images) if chunk_size == 'auto' else chunk_size
+            for some in own.split(size or max(1, len(own))):
+                pair, asked = numbers[pair_index[some]], question_index[some]
+                outputs.append(self.answer(images, questions, pair, asked, explain))
+            places.append(own)
+        output = _concatenate(outputs)
+        if len(places) == 1:
+            return output
+        return _reorder(output, torch.cat(places).argsort())
+
+
+def _by_presence(
+    batch: Mapping[str, Tensor], modalities: Sequence[str]
+) -> list[tuple[Tensor, dict[str, Tensor]]]:
+    """Group the pairs of a batch by which of their images have a valid pixel.
+
+    Return the indices of the pairs of each group, and its images. A pair without any keeps
+    both: they are blank.
+    """
+    num_pairs, device = len(batch['question']), batch['question'].device
+    images = {key: x for key, x in batch.items() if key.startswith('image_')}
+    every = torch.arange(num_pairs, device=device)
+    present = {
+        f'image_{m}': batch[f'valid_{m}'].amax(dim=1) > 0
+        for m in modalities
+        if f'image_{m}' in images and f'valid_{m}' in batch
+    }
+    if not present or all(bool(there.all()) for there in present.values()):
+        return [(every, images)]
+    bits = torch.stack(list(present.values()), dim=1)
+    bits = bits | ~bits.any(dim=1, keepdim=True)
+    groups = []
+    for kind in bits.unique(dim=0):
+        pairs = (bits == kind).all(dim=1).nonzero()[:, 0]
+        absent = {
+            k for k, there in zip(present, kind.tolist(), strict=True) if not there
+        }
+        given = {key: x[pairs] for key, x in images.items() if key not in absent}
+        groups.append((pairs, given))
+    return groups
 
 
 def suitable_chunk(images: Any) -> int:
@@ -175,6 +215,19 @@ def _concatenate(chunks: Sequence[Any]) -> Any:
     if isinstance(first, Tensor):
         return torch.cat(list(chunks))
     if isinstance(first, dict):
-        return {key: _concatenate([c[key] for c in chunks]) for key in first}
+        common = [key for key in first if all(key in chunk for chunk in chunks)]
+        return {key: _concatenate([c[key] for c in chunks]) for key in common}
     parts = [_concatenate(part) for part in zip(*chunks, strict=True)]
     return type(first)(*parts) if isinstance(first, tuple) else parts
+
+
+def _reorder(output: Any, order: Tensor) -> Any:
+    """Put the questions of an output, or of a part of one, into an order."""
+    if output is None:
+        return None
+    if isinstance(output, Tensor):
+        return output[order]
+    if isinstance(output, dict):
+        return {key: _reorder(part, order) for key, part in output.items()}
+    parts = [_reorder(part, order) for part in output]
+    return type(output)(*parts) if isinstance(output, tuple) else parts

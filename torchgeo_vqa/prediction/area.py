@@ -2,22 +2,34 @@
 """Asking a trained model about every patch of an area."""
 
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
+import torch
 from geopandas import GeoDataFrame
 from numpy.typing import NDArray
 from torchgeo.datasets import RasterDataset
 from torchgeo.samplers import GriddedPatchSampler
 from tqdm import tqdm
 
-from ..rasters.coverage import find_gaps, has_data
+from ..models.metadata import Metadata
+from ..rasters.image_file import ImageFile
+from ..rasters.units import convert, inspect, verify_order, verify_scales
 from ..rasters.zones import find_rasters, find_zones, read_header, verify_bands
+from .answer import Answer, verify_questions
 from .pair import Paths, given_paths
 from .predictor import Predictor
+
+#: Side in pixels of what is looked at of a file before any question is asked.
+OVERVIEW = 256
+
+#: Side in pixels of patches, at most.
+MAX_SIZE = 16_384
 
 
 def ask_area(
@@ -30,6 +42,8 @@ def ask_area(
     optical_bands: Sequence[int] | None = None,
     max_nodata: float = 0.5,
     batch_size: int = 16,
+    optical_scale: str | None = None,
+    sar_scale: str | None = None,
 ) -> GeoDataFrame:
     """Ask every question about every patch of an area.
 
@@ -39,11 +53,13 @@ def ask_area(
     along the pixels of the optical images, in the CRS of each; images in other UTM zones have
     patches of their own. *optical_bands* are red, green and blue among the optical bands,
     counted from 1 (defaults to all). Nothing is asked about a patch of which a larger share
-    than *max_nodata*, in [0, 1], is without data.
+    than *max_nodata*, in [0, 1], is without data. Scales are those of
+    :meth:`Predictor.ask`.
 
     Returns:
         A row for each patch and question: ``question``, ``answer``, ``probability``, the
-        weight of each expert, ``expert_weight_<name>``, and ``geometry``, the outline of
+        weight of each expert, ``expert_weight_<name>``, ``note``, what is wrong with the
+        images of the patch, '' if nothing was found, and ``geometry``, the outline of
         the patch, in the CRS of the images, or in degrees if they have several.
 
     Raises:
@@ -54,13 +70,13 @@ def ask_area(
     given = given_paths(predictor.metadata, optical, sar)
     size = patch_size if patch_size is not None else predictor.model.image_size
     stride = stride if stride is not None else size
-    for name, value in {'patch_size': size, 'stride': stride}.items():
-        if value < 1:
-            raise ValueError(f'{name} must be at least 1, got {value}')
+    _verify_options(size, stride, batch_size, max_nodata)
+    questions = list(dict.fromkeys(verify_questions(questions)))
+    scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
     files = {m: [read_header(p) for p in find_rasters(x)] for m, x in given.items()}
-    if optical_bands is not None:
-        for file in files.get('optical', []):
-            verify_bands(file.path, file.count, optical_bands)
+    bands = {} if optical_bands is None else {'optical': optical_bands}
+    for modality, own in files.items():
+        _verify_files(own, modality, bands.get(modality), predictor.metadata, scales)
     zones = find_zones(files)
     if not zones:
         raise ValueError(
@@ -69,26 +85,19 @@ def ask_area(
         )
     layers = []
     for zone in zones:
-        datasets = zone.open(
-            {} if optical_bands is None else {'optical': optical_bands}
-        )
+        datasets = zone.open(bands)
         first = next(iter(datasets.values()))  # whose pixels are kept as they are
         patches = GriddedPatchSampler(first, size=size, stride=stride, roi=zone.area)
-        read = (_read(datasets, x) for x in tqdm(list(patches), 'Asking', disable=None))
+        bar = tqdm(patches, 'Asking', disable=None)
+        read = (_read(datasets, patch) for patch in bar)
         known = (patch for *patch, nodata in read if nodata <= max_nodata)
         for batch in itertools.batched(known, batch_size):
             outlines, images = zip(*batch, strict=True)
             stacks = {m: np.stack([image[m] for image in images]) for m in datasets}
-            answers = predictor.ask(stacks.get('optical'), stacks.get('sar'), questions)
-            rows = [
-                {
-                    **dict(
-                        zip(('question', 'answer', 'probability'), words, strict=True)
-                    ),
-                    **{f'expert_weight_{name}': w for name, w in weights.items()},
-                }
-                for *words, weights in answers
-            ]
+            answers = predictor.ask_all(
+                stacks.get('optical'), stacks.get('sar'), questions, scales
+            )
+            rows = [_as_row(answer) for answer in answers]
             repeated = np.repeat(np.asarray(outlines), len(questions))
             layers.append(GeoDataFrame(rows, geometry=repeated, crs=first.crs))
     if not layers:
@@ -100,7 +109,73 @@ def ask_area(
     if len({layer.crs for layer in layers}) > 1:
         layers = [layer.to_crs('EPSG:4326') for layer in layers]
     layer: GeoDataFrame = pd.concat(layers, ignore_index=True)
+    notes = layer['note'][layer['note'] != '']
+    if len(notes):
+        warnings.warn(
+            f'{len(notes):,} of {len(layer):,} answers have a note, such as: '
+            f'{notes.iloc[0]}',
+            UserWarning,
+        )
     return layer
+
+
+def _verify_options(size: int, stride: int, batch_size: int, max_nodata: float) -> None:
+    """Raise a ValueError if an option is out of its range."""
+    for name, value in {
+        'patch_size': size,
+        'stride': stride,
+        'batch_size': batch_size,
+    }.items():
+        if value < 1:
+            raise ValueError(f'{name} must be at least 1, got {value}')
+    if size > MAX_SIZE:
+        raise ValueError(f'patch_size is at most {MAX_SIZE:,} pixels, got {size:,}')
+    if not 0 <= max_nodata <= 1:
+        raise ValueError(f'max_nodata is a share in [0, 1], got {max_nodata}')
+
+
+def _as_row(answer: Answer) -> dict[str, Any]:
+    """Return the columns of an answer."""
+    weights = answer.expert_weights.items()
+    return {
+        'question': answer.question,
+        'answer': answer.answer,
+        'probability': answer.probability,
+        **{f'expert_weight_{name}': weight for name, weight in weights},
+        'note': answer.note,
+    }
+
+
+def _verify_files(
+    files: Sequence[ImageFile],
+    modality: str,
+    bands: Sequence[int] | None,
+    metadata: Metadata,
+    scales: Mapping[str, str],
+) -> None:
+    """Raise a ValueError if a file lacks bands, or its values do not fit the model.
+
+    Of each file, few pixels are looked at, so that this takes no time.
+    """
+    num_bands = metadata.channels[modality]
+    spec, numbers = metadata.images[modality], metadata.statistics[modality]
+    for file in files:
+        if bands is not None:
+            verify_bands(file.path, file.count, bands)
+            names = tuple(file.names[b - 1] for b in bands if b <= len(file.names))
+            file = replace(file, bands=tuple(bands), num_bands=len(bands), names=names)
+        if file.num_bands != num_bands:
+            raise ValueError(
+                f'{file.path} has {file.num_bands} bands, the model looks at {modality} '
+                f'images of {num_bands}'
+            )
+        verify_order(file.path, modality, file.names)
+        shape = min(file.grid.height, OVERVIEW), min(file.grid.width, OVERVIEW)
+        image = torch.from_numpy(file.read(shape=shape).astype(np.float32))
+        image = convert(image, scales.get(modality), spec.unit)
+        for finding in inspect(image, modality, spec, numbers):
+            if finding.refused:
+                raise ValueError(f'{file.path}: {finding.text}')
 
 
 def _read(
@@ -118,10 +193,7 @@ def _read(
     images = {}
     unknown: Any = False
     for modality, dataset in datasets.items():
-        image = dataset[query]['image'].float().numpy()
-        outside, nodata = find_gaps(dataset, query, image.shape[1:])
-        empty = outside | ~has_data(image, nodata)
-        images[modality] = np.where(empty, np.float32(np.nan), image)
-        unknown |= empty
+        images[modality] = image = dataset[query]['image'].numpy()
+        unknown |= np.isnan(image).any(axis=0)
     outline = shapely.box(x.start, y.start, x.stop, y.stop)
     return outline, images, float(unknown.mean())

@@ -4,10 +4,13 @@
 import os
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
+
+from packaging.version import Version
 
 from ..models import VQAModel
 from ..models.api import builder, builder_options
@@ -57,11 +60,25 @@ def build_model(
     return model, replace(metadata, image_size=model.image_size)
 
 
+class NewerVersionError(ValueError):
+    """A checkpoint is of a newer version of the package."""
+
+
 def read_metadata(checkpoint: object) -> Metadata:
-    """Read the metadata of a checkpoint; raise a ValueError if it is not one of VQATask."""
+    """Read the metadata of a checkpoint.
+
+    Raise a ValueError if it is not one of VQATask, or of a newer version.
+    """
     if not isinstance(checkpoint, Mapping) or METADATA_KEY not in checkpoint:
         raise ValueError(
             'the checkpoint holds no vocabulary: it was not saved by VQATask'
+        )
+    saved = checkpoint.get(VERSION_KEY)
+    if saved is not None and Version(saved) > Version(VERSION):
+        raise NewerVersionError(
+            f'the checkpoint was saved with torchgeo-vqa {saved}, and this is {VERSION}, '
+            'which cannot know what is new in it: update with pip install --upgrade '
+            'torchgeo-vqa'
         )
     return Metadata.from_dict(checkpoint[METADATA_KEY])
 
@@ -96,11 +113,24 @@ def load_state(
         ) from error
 
 
+def verify_finite(model: VQAModel) -> None:
+    """Raise a ValueError if a weight is not a finite number."""
+    for name, weight in model.state_dict().items():
+        if not weight.isfinite().all():
+            raise ValueError(f'the weights {name} are not finite numbers')
+
+
 def verify_whole(path: str | os.PathLike[str]) -> None:
     """Raise a ValueError if a file is cut off, or no checkpoint; addresses are not checked."""
-    # The directory of a ZIP archive is at its end
-    if os.path.isfile(path) and not zipfile.is_zipfile(path):
+    if not os.path.isfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error):  # the directory is at its end
+        damaged = 'all'
+    if damaged is not None:
         raise ValueError(
-            f'{os.fspath(path)} is cut off, or no checkpoint: take another one, such as '
-            'that of the epoch before'
+            f'{os.fspath(path)} is cut off, damaged, or no checkpoint: take another one, '
+            'such as that of the epoch before'
         )

@@ -2,6 +2,7 @@
 """What a model looked at to answer a question."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,9 @@ from .answer import Answer, best_answer, in_words
 
 # Inches
 _PANEL, _BAR = 2.2, 0.3
+
+# Characters of the title in an inch
+_CHARACTERS = 12
 
 
 class ExpertPrediction(NamedTuple):
@@ -62,9 +66,10 @@ def as_explanation(
     answers: Sequence[str],
     expert_names: Sequence[str],
     modalities: Sequence[str],
+    note: str = '',
 ) -> Explanation:
     """Put a model's output for one question, with ``explain=True``, into maps and words."""
-    (answer,) = in_words(output, [question], answers, expert_names)
+    (answer,) = in_words(output, [question], answers, expert_names, [note])
     experts = {}
     for i, name in enumerate(expert_names):
         if answer.expert_weights[name] > 0:
@@ -146,12 +151,10 @@ def plot_explanation(
         axes.set_title(title, fontsize=9)
     _plot_experts(below.subplots(), explanation.experts)
     answer = explanation.answer
-    figure.suptitle(
-        f'{answer.question}  →  {answer.answer} ({answer.probability:.0%})',
-        fontsize=10,
-        parse_math=False,
-        wrap=True,
-    )
+    title = f'{answer.question}  →  {answer.answer} ({answer.probability:.0%})'
+    # Matplotlib's own wrapping reads math whatever parse_math says
+    wrapped = textwrap.fill(title, int(_CHARACTERS * width))
+    figure.suptitle(wrapped, fontsize=10, parse_math=False)
     return figure
 
 

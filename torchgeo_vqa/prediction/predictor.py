@@ -3,7 +3,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pickle import UnpicklingError
 from typing import Any, Literal, Self
 
@@ -13,8 +14,16 @@ from torch import Tensor, nn
 
 from ..models import TGFNet_Weights, VQAModel
 from ..models.metadata import Metadata
-from .answer import Answer, as_batch, in_words
-from .checkpoint import build_model, load_state, read_metadata, verify_whole
+from ..rasters.units import Finding, verify_scales
+from .answer import Answer, as_batch, in_words, verify_questions
+from .checkpoint import (
+    NewerVersionError,
+    build_model,
+    load_state,
+    read_metadata,
+    verify_finite,
+    verify_whole,
+)
 from .explanation import Explanation, as_explanation
 
 #: An image of shape (C, H, W), or several of shape (B, C, H, W).
@@ -61,7 +70,7 @@ class Predictor:
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is no checkpoint of the task, or damaged.
+            ValueError: If it is no checkpoint of the task, damaged, or of a newer version.
         """
         verify_whole(path)
         try:
@@ -70,6 +79,9 @@ class Predictor:
             arguments: dict[str, Any] = content['hyper_parameters']
             model, metadata = build_model(arguments, metadata, to_load=True)
             load_state(model, content, arguments)
+            verify_finite(model)
+        except NewerVersionError as error:
+            raise ValueError(f'{os.fspath(path)}: {error}') from error
         except (KeyError, RuntimeError, UnpicklingError, ValueError) as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(
@@ -98,37 +110,83 @@ class Predictor:
         return cls(model.eval(), metadata)
 
     def ask(
-        self, optical: Image | None, sar: Image | None, questions: Sequence[str]
+        self,
+        optical: Image | None,
+        sar: Image | None,
+        questions: Sequence[str],
+        optical_scale: str | None = None,
+        sar_scale: str | None = None,
     ) -> list[Answer]:
         """Answer questions about a pair of images, or about several, in words.
+
+        Pixels without data are NaN, or masked in a masked array. An image without any other
+        is missing: the other one answers. What is wrong with the images is the note of an
+        answer, and a warning.
 
         Args:
             optical: Optical images in the units of the training files, shape (3, H, W),
                 or (B, 3, H, W) of B pairs, or None if there are none.
             sar: SAR images likewise, shape (C, H, W) or (B, C, H, W).
             questions: The questions.
+            optical_scale: What the optical pixels are, if they are not as those of the
+                training: '8bit', 'reflectance', 'sentinel2-l2a' (reflectance x 10,000) or
+                'sentinel2-l2a-offset' (the same plus 1,000, as since 2022).
+            sar_scale: What the SAR pixels are: 'dB', 'linear' (power) or 'amplitude'.
 
         Returns:
             One answer per question, of each pair in turn.
 
         Raises:
-            TypeError: If *questions* is a single string.
-            ValueError: If there is no image, one has the wrong number of channels, or
-                there are not as many optical as SAR images.
+            TypeError: If *questions* is a single string, or holds no strings.
+            ValueError: If there is no image, or none with data; one has the wrong number
+                of channels, or values that its unit cannot have; there are not as many
+                optical as SAR images; or a question is empty.
+            RuntimeError: If the model gives no finite numbers.
         """
-        if isinstance(questions, str):
-            raise TypeError(
-                f'questions must be a list, got {questions!r}: use [questions]'
-            )
-        batch = as_batch(optical, sar, questions, self.model, self.metadata)
+        questions = verify_questions(questions)
+        scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
+        batch, found = as_batch(
+            optical, sar, questions, self.model, self.metadata, scales
+        )
+        _report(found)
+        return self._answer(batch, questions, found)
+
+    def ask_all(
+        self,
+        optical: Image | None,
+        sar: Image | None,
+        questions: Sequence[str],
+        scales: Mapping[str, str],
+    ) -> list[Answer]:
+        """Answer as :meth:`ask`, whatever is wrong with some of many images: notes say it."""
+        batch, found = as_batch(
+            optical, sar, questions, self.model, self.metadata, scales
+        )
+        return self._answer(batch, questions, found)
+
+    def _answer(
+        self,
+        batch: dict[str, Tensor],
+        questions: Sequence[str],
+        findings: Sequence[Sequence[Finding]],
+    ) -> list[Answer]:
+        """Answer the questions of a batch of pairs; findings become notes."""
         if not questions:
             return []
         output = self._forward(batch, chunk_size=self.chunk_size)
         asked = list(questions) * len(batch['question'])
-        return in_words(output, asked, self.metadata.answers, self.model.expert_names)
+        texts = ['; '.join(f.text for f in own) for own in findings]
+        notes = [text for text in texts for _ in questions]
+        names = self.model.expert_names
+        return in_words(output, asked, self.metadata.answers, names, notes)
 
     def explain(
-        self, optical: Image | None, sar: Image | None, question: str
+        self,
+        optical: Image | None,
+        sar: Image | None,
+        question: str,
+        optical_scale: str | None = None,
+        sar_scale: str | None = None,
     ) -> Explanation:
         """Answer a question about images as for :meth:`ask`, and tell what the model looked at.
 
@@ -138,11 +196,22 @@ class Predictor:
         """
         if not isinstance(question, str):
             raise TypeError(f'question must be a single string, got {question!r}')
-        batch = as_batch(optical, sar, [question], self.model, self.metadata)
+        scales = verify_scales({'optical': optical_scale, 'sar': sar_scale})
+        batch, found = as_batch(
+            optical, sar, [question], self.model, self.metadata, scales
+        )
+        _report(found)
         output = self._forward(batch, explain=True)
-        present = [m for m in self.model.modalities if f'image_{m}' in batch]
+        present = [
+            m
+            for m in self.model.modalities
+            if f'image_{m}' in batch and batch[f'valid_{m}'].any()
+        ]
         names = self.model.expert_names
-        return as_explanation(output, question, self.metadata.answers, names, present)
+        note = '; '.join(finding.text for finding in found[0])
+        return as_explanation(
+            output, question, self.metadata.answers, names, present, note
+        )
 
     @torch.no_grad()
     def _forward(self, batch: dict[str, Tensor], **kwargs: Any) -> Any:
@@ -151,6 +220,19 @@ class Predictor:
         batch = {key: value.to(device) for key, value in batch.items()}
         with _evaluating(self.model):
             return self.model(batch, **kwargs)
+
+
+def _report(findings: Sequence[Sequence[Finding]]) -> None:
+    """Warn of what is wrong with the images of some pairs, each text once.
+
+    Raise a ValueError if a pair cannot be answered about.
+    """
+    flat = [finding for own in findings for finding in own]
+    for finding in flat:
+        if finding.refused:
+            raise ValueError(finding.text)
+    for text in dict.fromkeys(finding.text for finding in flat):
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _accelerator() -> torch.device:

@@ -70,7 +70,7 @@ class ClassMap:
                 f'{self.name} must be one raster for a patch, got a mask of shape '
                 f'{mask.shape}; use one band and time_series=False'
             )
-        outside, nodata = find_gaps(self.dataset, query, mask.shape)
+        outside, nodata, _ = find_gaps(self.dataset, query, mask.shape)
         if named := sorted(nodata & self._labels.keys()):
             raise ValueError(
                 f'{self.name}: code {int(named[0])} stands for no data in the files, so it '

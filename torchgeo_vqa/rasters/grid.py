@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Grids of pixels, and warping from one to another."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import Affine, array_bounds, from_bounds, xy
-from rasterio.warp import calculate_default_transform, reproject
+from rasterio.warp import calculate_default_transform, reproject, transform_bounds
 from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
@@ -81,6 +82,35 @@ class Grid:
             return None
         return Window(left, top, width, height)  # type: ignore[no-untyped-call]
 
+    def bounds_in(self, crs: CRS | None) -> tuple[float, float, float, float]:
+        """Bounds in another CRS as xmin, ymin, xmax, ymax."""
+        if crs == self.crs or crs is None:
+            return self.bounds
+        return tuple(transform_bounds(self.crs, crs, *self.bounds))  # type: ignore[return-value]
+
+    def window_of(self, other: 'Grid') -> Window | None:
+        """Return the window whose pixels another grid needs, None if there are none.
+
+        Interpolation needs two pixels more on each side.
+        """
+        rows, columns = (0, self.height), (0, self.width)
+        west, south, east, north = other.bounds_in(self.crs)
+        if self.is_north_up and np.isfinite([west, south, east, north]).all():
+            a, _, left, _, e, top = self.transform[:6]
+            columns = _clip((west - left) / a, (east - left) / a, self.width)
+            rows = _clip((north - top) / e, (south - top) / e, self.height)
+        if rows[0] >= rows[1] or columns[0] >= columns[1]:
+            return None
+        return Window.from_slices(rows, columns)  # type: ignore[no-untyped-call,no-any-return]
+
+    def coarseness(self, other: 'Grid') -> float:
+        """Return how many pixels of another grid a pixel of this one is wide or high, at least."""
+        west, south, east, north = self.bounds_in(other.crs)
+        if not other.is_north_up:
+            return 1.0
+        width, height = (east - west) / self.width, (north - south) / self.height
+        return min(width / other.transform.a, height / -other.transform.e)
+
     def crop(self, window: Window) -> 'Grid':
         """Return the grid of a window."""
         transform = window_transform(window, self.transform)
@@ -103,17 +133,18 @@ class Grid:
         return int(whole[0, 0]), int(whole[1, 0])
 
 
-def warp(
-    array: Array, source: Grid, target: Grid, nodata: float | None = None
-) -> NDArray[np.float32]:
+def _clip(start: float, stop: float, size: int) -> tuple[int, int]:
+    """Widen a range of pixels by two, and cut it to those that there are."""
+    return max(math.floor(start) - 2, 0), min(math.ceil(stop) + 2, size)
+
+
+def warp(array: Array, source: Grid, target: Grid) -> NDArray[np.float32]:
     """Bring an array (C, H, W) from one grid onto another, as float32.
 
-    Where pixels coincide they are shifted, else interpolated bilinearly. Without data, which
-    *nodata* and NaN stand for, the result is NaN.
+    Where pixels coincide they are shifted, else interpolated bilinearly, each band by itself.
+    Where there is no data, both are NaN.
     """
     array = array.astype(np.float32)
-    if nodata is not None:
-        array[array == np.float32(nodata)] = np.nan
     shape = len(array), target.height, target.width
     out = np.full(shape, np.nan, np.float32)
     offset = source.offset(target)
@@ -125,15 +156,16 @@ def warp(
             part = array[:, rows, columns]
             out[:, row : row + window.height, column : column + window.width] = part
         return out
-    reproject(
-        array,
-        out,
-        src_transform=source.transform,
-        src_crs=source.crs or _ANY_CRS,
-        src_nodata=np.nan,
-        dst_transform=target.transform,
-        dst_crs=target.crs or _ANY_CRS,
-        dst_nodata=np.nan,
-        resampling=Resampling.bilinear,
-    )
+    for band, warped in zip(array, out, strict=True):
+        reproject(
+            band,
+            warped,
+            src_transform=source.transform,
+            src_crs=source.crs or _ANY_CRS,
+            src_nodata=np.nan,
+            dst_transform=target.transform,
+            dst_crs=target.crs or _ANY_CRS,
+            dst_nodata=np.nan,
+            resampling=Resampling.bilinear,
+        )
     return out

@@ -15,6 +15,7 @@ from ..storage import is_inside
 from .grid import Array, Grid, warp
 from .image_file import ImageFile, in_large_folders
 from .placement import lay_out
+from .units import verify_order
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Tile:
         """Read an image, (num_bands, H, W); it is warped only where its grid is not the tile's.
 
         A single band is repeated, and further bands are left out. A *window* of the tile can be
-        read where :meth:`has_pixels_of`. The type is the file's, unless it is warped.
+        read where :meth:`has_pixels_of`. Where there is no data, it is NaN.
         """
         file = self.files[modality]
         array = file.read(window)
@@ -40,7 +41,7 @@ class Tile:
         array = array[:num_bands]
         if window is not None or self.has_pixels_of(modality):
             return array
-        return warp(array, self._grid_of(modality), self.grid, file.nodata)
+        return warp(array, self._grid_of(modality), self.grid)
 
     def has_pixels_of(self, modality: str) -> bool:
         """Tell whether an image has the very pixels of the tile, so is never warped."""
@@ -96,7 +97,7 @@ def pair_images(
                         f'no image {name!r}: a name leads to an image in its folder'
                     )
                 pairs[name] = {m: open_image(m, name) for m in modalities}
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 problems[name] = error
 
     misfits, num_bands, georeferenced = find_misfits(pairs, modalities, optical_bands)
@@ -152,8 +153,10 @@ def _anchor(pair: Files) -> ImageFile:
     return next((file for file in files if file.grid.crs), files[0])
 
 
-def _overlap(grid: Grid, other: Grid) -> bool:
-    """Tell whether two grids with a CRS overlap."""
+def overlap(grid: Grid, other: Grid) -> bool:
+    """Tell whether two grids overlap; those without a CRS are taken to."""
+    if not (grid.crs and other.crs):
+        return True
     bounds = grid.bounds
     if grid.crs != other.crs:
         bounds = transform_bounds(grid.crs, other.crs, *bounds)
@@ -172,10 +175,12 @@ def _check(pair: Files, num_bands: Mapping[str, int], georeferenced: bool) -> No
                 f'{modality} images must have {wanted} bands or a single one, '
                 f'got {file.num_bands} in {file.path}'
             )
+    for modality, file in pair.items():
+        verify_order(file.path, modality, file.names[: num_bands[modality]])
     anchor = _anchor(pair)
     for file in pair.values():
         is_other = file is not anchor and file.grid.crs
-        if is_other and not _overlap(file.grid, anchor.grid):
+        if is_other and not overlap(file.grid, anchor.grid):
             raise ValueError(f'{file.path} shows nothing of {anchor.path}')
     if georeferenced and not anchor.grid.crs:
         raise ValueError(f'{anchor.path} has no CRS, but other images of the split do')

@@ -4,17 +4,25 @@
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, override
 
 import numpy as np
 import shapely
+import torch
+from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.crs import CRS as RIO_CRS
+from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 from shapely.geometry.base import BaseGeometry
+from torch import Tensor
 from torchgeo.datasets import RasterDataset
+from torchgeo.datasets.utils import GeoSlice
 
+from .grid import Grid
 from .image_file import RASTER_EXTENSIONS, ImageFile
 
 _WGS84 = 'EPSG:4326'
@@ -23,10 +31,61 @@ _WGS84 = 'EPSG:4326'
 Layers = Mapping[str, Sequence[ImageFile]]
 
 
+class ImageRaster(RasterDataset):
+    """An image whose pixels without data are NaN, wherever its files lie."""
+
+    @override
+    def _merge_or_stack(
+        self,
+        filepaths: Sequence[str],
+        index: GeoSlice,
+        band_indexes: Sequence[int] | None = None,
+        out_crs: CRS | None = None,
+    ) -> Tensor:
+        """Read files through :class:`ImageFile`, the first on top, (C, H, W)."""
+        x, y, _ = self._disambiguate_slice(index)
+        height = max(1, round((y.stop - y.start) / y.step))
+        width = max(1, round((x.stop - x.start) / x.step))
+        crs = RIO_CRS.from_user_input(out_crs or self.crs)
+        grid = Grid(crs, from_origin(x.start, y.stop, x.step, y.step), height, width)
+        merged: NDArray[np.float32] | None = None
+        for path in filepaths:
+            file = _header(path)
+            if band_indexes is not None:
+                file = replace(
+                    file, bands=tuple(band_indexes), num_bands=len(band_indexes)
+                )
+            image = file.read_on(grid)
+            if merged is None:
+                merged = image
+            elif merged.shape == image.shape:
+                np.copyto(merged, image, where=np.isnan(merged))
+            else:
+                raise ValueError(
+                    f'{path} has {len(image)} bands, but other images of the folder have '
+                    f'{len(merged)}; all need the same bands'
+                )
+        assert merged is not None
+        return torch.from_numpy(merged)
+
+
 class LabelRaster(RasterDataset):
     """A raster of codes."""
 
     is_image = False
+
+    @override
+    def _merge_or_stack(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Read files as TorchGeo does, but let no code be rounded."""
+        codes = super()._merge_or_stack(*args, **kwargs)
+        if codes.is_floating_point():
+            odd = codes[codes.isfinite() & (codes != codes.round())]
+            if len(odd):
+                raise ValueError(
+                    f'codes must be whole numbers, got {float(odd[0]):g} in a raster of '
+                    f'{", ".join(map(str, self.index["filepath"][:3]))}'
+                )
+        return codes
 
 
 @dataclass(frozen=True)
@@ -51,13 +110,19 @@ class Zone:
 
         *bands* counts the bands to read of a layer from 1; *labels* names layers of codes.
         """
-        datasets = {}
+        datasets: dict[str, RasterDataset] = {}
         for name, files in self.files.items():
-            dataset_class = LabelRaster if name in labels else RasterDataset
+            dataset_class = LabelRaster if name in labels else ImageRaster
             datasets[name] = dataset_class([file.path for file in files], crs=self.crs)
             if bands and name in bands:
                 datasets[name].band_indexes = list(bands[name])
         return datasets
+
+
+@lru_cache(maxsize=4096)
+def _header(path: str) -> ImageFile:
+    """Read the header of a file once."""
+    return ImageFile.open(path)
 
 
 def find_zones(layers: Layers) -> list[Zone]:
@@ -114,7 +179,21 @@ def read_header(path: str) -> ImageFile:
     file = ImageFile.open(path)
     if file.grid.crs is None:
         raise ValueError(f'{path} has no CRS; give it one, as with `rio edit-info`')
+    verify_place(file)
     return file
+
+
+def verify_place(file: ImageFile) -> None:
+    """Raise a ValueError if a file lies nowhere on Earth, or its pixels have no size."""
+    grid = file.grid
+    bounds = grid.bounds
+    if grid.transform.determinant == 0 or not np.isfinite(bounds).all():
+        raise ValueError(f'{file.path} has pixels of no size: {grid.transform[:6]}')
+    if grid.crs and grid.crs.is_geographic and max(map(abs, bounds[1::2])) > 90.01:
+        raise ValueError(
+            f'{file.path} lies at latitude {bounds[1]:g} to {bounds[3]:g}; is its '
+            'coordinate reference system right?'
+        )
 
 
 def verify_bands(path: str, num_bands: int, bands: Sequence[int]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
+from ..storage import write_geotiff
 from .landscape import CLASSES, make_area
 from .optical import render_optical
 from .sar import render_sar
@@ -28,21 +28,15 @@ def write_image(
     **profile: Any,
 ) -> None:
     """Write pixels (C, H, W) as a GeoTIFF whose upper left corner is at (east, north)."""
-    with rasterio.open(
+    write_geotiff(
         path,
-        'w',
-        driver='GTiff',
-        count=image.shape[0],
-        height=image.shape[1],
-        width=image.shape[2],
-        dtype=image.dtype,
+        image,
         crs=CRS.from_epsg(32633),
         transform=from_origin(*corner, RESOLUTION, RESOLUTION),
         compress='deflate',
         zlevel=1,
         **profile,
-    ) as file:
-        file.write(image)
+    )
 
 
 def write_area(

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -154,12 +155,11 @@ def _map[T](
     method = 'fork' if sys.platform == 'linux' else 'spawn'
     context = multiprocessing.get_context(method)
     # tqdm's process_map would count the chunks, not the scenes
-    with (
-        warnings.catch_warnings(),
-        ProcessPoolExecutor(num_workers, mp_context=context) as pool,
-    ):
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)
-        return list(bar(pool.map(job, names, chunksize=16)))
+        pool = ProcessPoolExecutor(num_workers, mp_context=context)
+        stack.callback(pool.shutdown, cancel_futures=True)  # at Ctrl-C
+        return list(bar(pool.map(job, names, chunksize=4)))
 
 
 def _write_scene(

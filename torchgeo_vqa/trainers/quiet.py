@@ -4,6 +4,8 @@
 import logging
 import warnings
 
+from _torchgeo_vqa_autoload import interrupt
+
 #: Warnings of Lightning: how their messages start.
 WARNINGS = (
     # CSV files are what we mean; the extra `tensorboard` brings the other logger
@@ -12,6 +14,8 @@ WARNINGS = (
     r'`isinstance\(treespec, LeafSpec\)` is deprecated',
     # A run that goes on from a checkpoint has a folder of its own
     r'The dirpath has changed from ',
+    # Our data modules go on where it stopped
+    r"You're resuming from a checkpoint that ended before the epoch ended",
 )
 
 #: A warning of Lightning that is as meant where towers are frozen.
@@ -28,8 +32,10 @@ def hide_notes(frozen: bool = False) -> None:
 
     Our tasks call it when they are made, which the command line does before it makes the
     trainer. Runs of other tasks show what they always show. *frozen* tells whether towers
-    are frozen, which Lightning warns of.
+    are frozen, which Lightning warns of. From now on, Ctrl-C ends TorchGeo's command
+    without Lightning's note, too, and with another exit status than an error.
     """
+    interrupt.clean_up()
     for message in (*WARNINGS, *([FROZEN] if frozen else [])):
         warnings.filterwarnings('ignore', message, module=r'lightning\.')
     logging.getLogger(LOGGER).addFilter(_is_useful)

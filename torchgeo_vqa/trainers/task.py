@@ -59,6 +59,14 @@ class PairTask(BaseTask):
         return adamw_with_cosine(self.model, self._lr, decay, warmup, self.trainer)
 
 
+def verify_numbers(**numbers: tuple[float, float]) -> None:
+    """Raise a ValueError if a number is not finite, negative, or above its greatest value."""
+    for name, (value, most) in numbers.items():
+        if not (math.isfinite(value) and 0 <= value <= most):
+            limit = '' if most == math.inf else f' and at most {most:g}'
+            raise ValueError(f'{name} must be at least 0{limit}, got {value!r}')
+
+
 def adamw_with_cosine(
     model: nn.Module,
     lr: Callable[[str], float],

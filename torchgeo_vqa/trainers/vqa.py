@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Trainer for visual question answering."""
 
+import math
+import warnings
 from typing import Any, Literal, Self, cast, override
 
 import torch
@@ -10,9 +12,11 @@ from torch import Tensor, nn
 from torchgeo.datasets.utils import Sample
 
 from ..callbacks import EvaluationReport, FeatureCache, PredictionWriter
-from ..callbacks.data import adapt_images, data_module
+from ..callbacks.data import adapt_images, compare_images, data_module
 from ..callbacks.defaults import default_callbacks
 from ..datamodules import VQADataModule
+from ..datamodules.examination import describe_images
+from ..datamodules.pair import STAGES
 from ..metrics import VQAAccuracy
 from ..models import TGFNet_Weights, VQAOutput
 from ..models.metadata import Metadata
@@ -27,8 +31,9 @@ from ..prediction.checkpoint import (
     read_metadata,
     verify_model_args,
 )
+from ..rasters.units import DB, UNKNOWN, convert
 from .quiet import hide_notes
-from .task import PairTask
+from .task import PairTask, verify_numbers
 
 # Q questions, E experts, A answers
 
@@ -96,7 +101,8 @@ class VQATask(PairTask):
                 of the backend that does it. The first steps take minutes.
 
         Raises:
-            ValueError: If *model* is not one of ours, *model_args* has an argument
+            ValueError: If *model* is not one of ours, a number is out of its range,
+                *model_args* has an argument
                 that its builder does not, or *feature_cache* is used although the image
                 towers are not frozen.
         """
@@ -106,6 +112,23 @@ class VQATask(PairTask):
                 'feature_cache keeps what frozen image towers return, but freeze_clip='
                 f"{freeze_clip!r}; use freeze_clip=True or 'image'"
             )
+        if freeze_clip not in (True, False, 'image', 'text'):
+            raise ValueError(
+                f"freeze_clip must be True, False, 'image' or 'text', got {freeze_clip!r}"
+            )
+        if chunk_size != 'auto' and chunk_size < 1:
+            raise ValueError(
+                f"chunk_size must be 'auto' or at least 1, got {chunk_size}"
+            )
+        verify_numbers(
+            lr=(lr, math.inf),
+            clip_lr=(clip_lr, math.inf),
+            weight_decay=(weight_decay, math.inf),
+            warmup=(warmup, 1),
+            label_smoothing=(label_smoothing, 1),
+            expert_loss_weight=(expert_loss_weight, math.inf),
+            routing_loss_weight=(routing_loss_weight, math.inf),
+        )
         verify_model_args(model, model_args)
         #: What the model knows of its data. None until a data module or a checkpoint
         #: tells.
@@ -144,6 +167,7 @@ class VQATask(PairTask):
         other channels than the model takes.
         """
         dm = data_module(self.trainer)
+        is_trained = self.metadata is not None
         if self.metadata is None:
             metadata = Metadata(
                 answers=dm.answers,
@@ -153,12 +177,16 @@ class VQATask(PairTask):
                 sar_channels=dm.sar_channels,
                 image_size=dm.image_size,
                 statistics=dm.statistics,
+                images=describe_images(dm),
+                dataset=type(dm.dataset_for('train')).__name__,
             )
             # Weights of CLIP that a checkpoint replaces need not be there
             _build(self, metadata, to_load=stage != 'fit')
         assert self.metadata is not None
         _freeze(self.model, self.hparams['freeze_clip'])  # task.train() undoes it
         _adapt(dm, self.metadata)
+        if is_trained:
+            compare_images(dm, self.metadata, STAGES[stage][0])
         sizes = len(dm.question_types), len(dm.groups)
         names = [
             f'{split}{kind}' for split in ('val', 'test') for kind in ('', '_blind')
@@ -185,7 +213,10 @@ class VQATask(PairTask):
             # Lightning loads them too, but its error does not say what differs
             load_state(self.model, checkpoint, self.hparams)
         if self._trainer is not None:
-            _adapt(data_module(self.trainer), metadata)
+            dm = data_module(self.trainer)
+            _adapt(dm, metadata)
+            assert self.trainer.state.fn is not None
+            compare_images(dm, metadata, STAGES[self.trainer.state.fn.value][0])
 
     @override
     def _shared_step(self, batch: Sample, stage: str) -> Tensor:
@@ -316,7 +347,22 @@ def _adapt(dm: VQADataModule, metadata: Metadata) -> None:
     adapt_images(dm, metadata.sar_channels, metadata.image_size)
     if tuple(dm.answers) != metadata.answers:
         dm.set_answers(metadata.answers)
+    if others := sorted(set(dm.question_types) - set(metadata.question_types)):
+        warnings.warn(
+            f'the model was not trained on questions of the types {", ".join(others)}, but '
+            f'on {", ".join(metadata.question_types)}',
+            UserWarning,
+        )
     dm.statistics = metadata.statistics
+    dm.units = {m: spec.unit for m, spec in metadata.images.items()}
+    if dm.augmentation.speckle and dm.units.get('sar') not in (None, DB, UNKNOWN):
+        raise ValueError(
+            f'speckle is added in dB, but the SAR images are in {dm.units["sar"]}: name '
+            'their scale, --data.sar_scale linear, or set --data.augmentation.speckle 0'
+        )
+    for modality, scale in dm.scales.items():
+        # a ValueError if that cannot be
+        convert(torch.zeros(1, 1, 1), scale, dm.units.get(modality))
 
 
 def _log_accuracy(task: VQATask, stage: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is done to training pairs: one object of a data module's options."""
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ class Augmentation:
         for name in PROBABILITIES:
             if not 0 <= (p := getattr(self, name)) <= 1:
                 raise ValueError(f'{name} is a probability in [0, 1], got {p!r}')
-        if self.optical_max is not None and self.optical_max <= 0:
+        if self.optical_max is not None and not 0 < self.optical_max < math.inf:
             raise ValueError(f'optical_max must be positive, got {self.optical_max!r}')
         for part in (*self.optical, *self.sar):
             if not isinstance(part, K.IntensityAugmentationBase2D):

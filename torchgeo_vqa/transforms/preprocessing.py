@@ -15,14 +15,55 @@ Statistics = dict[str, dict[str, list[float]]]
 
 
 def resize(image: Tensor, size: int | None) -> Tensor:
-    """Resize images (..., C, H, W) to a side, bilinearly and without aliasing."""
+    """Resize images (..., C, H, W) to a side, bilinearly and without aliasing.
+
+    Pixels that are not finite have no data: they lend nothing to others. The result is NaN
+    where more than half of what it is made of has no data.
+    """
     if size is None or image.shape[-2:] == (size, size):
         return image
+
+    def interpolate(x: Tensor) -> Tensor:
+        return F.interpolate(
+            x, size=(size, size), mode='bilinear', align_corners=False, antialias=True
+        )
+
     batch = image.reshape(-1, *image.shape[-3:])
-    batch = F.interpolate(
-        batch, size=(size, size), mode='bilinear', align_corners=False, antialias=True
-    )
+    known = batch.isfinite()
+    if known.all():
+        batch = interpolate(batch)
+    else:
+        weight = interpolate(known.to(batch.dtype))
+        batch = interpolate(batch.where(known, 0.0)) / weight
+        batch[weight < 0.5] = torch.nan
     return batch.reshape(*image.shape[:-2], size, size)
+
+
+def count_valid(images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Count what bands of images ``image_<modality>`` (B, C, H, W) have data of.
+
+    Return ``valid_<modality>``, (B, C) float32: the share of pixels that are finite.
+    """
+    return {
+        key.replace('image_', 'valid_'): image.isfinite().float().mean((-2, -1))
+        for key, image in images.items()
+    }
+
+
+def normalize_batch(
+    batch: Mapping[str, Tensor], statistics: Mapping[str, Mapping[str, Sequence[float]]]
+) -> dict[str, Tensor]:
+    """Normalize the images ``image_<modality>`` (B, C, H, W) of a batch, and count valid pixels.
+
+    Return a new batch, with the entries of :func:`count_valid`: a model answers without an
+    image of which no pixel is valid. Raise a ValueError as :func:`normalize`.
+    """
+    images = {key: batch[key] for m in statistics if (key := f'image_{m}') in batch}
+    normal = {
+        key: normalize(image, statistics[key.removeprefix('image_')])
+        for key, image in images.items()
+    }
+    return {**batch, **normal, **count_valid(images)}
 
 
 def normalize(image: Tensor, statistics: Mapping[str, Sequence[float]]) -> Tensor:
@@ -48,7 +89,8 @@ class Preprocess(nn.Module):
     Shape:
         - ``image_optical`` and ``image_sar``: (C, H, W) or (B, C, H, W), in the units of
           the training files
-        - Output: (B, C, size, size)
+        - Output: (B, C, size, size), and ``valid_optical`` and ``valid_sar``, (B, C): the
+          share of pixels that have data
     """
 
     def __init__(
@@ -65,10 +107,10 @@ class Preprocess(nn.Module):
         Raise a ValueError if images have another number of bands.
         """
         sample = dict(sample)
-        for modality, statistics in self.statistics.items():
+        for modality in self.statistics:
             key = f'image_{modality}'
             if key in sample:
                 image = sample[key].float()
-                image = resize(image.reshape(-1, *image.shape[-3:]), self.image_size)
-                sample[key] = normalize(image, statistics)
-        return sample
+                image = image.reshape(-1, *image.shape[-3:])
+                sample[key] = resize(image, self.image_size)
+        return normalize_batch(sample, self.statistics)

@@ -1,45 +1,39 @@
 # SPDX-License-Identifier: MIT
 """A page to ask on."""
 
-import os
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+import asyncio
+import html
+import logging
+import unicodedata
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
+import open_clip
 import torch
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from starlette.middleware import Middleware
 
-from .datasets import OSVQAMini
-from .prediction import Explanation, Predictor, plot_explanation, read_pair
-from .rasters.image_file import DRIVERS, opened
-from .rate_limit import RateLimit
-from .sample import MODALITIES, TITLES
-from .samplers import TileSampler
-from .transforms import Degradation
-
-__all__ = ('make_app', 'run_app')
-
-MAX_BYTES = 32 * 2**20
-MAX_PIXELS = 4096 * 4096
-MAX_BANDS = 16
+from ..datasets import OSVQAMini
+from ..prediction import Explanation, Predictor, plot_explanation
+from ..rasters.image_file import DRIVERS
+from ..sample import MODALITIES, TITLES
+from ..samplers import TileSampler
+from ..transforms import Degradation
+from .limits import (
+    ANSWER_SECONDS,
+    MAX_QUESTION,
+    MAX_SESSIONS,
+    MAX_WAITING,
+    MAX_WORDS,
+    UPLOAD_SECONDS,
+    WAIT_SECONDS,
+)
+from .line import Line, LineError
+from .uploads import Images, read_uploads
 
 #: How many pairs of the sample there are to pick from.
 NUM_PAIRS = 12
-
-#: Requests that may wait; the next is told to come back later.
-MAX_WAITING = 16
-
-#: Requests a minute of one address, by the end of their path.
-LIMITS = {'/upload': 12, '': 120}
-
-#: Seconds after which an upload is removed.
-UPLOAD_SECONDS = 600
 
 #: Where images come from.
 SOURCES = ('a pair of the sample', 'upload')
@@ -47,7 +41,8 @@ SOURCES = ('a pair of the sample', 'upload')
 #: Type of the question to begin with: one that the optical image answers better.
 EXAMPLE = 'area_share'
 
-Images = dict[str, NDArray[np.float32]]
+#: Pixels of the longer side of a plotted image.
+_PLOTTED = 512
 
 
 class Pair(NamedTuple):
@@ -75,38 +70,6 @@ def sample_pairs() -> list[Pair]:
         title = f'{number}: {dataset.groups[group]}'
         pairs.append((group, Pair(title, images, questions, example)))
     return [pair for _, pair in sorted(pairs, key=lambda pair: pair[0])]
-
-
-def read_uploads(paths: Mapping[str, str | None]) -> Images:
-    """Read uploaded images, (C, H, W), of each modality that has a file.
-
-    Raise an OSError if a file is no image, a ValueError if there is none, or one is too
-    large or of another format.
-    """
-    given = {m: path for m, path in paths.items() if path}
-    if not given:
-        raise ValueError('upload an optical image, a SAR image, or both')
-    for modality, path in given.items():
-        name, suffix = Path(path).name, Path(path).suffix.lower()
-        if suffix not in DRIVERS:
-            known = ', '.join(DRIVERS)
-            raise ValueError(f'{name} is no image that can be read: take {known}')
-        if os.path.getsize(path) > MAX_BYTES:
-            limit = f'{MAX_BYTES // 2**20} MiB'
-            raise ValueError(f'{name} is larger than {limit}: cut out a part of it')
-        try:
-            with opened(path) as file:
-                height, width, bands = file.height, file.width, file.count
-        except OSError as error:
-            # Without the path, which is nothing to the visitor
-            reason = error.__cause__
-            raise OSError(f'{name} is no {TITLES[modality]} image: {reason}') from error
-        if height * width > MAX_PIXELS or bands > MAX_BANDS:
-            raise ValueError(
-                f'{name} has {width} x {height} pixels in {bands} bands, at most '
-                f'{MAX_PIXELS:,} in {MAX_BANDS} can be taken: cut out a part of it'
-            )
-    return read_pair(given)
 
 
 def degrade(images: Images, clouds: float, light: float, optical_max: float) -> Images:
@@ -138,6 +101,41 @@ def as_markdown(explanation: Explanation, truth: str | None) -> str:
     return '\n'.join(lines)
 
 
+class _Words(dict[str, str]):
+    """Tokens of words, which open_clip would keep of every word that anybody types."""
+
+    def __setitem__(self, word: str, tokens: str) -> None:
+        """Keep the tokens of a word, if there is room."""
+        if len(self) < MAX_WORDS:
+            super().__setitem__(word, tokens)
+
+
+def read_question(text: object, context_length: int) -> str:
+    """Return a question as one line of printable text.
+
+    Raise a ValueError if it is none, or has too many characters or tokens, of which the model
+    reads *context_length*.
+    """
+    if not isinstance(text, str):
+        text = ''
+    if len(text) > MAX_QUESTION:
+        raise ValueError(
+            f'the question has {len(text):,} characters, at most {MAX_QUESTION} can be '
+            'taken: ask a shorter one'
+        )
+    # Control characters, half characters, and marks that turn the text around
+    shown = (' ' if unicodedata.category(c).startswith('C') else c for c in text)
+    question = ' '.join(''.join(shown).split())
+    if not question:
+        raise ValueError('type a question, or pick one')
+    if open_clip.tokenize([question], context_length + 1)[0, -1]:
+        raise ValueError(
+            f'the question has more than {context_length - 2} tokens, and the model would '
+            'not read its end: ask a shorter one'
+        )
+    return question
+
+
 class Page:
     """What the page shows: pairs to pick from, and answers."""
 
@@ -145,11 +143,66 @@ class Page:
         """Initialize a page on a predictor, of whose optical images *optical_max* stands for 1."""
         self.predictor, self.optical_max = predictor, optical_max
         self.pairs = {pair.title: pair for pair in sample_pairs()}
+        self.line = Line(MAX_WAITING, WAIT_SECONDS)
+        self._worker = ThreadPoolExecutor(1)
+        self._plot = gr.Plot(render=False)
+        words = open_clip.tokenizer._tokenizer
+        words.cache = _Words(words.cache)
 
     def list_questions(self, title: str) -> Any:
         """List the questions about a pair."""
         pair = self.pairs[title]
         return gr.Dropdown(choices=list(pair.questions), value=pair.example)
+
+    async def ask(
+        self,
+        source: str,
+        title: str,
+        optical: str | None,
+        sar: str | None,
+        clouds: float,
+        light: float,
+        question: str,
+        request: gr.Request,
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """Yield how many wait before, and then the answer as :meth:`answer`.
+
+        One question is answered at a time; a question that nobody may ask does not wait.
+        """
+        pair = source, title, optical, sar, clouds, light
+        loop = asyncio.get_running_loop()
+        try:
+            asked = read_question(question, self.predictor.model.context_length)
+            place = self.line.join(request.client.host if request.client else '')
+            job = None
+            try:
+                async for before in self.line.wait(place):
+                    visitors = (
+                        '1 visitor is' if before == 1 else f'{before} visitors are'
+                    )
+                    yield f'{visitors} before you.', gr.skip()
+                yield 'Your question is being answered.', gr.skip()
+                job = self._worker.submit(self.answer, *pair, asked)
+                # A thread cannot be stopped: the next one waits until it has ended
+                done = partial(loop.call_soon_threadsafe, self.line.leave, place)
+                job.add_done_callback(lambda _: done())
+                answer = asyncio.wrap_future(job)
+                yield await asyncio.wait_for(answer, ANSWER_SECONDS)
+                return
+            finally:
+                if job is None:
+                    self.line.leave(place)
+        except TimeoutError:
+            failure = f'the answer took longer than {ANSWER_SECONDS:.0f} s: take a smaller image'
+        except (OSError, ValueError, LineError) as error:
+            failure = str(error)
+        except Exception:
+            logging.getLogger(__name__).exception('a question could not be answered')
+            failure = 'the server failed on this question, and its log says why'
+        yield '', None
+        # Gradio takes the text for HTML
+        text = html.escape(failure, quote=False)
+        raise gr.Error(text, title='This does not work', print_exception=False)
 
     def answer(
         self,
@@ -160,24 +213,27 @@ class Page:
         clouds: float,
         light: float,
         question: str,
-    ) -> tuple[str, Figure]:
-        """Answer a question, and plot what the model looked at."""
-        try:
-            if not question.strip():
-                raise ValueError('type a question, or pick one')
-            if source == SOURCES[0]:
-                _, images, truths, _ = self.pairs[title]
-            else:
-                images, truths = read_uploads({'optical': optical, 'sar': sar}), {}
-            images = degrade(images, clouds, light, self.optical_max)
-            pair = images.get('optical'), images.get('sar')
-            explanation = self.predictor.explain(*pair, question)
-        except (OSError, ValueError) as error:
-            raise gr.Error(str(error), title='This does not work') from error
-        shown = [None if x is None else torch.from_numpy(x) for x in pair]
+    ) -> tuple[str, Any]:
+        """Answer a question, and plot what the model looked at.
+
+        Raise an OSError or a ValueError if the images are no pair that can be asked about.
+        """
+        if source == SOURCES[0]:
+            _, images, truths, _ = self.pairs[title]
+        else:
+            images, truths = read_uploads({'optical': optical, 'sar': sar}), {}
+        images = degrade(images, clouds, light, self.optical_max)
+        pair = images.get('optical'), images.get('sar')
+        explanation = self.predictor.explain(*pair, question)
+        steps = [1 if x is None else -(-max(x.shape) // _PLOTTED) for x in pair]
+        shown = [
+            None if x is None else torch.from_numpy(x[:, ::step, ::step])
+            for x, step in zip(pair, steps, strict=True)
+        ]
         figure = plot_explanation(explanation, *shown)
-        plt.close(figure)
-        return as_markdown(explanation, truths.get(question)), figure
+        # Drawn here, and not by Gradio, where all visitors would wait for it
+        plotted = self._plot.postprocess(figure)
+        return as_markdown(explanation, truths.get(question)), plotted
 
 
 def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
@@ -222,24 +278,13 @@ def make_app(predictor: Predictor, optical_max: float = 255.0) -> gr.Blocks:
         title.input(page.list_questions, title, question)
         gr.on(
             [button.click, clouds.release, light.release, question.select],
-            page.answer,
+            page.ask,
             [source, title, optical, sar, clouds, light, question],
             [answer, figure],
-            concurrency_limit=1,
+            api_name='answer',
+            concurrency_limit=None,  # the line decides
         )
-    return app
-
-
-def run_app(predictor: Predictor, host: str = '127.0.0.1', port: int = 7860) -> None:
-    """Serve the page until it is interrupted; other hosts than this one's own are open to all."""
-    app = make_app(predictor)
-    app.queue(max_size=MAX_WAITING)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ['GRADIO_TEMP_DIR'] = folder
-        app.launch(
-            server_name=host,
-            server_port=port,
-            max_file_size=MAX_BYTES,
-            share=False,
-            app_kwargs={'middleware': [Middleware(RateLimit, limits=LIMITS)]},
-        )
+    app.state_session_capacity = MAX_SESSIONS
+    # Every one who waits takes a thread of Gradio's, so to speak
+    app.max_threads = 2 * MAX_WAITING
+    return app.queue(max_size=MAX_WAITING, api_open=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from torchgeo_vqa import rate_limit
-from torchgeo_vqa.rate_limit import RateLimit
+from torchgeo_vqa.page import rate_limit
+from torchgeo_vqa.page.rate_limit import RateLimit
 
 
 class Visit:
@@ -69,6 +69,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(visit.limit._seen) == 5
     # it is the first visitors who are forgotten
     assert [visit(host=host)['status'] for host in ('45', '49', '0')] == [429, 429, 200]
+
+
+def test_it_is_not_seen_longest_who_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not who came first: who is refused comes again, and is kept in mind."""
+    monkeypatch.setattr(rate_limit, 'MAX_VISITORS', 3)
+    visit = Visit({'': 1})
+    for host in ('a', 'b', 'c', 'a', 'd'):
+        visit(host=host)
+    found = {host: visit(host=host)['status'] for host in ('a', 'c', 'd')}
+    assert found == {'a': 429, 'c': 429, 'd': 429}
+    assert visit(host='b')['status'] == 200
 
 
 def test_other_protocols_pass() -> None:
