@@ -56,7 +56,7 @@ def pair(
 
 
 EVERY = 'pair area upload dataset statistics'
-NODATA = r'no.?data|without data|valid|missing|finite|fill'
+NODATA = r'no.?data|shows nothing|without data|valid|missing|finite|fill'
 
 
 # --- no data --------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def _with_gap() -> Array:
 
 # --- units ----------------------------------------------------------------------------
 
-UNITS = r'dB|linear|unit|scale|reflectance|statistic|range|trained|far|expect'
+UNITS = r'dB|no data|shows nothing|linear|unit|scale|reflectance|statistic|range|trained|far|expect'
 
 
 def units(folder: Path, optical: Any = None, sar: Any = None, **how: Any) -> Made:

@@ -275,7 +275,7 @@ def two_scales(folder: Path, optical: Any, sar: Any) -> Ran:
     return call(lambda: print(OSVQADataModule(str(root)).statistics))
 
 
-UNITS = r'dB|linear|unit|scale|reflectance|type|uint|range|mixed|far'
+UNITS = r'dB|shows nothing|exactly 0|linear|unit|scale|reflectance|type|uint|range|mixed|far'
 case('uint8 and uint16 images in one dataset', '3', UNITS, lambda f: two_scales(f, reflectance, keep))
 case('SAR in dB and in linear power in one dataset', '3+', UNITS, lambda f: two_scales(f, keep, linear))
 case('images of two and of three SAR bands in one dataset', '13+', 'band', lambda f: two_scales(f, keep, lambda s: np.concatenate([s, s[:1]])), REFUSED)
@@ -458,7 +458,7 @@ def fitted(task: Any = None, data: Any = None, sar: Any = keep, optical: Any = k
     return run
 
 
-case('training on a SAR image with a pixel of 1e38', '2+', r'finite|far|range|e\+?38|loss|valid', fitted(sar=lambda s: filled(s, slice(0, 1), 1e38)))
+case('training on a SAR image with a pixel of 1e38', '2+', r'finite|far|range|e\+?38|loss|valid|no data', fitted(sar=lambda s: filled(s, slice(0, 1), 1e38)))
 case('training on SAR of nothing but declared no-data', '1+', r'data|finite|valid|missing', fitted(sar=lambda s: np.full_like(s, np.nan)))
 case('training whose loss becomes NaN (lr of 1e30)', '2+', r'finite|nan|loss|lr', fitted({'lr': 1e30, 'clip_lr': 1e30, 'warmup': 0.0}, steps=6))
 for option, value in (

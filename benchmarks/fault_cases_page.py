@@ -264,7 +264,7 @@ def uploaded(optical: Any, sar: Any, about: str = '') -> Callable[[Path], Ran]:
     return run
 
 
-UNITS = r'dB|linear|unit|scale|statistic|range|trained|far|expect|data'
+UNITS = r'dB|shows nothing|linear|unit|scale|statistic|range|trained|far|expect|data'
 visit('an upload of SAR in linear power', '3', UNITS, uploaded(lambda o: o, linear), TOLD)
 visit('an upload of SAR of nothing but zeros', '3+', UNITS, uploaded(lambda o: o, np.zeros_like), TOLD)
 visit('an upload of SAR with a pixel of 1e38', '2', rf'{UNITS}|finite', uploaded(lambda o: o, lambda s: np.where(s == s.max(), np.float32(1e38), s)), TOLD)

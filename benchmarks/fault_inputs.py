@@ -280,7 +280,7 @@ def tell_notes(layer: Any) -> None:
 
 
 def _upload(model: Any, paths: Mapping[str, Path | None]) -> Any:
-    from torchgeo_vqa.app import read_uploads
+    from torchgeo_vqa.page.uploads import read_uploads
 
     images = read_uploads({m: str(p) if p else None for m, p in paths.items()})
     return model.ask(images.get('optical'), images.get('sar'), QUESTIONS)

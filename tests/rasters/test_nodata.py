@@ -15,9 +15,9 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
-from torchgeo_vqa.app import read_uploads
 from torchgeo_vqa.datamodules import OSVQADataModule
 from torchgeo_vqa.datasets import OSVQA
+from torchgeo_vqa.page.uploads import read_uploads
 from torchgeo_vqa.prediction import Predictor, ask_area, ask_pair
 from torchgeo_vqa.rasters.image_file import ImageFile
 from torchgeo_vqa.samplers import TileSampler

@@ -89,6 +89,8 @@ def as_markdown(explanation: Explanation, truth: str | None) -> str:
     lines = [f'## {answer.answer}', f'{answer.probability:.0%} sure']
     if truth is not None:
         lines[-1] += f'; the true answer is **{truth}**'
+    if answer.note:
+        lines += ['', f'**Note:** {answer.note}.']
     lines += ['', '| | says | sure | weight |', '|---|---|---|---|']
     lines += [
         f'| {TITLES.get(name, name)} | {e.answer} | {e.probability:.0%} | {e.weight:.0%} |'
