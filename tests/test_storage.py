@@ -357,13 +357,14 @@ class TestLocked:
         script = """
 with storage.locked(sys.argv[2]):
     if not os.fork():
+        print('forked', flush=True)
         time.sleep(5)
         os._exit(0)
-    print('locked', flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
 """
         with start(script, str(tmp_path / 'a')) as process:
             first_line(process)
+            process.kill()
             process.wait()
             with locked(tmp_path / 'a'):
                 pass
