@@ -53,6 +53,7 @@ BESIDES = {
     'configs/osvqa.yaml': '--model.pretrained null --data.num_workers 0 '
     '--data.batch_size 2 --data.questions_per_sample 2',
     'OSVQADataModule': '--data.batch_size 2 --data.questions_per_sample 2',
+    'MapVQADataModule': '--data.batch_size 2 --data.questions_per_sample 2 --data.length 4',
     'devices 4': '--trainer.accelerator cpu',
 }
 
