@@ -47,14 +47,15 @@ SHORT = {
 }
 
 #: What a command that holds a text is given besides: random weights instead of a download,
-#: processes of the CPU instead of GPUs.
+#: processes of the CPU instead of GPUs, and a small model for four of them.
 BESIDES = {
     'pretrained openai': '--model.pretrained null',
     'configs/osvqa.yaml': '--model.pretrained null --data.num_workers 0 '
     '--data.batch_size 2 --data.questions_per_sample 2',
     'OSVQADataModule': '--data.batch_size 2 --data.questions_per_sample 2',
     'MapVQADataModule': '--data.batch_size 2 --data.questions_per_sample 2 --data.length 4',
-    'devices 4': '--trainer.accelerator cpu',
+    'devices 4': '--trainer.accelerator cpu --model.model tgfnet_tiny '
+    '--model.model_args null',
 }
 
 #: Programs that run until they are ended, and what they print when they are ready.
