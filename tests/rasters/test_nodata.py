@@ -108,41 +108,18 @@ def real_pair(real_root: Path) -> dict[str, Array]:
 @pytest.mark.parametrize('share', [0.0, 0.03, 0.5, 1.0])
 @pytest.mark.parametrize('where', ['optical', 'sar'])
 @pytest.mark.parametrize('kind', KINDS)
-def test_all_ways_agree_on_a_real_pair(
-    tmp_path: Path,
-    predictor: Predictor,
-    real_pair: dict[str, Array],
-    kind: str,
-    where: str,
-    share: float,
-) -> None:
-    check_all_ways(tmp_path, predictor, real_pair, kind, where, share)
-
-
-@pytest.mark.filterwarnings('ignore::UserWarning')
-@pytest.mark.parametrize('share', [0.0, 0.1, 0.5, 1.0])
-@pytest.mark.parametrize('where', ['optical', 'sar'])
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('images', ['pair', 'real_pair'])
 def test_all_ways_agree(
     tmp_path: Path,
     predictor: Predictor,
-    pair: dict[str, Array],
-    kind: str,
-    where: str,
-    share: float,
-) -> None:
-    check_all_ways(tmp_path, predictor, pair, kind, where, share)
-
-
-def check_all_ways(
-    tmp_path: Path,
-    predictor: Predictor,
-    pair: dict[str, Array],
+    request: pytest.FixtureRequest,
+    images: str,
     kind: str,
     where: str,
     share: float,
 ) -> None:
     """Array, whole tile, patch, upload and area give the same answers."""
+    pair: dict[str, Array] = request.getfixturevalue(images)
     missing = np.zeros((SIZE, SIZE), bool)
     missing[: round(share * SIZE)] = True
     paths = {m: tmp_path / f'{m}.tif' for m in pair}
@@ -171,8 +148,8 @@ def check_all_ways(
     x, y = tile[:2]
     for index in (tile, (slice(x.start, x.stop), slice(y.start, y.stop))):
         sample = dataset[index]
-        images = sample['image_optical'], sample['image_sar']
-        assert wanted == probabilities(predictor.ask(*images, QUESTIONS))
+        read = sample['image_optical'], sample['image_sar']
+        assert wanted == probabilities(predictor.ask(*read, QUESTIONS))
 
 
 @pytest.mark.parametrize('share', [0.0, 0.1, 0.9])
